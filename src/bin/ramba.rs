@@ -1,0 +1,3 @@
+//! The `ramba` command.
+
+fn main() {}
