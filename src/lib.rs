@@ -1,6 +1,9 @@
 //! RAMba inference: Mamba-2 with Hierarchical Sparse Attention, in bounded memory.
 
 mod error;
+pub mod gguf;
 pub mod memory;
+pub mod quant;
+pub mod weights;
 
 pub use error::{Error, ErrorKind, Result};

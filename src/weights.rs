@@ -1,0 +1,260 @@
+//! The model file in memory, and checked views of its tensors.
+//!
+//! The file is mapped, not read: pages come in when a kernel first touches them and the system may drop them again.
+//! This is the only memory map of the crate. What makes a map unsafe, and what follows for the user, is at
+//! [`Weights::open`].
+//!
+//! A tensor is handed out only after its shape has matched what the model wants and all its scales (or, for plain
+//! floats, all its values) have been seen to be finite; see [`quant::first_non_finite`](crate::quant::first_non_finite).
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+use crate::gguf::{Gguf, Quoted, TensorInfo};
+use crate::quant::{self, DType};
+use crate::{Error, Result};
+
+/// A model file: its metadata and the bytes of its tensors. Cheap to clone; the clones share the file.
+#[derive(Clone)]
+pub struct Weights {
+    file: Arc<Bytes>,
+    gguf: Arc<Gguf>,
+}
+
+/// Where bytes are kept.
+enum Bytes {
+    Mapped(Mmap),
+    Owned(Vec<u8>),
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Bytes::Mapped(map) => map,
+            Bytes::Owned(vec) => vec,
+        }
+    }
+}
+
+impl Weights {
+    /// Maps the model file at `path` and reads its header.
+    ///
+    /// The file must not change while it is mapped. If another process truncates it, a read of the lost part kills
+    /// this process (SIGBUS); if another process writes into it, the weights change under the kernels, which
+    /// gives wrong numbers but no memory error, because no size, index or offset is ever read from tensor data.
+    /// To replace a model, write a new file and rename it over the old one: a map keeps the old file alive.
+    /// Where that cannot be relied on, read the file and use [`Weights::from_bytes`].
+    ///
+    /// # Errors
+    /// `Io` if the file cannot be opened or mapped, or is not a regular file; otherwise those of [`Gguf::parse`].
+    pub fn open(path: &Path) -> Result<Weights> {
+        let io = |e| Error::io(format!("opening the model {path:?}"), e);
+        let file = File::open(path).map_err(io)?;
+        let meta = file.metadata().map_err(io)?;
+        if !meta.is_file() {
+            return Err(io(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file")));
+        }
+        if meta.len() == 0 {
+            // Mapping nothing is an error of its own on some systems.
+            return Err(Error::format("the file is empty").context(format_args!("model {path:?}")));
+        }
+        // SAFETY: the map is read-only and private to this module, which hands out `&[u8]` only. Such a slice is sound
+        // while nobody changes the file. This process never writes to a model file; other processes cannot be
+        // kept from it (advisory locks bind only the willing), so this is a documented condition of `open`, and
+        // the damage of breaking it is bounded: nothing is read from the map that steers memory accesses, because
+        // the header is copied out and checked once by `Gguf::parse`.
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io(format!("mapping the model {path:?}"), e))?;
+        Weights::new(Bytes::Mapped(map)).map_err(|e| e.context(format_args!("model {path:?}")))
+    }
+
+    /// A model file that is in memory already.
+    ///
+    /// # Errors
+    /// Those of [`Gguf::parse`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Weights> {
+        Weights::new(Bytes::Owned(bytes))
+    }
+
+    fn new(bytes: Bytes) -> Result<Weights> {
+        let gguf = Gguf::parse(bytes.as_slice())?;
+        Ok(Weights { file: Arc::new(bytes), gguf: Arc::new(gguf) })
+    }
+
+    /// The metadata and the tensor table.
+    pub fn gguf(&self) -> &Gguf {
+        &self.gguf
+    }
+
+    /// The tensor `name` of any shape, seen as rows of its fastest dimension.
+    ///
+    /// # Errors
+    /// `Format` if it is missing or holds NaN or infinity.
+    pub fn tensor(&self, name: &str) -> Result<Tensor> {
+        self.view(self.info(name)?)
+    }
+
+    /// The matrix `name` of `rows` outputs × `cols` inputs (in the file: `[cols, rows]`).
+    ///
+    /// # Errors
+    /// `Format` if it is missing, of another shape, or holds NaN or infinity.
+    pub fn matrix(&self, name: &str, rows: usize, cols: usize) -> Result<Tensor> {
+        let info = self.info(name)?;
+        if (info.rows(), info.cols()) != (rows, cols) {
+            return Err(wrong_shape(info, &format!("[{cols}, {rows}]")));
+        }
+        self.view(info)
+    }
+
+    /// The matrix `name` (`rows` × `cols`) decoded to f32, row-major: for small ones such as convolutions.
+    ///
+    /// # Errors
+    /// As [`Weights::matrix`].
+    pub fn matrix_f32(&self, name: &str, rows: usize, cols: usize) -> Result<Vec<f32>> {
+        self.matrix(name, rows, cols)?.to_f32()
+    }
+
+    /// The vector `name` of `len` values, decoded to f32. In the file it is `[len]`, with any dimensions of 1 around.
+    ///
+    /// # Errors
+    /// `Format` if it is missing, of another shape, or holds NaN or infinity.
+    pub fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
+        let info = self.info(name)?;
+        let mut dims = info.dims.iter().filter(|&&d| d != 1);
+        let found = dims.next().copied().unwrap_or(1);
+        if found != len as u64 || dims.next().is_some() {
+            return Err(wrong_shape(info, &format!("[{len}]")));
+        }
+        self.view(info)?.to_f32()
+    }
+
+    /// [`Weights::matrix`], or `None` if the file has no such tensor.
+    ///
+    /// # Errors
+    /// As [`Weights::matrix`].
+    pub fn try_matrix(&self, name: &str, rows: usize, cols: usize) -> Result<Option<Tensor>> {
+        self.gguf.tensor(name).map(|_| self.matrix(name, rows, cols)).transpose()
+    }
+
+    /// [`Weights::vector`], or `None` if the file has no such tensor.
+    ///
+    /// # Errors
+    /// As [`Weights::vector`].
+    pub fn try_vector(&self, name: &str, len: usize) -> Result<Option<Vec<f32>>> {
+        self.gguf.tensor(name).map(|_| self.vector(name, len)).transpose()
+    }
+
+    fn info(&self, name: &str) -> Result<&TensorInfo> {
+        self.gguf.tensor(name).ok_or_else(|| Error::format(format!("tensor {} is missing", Quoted(name))))
+    }
+
+    fn view(&self, info: &TensorInfo) -> Result<Tensor> {
+        let tensor = Tensor {
+            dtype: info.dtype,
+            rows: info.rows(),
+            cols: info.cols(),
+            offset: info.offset,
+            len: info.bytes,
+            data: Arc::clone(&self.file),
+        };
+        match quant::first_non_finite(tensor.dtype, tensor.bytes()) {
+            Some(i) => Err(Error::format(format!(
+                "tensor {} ({}, from byte {}): NaN or infinity in value {i} or the scale of its block",
+                Quoted(&info.name),
+                info.dtype,
+                info.offset
+            ))),
+            None => Ok(tensor),
+        }
+    }
+}
+
+fn wrong_shape(info: &TensorInfo, wanted: &str) -> Error {
+    Error::format(format!("tensor {} has the shape {:?}, expected {wanted}", Quoted(&info.name), info.dims))
+}
+
+/// A matrix of weights, (rows, cols) row-major: outputs × inputs. Cheap to clone; the clones share the data.
+///
+/// The bytes are little-endian blocks of `dtype` without any promise of alignment in memory.
+#[derive(Clone)]
+pub struct Tensor {
+    dtype: DType,
+    rows: usize,
+    cols: usize,
+    /// Where the data lies in `data`.
+    offset: usize,
+    len: usize,
+    data: Arc<Bytes>,
+}
+
+impl Tensor {
+    /// A matrix of F32 that is not in a file: `values` is (rows, cols), row-major.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if `values` has another length.
+    pub fn from_f32(rows: usize, cols: usize, values: Vec<f32>) -> Result<Tensor> {
+        Tensor::from_bytes(DType::F32, rows, cols, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+    }
+
+    /// A matrix of `dtype` that is not in a file: `bytes` holds its rows as whole blocks.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if `bytes` has another length or the rows are not whole blocks.
+    pub fn from_bytes(dtype: DType, rows: usize, cols: usize, bytes: Vec<u8>) -> Result<Tensor> {
+        if dtype.row_bytes(cols).and_then(|b| b.checked_mul(rows)) != Some(bytes.len()) {
+            return Err(Error::invalid(format!("{} bytes are not {rows} x {cols} values of {dtype}", bytes.len())));
+        }
+        Ok(Tensor { dtype, rows, cols, offset: 0, len: bytes.len(), data: Arc::new(Bytes::Owned(bytes)) })
+    }
+
+    /// How the values are stored.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Rows: outputs of the matrix.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Values in a row: inputs of the matrix.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Bytes of one row.
+    pub fn row_bytes(&self) -> usize {
+        self.len.checked_div(self.rows).unwrap_or(0)
+    }
+
+    /// All rows: `rows · row_bytes` bytes.
+    pub fn bytes(&self) -> &[u8] {
+        // Within bounds: `Gguf::parse` or `from_bytes` has checked it.
+        self.data.as_slice().get(self.offset..self.offset + self.len).unwrap_or_default()
+    }
+
+    /// Row `i`; empty past the end.
+    pub fn row(&self, i: usize) -> &[u8] {
+        let len = self.row_bytes();
+        let start = i.saturating_mul(len);
+        self.bytes().get(start..start.saturating_add(len)).unwrap_or_default()
+    }
+
+    /// All values, decoded: (rows, cols), row-major.
+    ///
+    /// # Errors
+    /// None in practice: the lengths were checked when the tensor was made.
+    pub fn to_f32(&self) -> Result<Vec<f32>> {
+        let mut values = vec![0.0; self.rows * self.cols];
+        quant::dequantize(self.dtype, self.bytes(), &mut values)?;
+        Ok(values)
+    }
+}
+
+impl std::fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tensor({} x {}, {})", self.rows, self.cols, self.dtype)
+    }
+}
