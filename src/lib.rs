@@ -1,5 +1,6 @@
 //! RAMba inference: Mamba-2 with Hierarchical Sparse Attention, in bounded memory.
 
+pub mod backend;
 mod error;
 pub mod gguf;
 pub mod memory;

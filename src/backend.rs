@@ -1,0 +1,378 @@
+//! The operations a model is made of, and what a device must provide to run it.
+//!
+//! The operations are those of the model, not of an algebra library: a device is free to fuse and to lay out its
+//! scratch as it likes. All activations are f32, row-major, in buffers that the device owns.
+//!
+//! Every operation
+//! - checks the lengths of its arguments and returns [`InvalidArgument`](crate::ErrorKind::InvalidArgument) instead of
+//!   reading or writing outside of them;
+//! - computes each element of its result in an order of additions that depends on the shape of the model alone: not on
+//!   the number of rows `n`, nor on the number of threads. A row gives the same bits alone and among others;
+//!   [`Backend::ssm_mix`] states its one exception;
+//! - may be called from several threads at once, and from inside a parallel task.
+//!
+//! Symbols: D hidden width · E inner width of a Mamba-2 block · nh heads, P = E / nh their width · N state · Ng groups ·
+//! W conv width · H query heads · G key/value heads · d head width · S chunk size · K chunks per selection ·
+//! Gr retrieval heads · R retrieval width.
+
+use crate::Result;
+use crate::memory::{ChunkView, LandmarkBlock, TopK};
+use crate::weights::Tensor;
+
+/// Shape and constants of the mixer of a Mamba-2 block.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SsmShape {
+    /// E, a multiple of `heads` and of `groups`.
+    pub inner: usize,
+    /// nh, a multiple of `groups`.
+    pub heads: usize,
+    /// N.
+    pub state: usize,
+    /// Ng: heads of one group share B and C.
+    pub groups: usize,
+    /// W.
+    pub conv: usize,
+    /// Lower limit of the time step.
+    pub dt_min: f32,
+    /// Upper limit of the time step, may be infinite.
+    pub dt_max: f32,
+    /// Epsilon of the gated norm.
+    pub eps: f32,
+}
+
+impl SsmShape {
+    /// P = E / nh.
+    pub fn head_dim(&self) -> usize {
+        self.inner / self.heads.max(1)
+    }
+
+    /// Channels of the convolution, those of x, B and C: E + 2·Ng·N.
+    pub fn conv_channels(&self) -> usize {
+        self.inner + 2 * self.groups * self.state
+    }
+
+    /// Width of a row of the input projection, z, x, B, C and dt: 2·E + 2·Ng·N + nh.
+    pub fn projected(&self) -> usize {
+        self.inner + self.conv_channels() + self.heads
+    }
+
+    /// Values in [`SsmState::conv`]: (W − 1) · (E + 2·Ng·N).
+    pub fn conv_state_len(&self) -> usize {
+        self.conv.saturating_sub(1) * self.conv_channels()
+    }
+
+    /// Values in [`SsmState::ssm`]: nh · P · N.
+    pub fn ssm_state_len(&self) -> usize {
+        self.inner * self.state
+    }
+}
+
+/// The small parameters of the mixer of a Mamba-2 block.
+#[derive(Debug)]
+pub struct SsmParams<Buffer> {
+    /// (E + 2·Ng·N, W) as in the file: one row of W taps a channel, the last tap for the current token.
+    pub conv_weight: Buffer,
+    /// (E + 2·Ng·N)
+    pub conv_bias: Buffer,
+    /// (nh)
+    pub dt_bias: Buffer,
+    /// (nh), −exp(A_log)
+    pub a: Buffer,
+    /// (nh)
+    pub d: Buffer,
+    /// (E), weight of the gated norm, (Ng, E/Ng) in the file
+    pub norm: Buffer,
+}
+
+/// What one Mamba-2 block carries from token to token. All zeros at the start of a sequence.
+#[derive(Debug, Clone)]
+pub struct SsmState<Buffer> {
+    /// (W − 1, E + 2·Ng·N): the last inputs of the convolution, oldest first.
+    pub conv: Buffer,
+    /// (nh, P, N)
+    pub ssm: Buffer,
+}
+
+/// Shape of the attention inside the chunk encoder.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EncoderShape {
+    /// Rows of one chunk, S or S + 1.
+    pub rows: usize,
+    /// Query heads, a multiple of `kv_heads`.
+    pub heads: usize,
+    /// Key/value heads.
+    pub kv_heads: usize,
+    /// Width of a head, even.
+    pub head_dim: usize,
+    /// Base of the rotary frequencies.
+    pub freq_base: f32,
+}
+
+/// Shape of hierarchical sparse attention.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HsaShape {
+    /// H, a multiple of `kv_heads`.
+    pub heads: usize,
+    /// G.
+    pub kv_heads: usize,
+    /// d.
+    pub head_dim: usize,
+    /// S.
+    pub chunk_size: usize,
+    /// Gr: G, or 1 if all key/value heads read the same chunks.
+    pub retrieval_heads: usize,
+    /// K: picks per token and retrieval head.
+    pub top_k: usize,
+    /// Whether the softmax inside a chunk has an additional 1 in its denominator.
+    pub softmax_off_by_one: bool,
+}
+
+/// One chunk chosen for a token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pick {
+    /// Index into the list of chunk views given along.
+    pub chunk: u32,
+    /// Weight of what is read there. A pick of weight 0 is skipped, whatever its index.
+    pub weight: f32,
+}
+
+impl Pick {
+    /// No chunk.
+    pub const NONE: Pick = Pick { chunk: 0, weight: 0.0 };
+}
+
+/// RMS norm of landmarks before they are scored.
+#[derive(Debug)]
+pub struct LandmarkNorm<'a, Buffer> {
+    /// (R / Gr)
+    pub weight: &'a Buffer,
+    /// Epsilon of the norm.
+    pub eps: f32,
+}
+
+/// Where the rows of [`Backend::copy`] lie in a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Index of the first value of the first row.
+    pub at: usize,
+    /// Distance between the starts of two rows; 0 repeats one row.
+    pub stride: usize,
+}
+
+/// A device that runs the model.
+pub trait Backend: Send + Sync + 'static {
+    /// Activations and small parameters: f32, row-major.
+    type Buffer: Send + Sync;
+    /// A weight matrix (rows = outputs, cols = inputs) as the device keeps it.
+    type Weight: Send + Sync;
+
+    /// Runs `f` where the other operations are cheapest to call, for the CPU on a thread of its pool, and waits for it.
+    ///
+    /// Never needed for a correct result. Around many small operations (a generated token) it saves waking a thread in
+    /// each, and parallel iterators of `rayon` inside `f` use the threads of the backend.
+    fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R;
+
+    /// Takes a weight matrix. The CPU keeps reading the mapped file.
+    ///
+    /// # Errors
+    /// If the device has no memory for it.
+    fn weight(&self, tensor: Tensor) -> Result<Self::Weight>;
+
+    /// A buffer of `len` zeros.
+    ///
+    /// # Errors
+    /// If the device has no memory for it.
+    fn buffer(&self, len: usize) -> Result<Self::Buffer>;
+
+    /// Copies the first `out.len()` values of `buffer` to the host.
+    ///
+    /// # Errors
+    /// If the buffer is shorter than that.
+    fn read(&self, buffer: &Self::Buffer, out: &mut [f32]) -> Result<()>;
+
+    /// Copies `data` from the host to the start of `buffer`.
+    ///
+    /// # Errors
+    /// If the buffer is shorter than `data`.
+    fn write(&self, buffer: &mut Self::Buffer, data: &[f32]) -> Result<()>;
+
+    /// `out[to.at + r·to.stride + i] = x[from.at + r·from.stride + i]` for r < `rows`, i < `width`.
+    ///
+    /// # Errors
+    /// If a buffer is too short.
+    fn copy(
+        &self,
+        x: &Self::Buffer,
+        from: Span,
+        out: &mut Self::Buffer,
+        to: Span,
+        rows: usize,
+        width: usize,
+    ) -> Result<()>;
+
+    /// A buffer holding `data`: [`Backend::buffer`] and [`Backend::write`].
+    ///
+    /// # Errors
+    /// If the device has no memory for it.
+    fn vector(&self, data: &[f32]) -> Result<Self::Buffer> {
+        let mut buffer = self.buffer(data.len())?;
+        self.write(&mut buffer, data)?;
+        Ok(buffer)
+    }
+
+    /// `out (n, D)[i] = table (vocab, D)[ids[i]]`, dequantized.
+    ///
+    /// # Errors
+    /// If an id is not below the rows of the table.
+    fn embed(&self, table: &Self::Weight, ids: &[u32], out: &mut Self::Buffer) -> Result<()>;
+
+    /// `out[r] = weight · x[r] / √(mean(x[r]²) + eps)` for `rows` rows of `width` values; with rows = n·heads and
+    /// width = d this is the norm per head.
+    ///
+    /// # Errors
+    /// If a buffer is too short.
+    fn rms_norm(
+        &self,
+        x: &Self::Buffer,
+        weight: &Self::Buffer,
+        eps: f32,
+        rows: usize,
+        width: usize,
+        out: &mut Self::Buffer,
+    ) -> Result<()>;
+
+    /// [`Backend::rms_norm`] with the result in the place of its input.
+    ///
+    /// # Errors
+    /// If a buffer is too short.
+    fn rms_norm_in_place(
+        &self,
+        x: &mut Self::Buffer,
+        weight: &Self::Buffer,
+        eps: f32,
+        rows: usize,
+        width: usize,
+    ) -> Result<()>;
+
+    /// `y (n, rows) = x (n, cols) · wᵀ`, or `y += x · wᵀ` with `accumulate`.
+    ///
+    /// Quantized weights multiply activations that are quantized to 8 bits in blocks of 32, with f32 sums over blocks.
+    ///
+    /// # Errors
+    /// If a buffer is too short.
+    fn matmul(
+        &self,
+        w: &Self::Weight,
+        x: &Self::Buffer,
+        n: usize,
+        y: &mut Self::Buffer,
+        accumulate: bool,
+    ) -> Result<()>;
+
+    /// `y (n, width) += bias (width)` in every row.
+    ///
+    /// # Errors
+    /// If a buffer is too short.
+    fn add_bias(&self, y: &mut Self::Buffer, bias: &Self::Buffer, n: usize, width: usize) -> Result<()>;
+
+    /// `gate[i] = silu(gate[i]) · up[i]` for i < `len`, with silu(v) = v / (1 + exp(−v)).
+    ///
+    /// # Errors
+    /// If a buffer is too short.
+    fn silu_mul(&self, gate: &mut Self::Buffer, up: &Self::Buffer, len: usize) -> Result<()>;
+
+    /// `out (blocks, width)[b] = mean over r < rows of x (blocks, rows, width)[b, r]`.
+    ///
+    /// # Errors
+    /// If a buffer is too short.
+    fn mean_rows(
+        &self,
+        x: &Self::Buffer,
+        blocks: usize,
+        rows: usize,
+        width: usize,
+        out: &mut Self::Buffer,
+    ) -> Result<()>;
+
+    /// The mixer of a Mamba-2 block between its input and output projections, for `n` tokens that follow those of `state`.
+    ///
+    /// `zxbcdt` is (n, 2·E + 2·Ng·N + nh), rows `[z | x | B | C | dt]`; `y` is (n, E).
+    ///
+    /// 1. `xBC[t, c] = silu(bias[c] + Σ_k conv_weight[c, k] · xBC_in[t − W + 1 + k, c])`, inputs before the first token
+    ///    from `state.conv`.
+    /// 2. `dt = clamp(softplus(dt_in + dt_bias), dt_min, dt_max)` per head.
+    /// 3. Per head h with B and C of group h / (nh / Ng): `s ← exp(dt·a)·s + dt·x ⊗ B`, `v = s·C + d·x`, s from `state.ssm`.
+    /// 4. `y = norm · u / √(mean(u²) + eps)` with `u = v · silu(z)`, mean over each of the Ng groups of E / Ng values.
+    ///
+    /// `state` is updated. More than one token are computed in blocks of 64 with matrix products, which agrees with the
+    /// step for one token within f32 rounding; the result is the same bits however the tokens are split over calls at
+    /// multiples of 64.
+    ///
+    /// # Errors
+    /// If a buffer is too short or the shape is inconsistent.
+    fn ssm_mix(
+        &self,
+        shape: &SsmShape,
+        params: &SsmParams<Self::Buffer>,
+        zxbcdt: &Self::Buffer,
+        n: usize,
+        state: &mut SsmState<Self::Buffer>,
+        y: &mut Self::Buffer,
+    ) -> Result<()>;
+
+    /// Bidirectional attention inside each of `chunks` chunks, with rotary positions.
+    ///
+    /// q is (chunks, rows, heads, d), k and v are (chunks, rows, kv_heads, d), `out` is as q; q and k are normed already.
+    /// Row r is at position r. Pairs (i, i + d/2) are rotated by the angle r · freq_base^(−2i/d). Query head h reads
+    /// key/value head h / (heads / kv_heads); scores are scaled by 1/√d; no mask.
+    ///
+    /// # Errors
+    /// If a buffer is too short or the shape is inconsistent.
+    fn encoder_attention(
+        &self,
+        shape: &EncoderShape,
+        q: &Self::Buffer,
+        k: &Self::Buffer,
+        v: &Self::Buffer,
+        chunks: usize,
+        out: &mut Self::Buffer,
+    ) -> Result<()>;
+
+    /// Scores landmarks and keeps the best: for token i < n and retrieval head g, every chunk `c` of `block` with
+    /// `c < visible[i]` is offered to `top[i·Gr + g]` with the score `scale · q[i, g] · landmark[c, g]`.
+    ///
+    /// q is (n, Gr, width), `visible` (n), `top` (n, Gr). With `norm`, each landmark is RMS-normed over its width first.
+    ///
+    /// # Errors
+    /// If an argument is too short.
+    #[allow(clippy::too_many_arguments)]
+    fn score_top_k(
+        &self,
+        q: &Self::Buffer,
+        retrieval_heads: usize,
+        width: usize,
+        block: &LandmarkBlock<'_>,
+        norm: Option<LandmarkNorm<'_, Self::Buffer>>,
+        visible: &[u64],
+        scale: f32,
+        top: &mut [TopK],
+    ) -> Result<()>;
+
+    /// Attention inside the chosen chunks: for token i < n and query head h of key/value head g,
+    /// `out[i, h] = Σ_j w_j · Σ_s softmax_s(q[i, h] · keys[c_j, s, g] / √d) · values[c_j, s, g]`, in the order of the
+    /// picks j < K at `picks[(i·Gr + min(g, Gr − 1))·K + j]`, each chunk with its own softmax.
+    ///
+    /// q and `out` are (n, H, d), `picks` is (n, Gr, K), indices into `chunks`. Without picks the result is zero.
+    ///
+    /// # Errors
+    /// If an argument is too short, an index is out of range, or the shape is inconsistent.
+    fn hsa_attend(
+        &self,
+        shape: &HsaShape,
+        q: &Self::Buffer,
+        n: usize,
+        chunks: &[ChunkView<'_>],
+        picks: &[Pick],
+        out: &mut Self::Buffer,
+    ) -> Result<()>;
+}
