@@ -15,6 +15,8 @@
 //! W conv width · H query heads · G key/value heads · d head width · S chunk size · K chunks per selection ·
 //! Gr retrieval heads · R retrieval width.
 
+use std::ops::Range;
+
 use crate::Result;
 use crate::memory::{ChunkView, LandmarkBlock, TopK};
 use crate::weights::Tensor;
@@ -139,15 +141,6 @@ pub struct Pick {
 impl Pick {
     /// No chunk.
     pub const NONE: Pick = Pick { chunk: 0, weight: 0.0 };
-}
-
-/// RMS norm of landmarks before they are scored.
-#[derive(Debug)]
-pub struct LandmarkNorm<'a, Buffer> {
-    /// (R / Gr)
-    pub weight: &'a Buffer,
-    /// Epsilon of the norm.
-    pub eps: f32,
 }
 
 /// Where the rows of [`Backend::copy`] lie in a buffer.
@@ -341,7 +334,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Scores landmarks and keeps the best: for token i < n and retrieval head g, every chunk `c` of `block` with
     /// `c < visible[i]` is offered to `top[i·Gr + g]` with the score `scale · q[i, g] · landmark[c, g]`.
     ///
-    /// q is (n, Gr, width), `visible` (n), `top` (n, Gr). With `norm`, each landmark is RMS-normed over its width first.
+    /// q is (n, Gr, width), `visible` (n), `top` (n, Gr).
     ///
     /// # Errors
     /// If an argument is too short.
@@ -352,17 +345,18 @@ pub trait Backend: Send + Sync + 'static {
         retrieval_heads: usize,
         width: usize,
         block: &LandmarkBlock<'_>,
-        norm: Option<LandmarkNorm<'_, Self::Buffer>>,
         visible: &[u64],
         scale: f32,
         top: &mut [TopK],
     ) -> Result<()>;
 
-    /// Attention inside the chosen chunks: for token i < n and query head h of key/value head g,
+    /// Attention inside the chosen chunks: for each token i of `tokens` and query head h of key/value head g,
+    /// with i' = i − tokens.start,
     /// `out[i, h] = Σ_j w_j · Σ_s softmax_s(q[i, h] · keys[c_j, s, g] / √d) · values[c_j, s, g]`, in the order of the
-    /// picks j < K at `picks[(i·Gr + min(g, Gr − 1))·K + j]`, each chunk with its own softmax.
+    /// picks j < K at `picks[(i'·Gr + min(g, Gr − 1))·K + j]`, each chunk with its own softmax.
     ///
-    /// q and `out` are (n, H, d), `picks` is (n, Gr, K), indices into `chunks`. Without picks the result is zero.
+    /// q and `out` are (n, H, d) with n ≥ tokens.end, `picks` is (tokens.len(), Gr, K), indices into `chunks`. Without
+    /// picks the result is zero. Rows of `out` beyond `tokens` are left alone.
     ///
     /// # Errors
     /// If an argument is too short, an index is out of range, or the shape is inconsistent.
@@ -370,7 +364,7 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         shape: &HsaShape,
         q: &Self::Buffer,
-        n: usize,
+        tokens: Range<usize>,
         chunks: &[ChunkView<'_>],
         picks: &[Pick],
         out: &mut Self::Buffer,
