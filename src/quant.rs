@@ -334,7 +334,7 @@ fn q4_k_decode(b: &[u8; 144], v: &mut [f32; 256]) {
 fn q4_k_encode(v: &[f32; 256], b: &mut [u8; 144]) {
     *b = [0; 144];
     let subs = v.as_chunks::<32>().0;
-    let fits: [(f32, f32); 8] = std::array::from_fn(|j| fit_affine(&subs[j], 15));
+    let fits: [(f32, f32); 8] = std::array::from_fn(|j| fit_affine(&subs[j], 15.0));
     let d = put_scale(b, 0, fits.iter().fold(0.0, |m: f32, f| m.max(f.0)) / 63.0);
     let dmin = put_scale(b, 2, fits.iter().fold(0.0, |m: f32, f| m.max(f.1)) / 63.0);
     let six_bits = |v: f32, unit: f32| (v * inverse(unit)).round().clamp(0.0, 63.0) as u8;
@@ -368,7 +368,7 @@ fn q6_k_place(i: usize) -> (usize, usize, usize, usize) {
 fn q6_k_encode(v: &[f32; 256], b: &mut [u8; 210]) {
     *b = [0; 210];
     let subs = v.as_chunks::<16>().0;
-    let fits: [f32; 16] = std::array::from_fn(|j| fit_symmetric(&subs[j], 32));
+    let fits: [f32; 16] = std::array::from_fn(|j| fit_symmetric(&subs[j], 32.0));
     // The extreme scale maps to −128 exactly, so that all codes are of use.
     let d = put_scale(b, 208, extreme(&fits) / -128.0);
     let codes = fits.map(|s| (s * inverse(d)).round().clamp(-128.0, 127.0) as i8);
@@ -385,63 +385,62 @@ fn q6_k_encode(v: &[f32; 256], b: &mut [u8; 210]) {
 }
 
 /// The scale (of either sign) with which codes −`n`..`n` give the smallest squared error: the best of several first
-/// guesses, each refined by least squares for the codes that it gives.
-fn fit_symmetric(v: &[f32], n: i32) -> f32 {
-    let top = extreme(v);
+/// guesses, each refined by least squares for the codes that it gives. In f64, where no square overflows.
+fn fit_symmetric(v: &[f32], n: f64) -> f32 {
+    let top = f64::from(extreme(v));
     if top == 0.0 {
         return 0.0;
     }
-    let mut best = (f32::INFINITY, 0.0);
+    let mut best = (f64::INFINITY, 0.0);
     for step in -8..=8 {
-        let id = -(n as f32 + 0.1 * step as f32) / top;
-        let code = |v: f32| (v * id).round().clamp(-n as f32, n as f32 - 1.0);
-        let (vq, qq) = v.iter().fold((0.0, 0.0), |(vq, qq), &v| (vq + v * code(v), qq + code(v) * code(v)));
-        let s = if qq > 0.0 { vq / qq } else { 0.0 };
-        let error = v.iter().map(|&v| (v - s * code(v)).powi(2)).sum::<f32>();
+        let id = -(n + 0.1 * f64::from(step)) / top;
+        let coded = || v.iter().map(|&v| (f64::from(v), (f64::from(v) * id).round().clamp(-n, n - 1.0)));
+        let (vq, qq) = coded().fold((0.0, 0.0), |(vq, qq), (v, q)| (vq + v * q, qq + q * q));
+        // The code of the extreme value is not 0, so neither is the divisor.
+        let s = vq / qq;
+        let error = coded().map(|(v, q)| (v - s * q).powi(2)).sum::<f64>();
         if error < best.0 {
             best = (error, s);
         }
     }
-    best.1
+    best.1 as f32
 }
 
 /// The scale and minimum (`v ≈ scale·q − min`, neither negative) with which codes 0..=`n` give the smallest squared
 /// error: the best of several first guesses, each refined by least squares for the codes that it gives.
-fn fit_affine(v: &[f32], n: i32) -> (f32, f32) {
-    let low = v.iter().fold(0.0, |m: f32, &v| m.min(v));
-    let high = v.iter().fold(low, |m, &v| m.max(v));
+fn fit_affine(v: &[f32], n: f64) -> (f32, f32) {
+    let low = f64::from(v.iter().fold(0.0, |m: f32, &v| m.min(v)));
+    let high = v.iter().fold(low, |m, &v| m.max(f64::from(v)));
     if high == low {
-        return (0.0, -low);
+        return (0.0, -low as f32);
     }
-    let len = v.len() as f32;
-    let mut best = (f32::INFINITY, 0.0, 0.0);
+    let len = v.len() as f64;
+    let mut best = (f64::INFINITY, 0.0, 0.0);
     for step in -10..=10 {
-        let id = (n as f32 + 0.1 * step as f32) / (high - low);
-        let code = |v: f32| ((v - low) * id).round().clamp(0.0, n as f32);
+        let id = (n + 0.1 * f64::from(step)) / (high - low);
+        let coded = || v.iter().map(|&v| (f64::from(v), ((f64::from(v) - low) * id).round().clamp(0.0, n)));
         let (mut q1, mut q2, mut v1, mut vq) = (0.0, 0.0, 0.0, 0.0);
-        for &v in v {
-            let q = code(v);
+        for (v, q) in coded() {
             q1 += q;
             q2 += q * q;
             v1 += v;
             vq += v * q;
         }
         let det = len * q2 - q1 * q1;
-        if det <= 0.0 {
-            continue;
-        }
-        let mut scale = (len * vq - v1 * q1) / det;
-        let mut min = (scale * q1 - v1) / len;
-        if min < 0.0 {
-            // All values lie above zero: a minimum of zero is the nearest allowed one.
-            (scale, min) = (if q2 > 0.0 { vq / q2 } else { 0.0 }, 0.0);
-        }
-        let error = v.iter().map(|&v| (v - (scale * code(v) - min)).powi(2)).sum::<f32>();
+        let line = |scale: f64| (scale, (scale * q1 - v1) / len);
+        let (scale, min) = match det > 0.0 {
+            true => line((len * vq - v1 * q1) / det),
+            // All codes are the same one.
+            false => line(1.0 / id),
+        };
+        // A negative minimum is not allowed, and zero is the nearest to it. The code of `high` is not 0, so neither is q2.
+        let (scale, min) = if min < 0.0 { (vq / q2, 0.0) } else { (scale, min) };
+        let error = coded().map(|(v, q)| (v - (scale * q - min)).powi(2)).sum::<f64>();
         if error < best.0 && scale >= 0.0 {
             best = (error, scale, min);
         }
     }
-    (best.1, best.2)
+    (best.1 as f32, best.2 as f32)
 }
 
 #[cfg(test)]

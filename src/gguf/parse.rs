@@ -24,19 +24,16 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, len: usize, what: &str) -> Result<&'a [u8]> {
-        let found = self.at.checked_add(len).and_then(|end| self.bytes.get(self.at..end));
-        match found {
-            Some(found) => {
-                self.at += len;
-                Ok(found)
-            }
-            None => Err(self.too_long(what, len as u64, "bytes")),
-        }
+        let end = self.at.checked_add(len);
+        let found = end.and_then(|end| self.bytes.get(self.at..end));
+        let found = found.ok_or_else(|| self.too_long(what, self.at, len as u64, "bytes"))?;
+        self.at += len;
+        Ok(found)
     }
 
     fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N]> {
         let bytes = self.take(N, what)?;
-        bytes.try_into().map_err(|_| self.too_long(what, N as u64, "bytes"))
+        bytes.try_into().map_err(|_| self.too_long(what, self.at, N as u64, "bytes"))
     }
 
     fn u32(&mut self, what: &str) -> Result<u32> {
@@ -47,13 +44,12 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(self.array(what)?))
     }
 
-    /// A count of things that take at least `min_bytes` each, which therefore must still be in the file.
-    fn count(&mut self, what: &str, min_bytes: u64) -> Result<usize> {
+    /// A count of things (`unit`) that take at least `min_bytes` each, which therefore must still be in the file.
+    fn count(&mut self, what: &str, min_bytes: u64, unit: &str) -> Result<usize> {
         let start = self.at;
         let count = self.u64(what)?;
         if count > self.left() as u64 / min_bytes {
-            self.at = start;
-            return Err(self.too_long(what, count, "elements"));
+            return Err(self.too_long(what, start, count, unit));
         }
         // Not more than the length of a slice, so it fits.
         Ok(count as usize)
@@ -62,7 +58,7 @@ impl<'a> Reader<'a> {
     /// A length and as many bytes of UTF-8.
     fn text(&mut self, what: &str) -> Result<&'a str> {
         let start = self.at;
-        let len = self.count(what, 1)?;
+        let len = self.count(what, 1, "bytes")?;
         let bytes = self.take(len, what)?;
         std::str::from_utf8(bytes).map_err(|e| {
             let at = start + 8 + e.valid_up_to();
@@ -70,8 +66,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn too_long(&self, what: &str, len: u64, unit: &str) -> Error {
-        let (at, left) = (self.at, self.left());
+    fn too_long(&self, what: &str, at: usize, len: u64, unit: &str) -> Error {
+        let left = self.left();
         let limit = if self.cut { " before the limit of the header's size" } else { "" };
         Error::format(format!("{what} at byte {at}: {len} {unit}, but only {left} bytes are left{limit}"))
     }
@@ -95,8 +91,8 @@ pub(super) fn gguf(bytes: &[u8]) -> Result<Gguf> {
         }
         _ => return Err(Error::unsupported(format!("version at byte 4: {version}, only 2 and 3 are supported"))),
     }
-    let n_tensors = r.count("tensor count", MIN_TENSOR_BYTES)?;
-    let n_entries = r.count("metadata count", MIN_ENTRY_BYTES)?;
+    let n_tensors = r.count("tensor count", MIN_TENSOR_BYTES, "tensors")?;
+    let n_entries = r.count("metadata count", MIN_ENTRY_BYTES, "entries")?;
     limit("tensor count", 8, n_tensors as u64, MAX_TENSORS)?;
     limit("metadata count", 16, n_entries as u64, MAX_KEYS)?;
 
@@ -213,7 +209,7 @@ fn array(r: &mut Reader) -> Result<Array> {
 
 /// A count and as many numbers of `N` bytes.
 fn numbers<const N: usize, T>(r: &mut Reader, from: fn([u8; N]) -> T) -> Result<Vec<T>> {
-    let count = r.count("array length", N as u64)?;
+    let count = r.count("array length", N as u64, "elements")?;
     // No overflow: `count` has been checked to fit the bytes that are left.
     let bytes = r.take(count * N, "array")?;
     Ok(bytes.as_chunks::<N>().0.iter().map(|b| from(*b)).collect())
@@ -221,7 +217,7 @@ fn numbers<const N: usize, T>(r: &mut Reader, from: fn([u8; N]) -> T) -> Result<
 
 /// A count and as many texts.
 fn strings(r: &mut Reader) -> Result<Strings> {
-    let count = r.count("array length", 8)?;
+    let count = r.count("array length", 8, "elements")?;
     let mut strings = Strings { text: String::new(), ends: Vec::with_capacity(count) };
     for i in 0..count {
         strings.text.push_str(r.text("string").map_err(|e| e.context(format_args!("element {i}")))?);
