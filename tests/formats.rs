@@ -151,6 +151,23 @@ fn a_mapped_file_reads_as_one_in_memory() {
 }
 
 #[test]
+fn files_of_the_gguf_package_are_read() {
+    let mut n = 0;
+    for entry in std::fs::read_dir(format!("{}/tests/fixtures/golden", env!("CARGO_MANIFEST_DIR"))).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "gguf") {
+            let weights = Weights::open(&path).unwrap();
+            assert!(["ramba", "mamba2"].contains(&weights.gguf().str("general.architecture").unwrap()));
+            for t in weights.gguf().tensors() {
+                assert_eq!(weights.tensor(&t.name).unwrap().bytes().len(), t.bytes);
+            }
+            n += 1;
+        }
+    }
+    assert!(n > 0);
+}
+
+#[test]
 fn tensors_may_come_in_any_order_with_gaps_and_more_may_follow_them() {
     let mut file = one().tensor_f32("v", &[2], &[1.0, 2.0]);
     file.trailer = vec![0xee; 500];
