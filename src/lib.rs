@@ -5,6 +5,8 @@ mod error;
 pub mod gguf;
 pub mod memory;
 pub mod quant;
+pub mod sampler;
+pub mod tokenizer;
 pub mod weights;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,180 @@
+//! Text to ids, as the text comes: the same ids in any split, in bounded memory.
+
+use std::fmt;
+
+use super::normalize::Nfc;
+use super::split::Piece;
+use super::vocab::WordCache;
+use super::{MAX_WORD, Tokenizer, boundary_before};
+use crate::{Error, Result};
+
+/// Bytes of text taken at a time.
+const BLOCK: usize = 64 << 10;
+
+/// Encodes a text that comes in pieces; see [`Tokenizer::stream`].
+///
+/// Ids are handed to a callback with the number of source bytes that each one stands for. The sum of
+/// those is the length of the text. (Where the vocabulary wants Unicode normal form C, a token that ends
+/// inside a character that normalization made has its share of the source bytes, which may be 0.)
+///
+/// Memory is bounded whatever comes: a word longer than 64 KiB (a run of letters, of white space, …) is
+/// encoded in parts of 64 KiB. Everything else is encoded exactly as Hugging Face's `tokenizers` does.
+/// A clone is an independent continuation of the same text: to see the ids of what is held back without
+/// ending the text, clone the stream and [`finish`](Self::finish) the clone.
+#[derive(Clone)]
+pub struct EncodeStream {
+    tokenizer: Tokenizer,
+    /// Start of a character of which `push_bytes` has not seen the end.
+    partial: Vec<u8>,
+    /// Bytes taken, without `partial`.
+    taken: u64,
+    nfc: Option<Nfc>,
+    /// (Normalized) text that is not yet encoded.
+    text: String,
+    /// Length of `text` from which it is worth to look at again.
+    retry: usize,
+    /// Bytes of (normalized) text encoded, and of source handed out.
+    encoded: u64,
+    counted: u64,
+}
+
+impl EncodeStream {
+    pub(super) fn new(tokenizer: Tokenizer) -> Self {
+        let nfc = tokenizer.inner.nfc.then(Nfc::default);
+        Self { tokenizer, partial: Vec::new(), taken: 0, nfc, text: String::new(), retry: 0, encoded: 0, counted: 0 }
+    }
+
+    /// Takes the next piece of the text. `sink` gets each id that is now certain, and its source bytes.
+    ///
+    /// # Errors
+    /// `Format` when [`Self::push_bytes`] left a character unfinished.
+    pub fn push(&mut self, text: &str, sink: &mut impl FnMut(u32, u64)) -> Result<()> {
+        if !self.partial.is_empty() && !text.is_empty() {
+            return Err(self.not_utf8());
+        }
+        let tokenizer = self.tokenizer.clone();
+        // Busy only when another stream of the same tokenizer is at work at this very moment.
+        let mut shared = tokenizer.inner.cache.try_lock().ok();
+        let mut own = WordCache::default();
+        let cache = shared.as_deref_mut().unwrap_or(&mut own);
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (block, after) = rest.split_at(boundary_before(rest, BLOCK));
+            match &mut self.nfc {
+                Some(nfc) => nfc.push(block, &mut self.text),
+                None => self.text.push_str(block),
+            }
+            self.taken += block.len() as u64;
+            rest = after;
+            if self.text.len() >= self.retry {
+                self.encode(false, cache, sink)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Self::push`] for bytes of UTF-8, which may be split inside a character.
+    ///
+    /// # Errors
+    /// `Format` when the bytes are not UTF-8, naming the place counted from the start of the text.
+    /// Everything before that place has been taken, nothing from it on.
+    pub fn push_bytes(&mut self, mut bytes: &[u8], sink: &mut impl FnMut(u32, u64)) -> Result<()> {
+        while let (false, Some((&next, rest))) = (self.partial.is_empty(), bytes.split_first()) {
+            self.partial.push(next);
+            match std::str::from_utf8(&self.partial) {
+                Ok(_) => {
+                    let whole = std::mem::take(&mut self.partial);
+                    self.push(std::str::from_utf8(&whole).unwrap_or_default(), sink)?;
+                }
+                Err(e) if e.error_len().is_some() => {
+                    self.partial.clear();
+                    return Err(self.not_utf8());
+                }
+                Err(_) => {}
+            }
+            bytes = rest;
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.push(text, sink),
+            Err(e) => {
+                let (valid, rest) = bytes.split_at(e.valid_up_to());
+                self.push(std::str::from_utf8(valid).unwrap_or_default(), sink)?;
+                if e.error_len().is_some() {
+                    return Err(self.not_utf8());
+                }
+                self.partial.extend_from_slice(rest);
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the text: `sink` gets the ids that were held back. The stream is then as new.
+    ///
+    /// # Errors
+    /// `Format` when the text ended inside a character. What came before it has been encoded.
+    pub fn finish(&mut self, sink: &mut impl FnMut(u32, u64)) -> Result<()> {
+        let tokenizer = self.tokenizer.clone();
+        let mut shared = tokenizer.inner.cache.try_lock().ok();
+        let mut own = WordCache::default();
+        if let Some(nfc) = &mut self.nfc {
+            nfc.flush(&mut self.text);
+        }
+        self.encode(true, shared.as_deref_mut().unwrap_or(&mut own), sink)?;
+        let ended = std::mem::replace(self, Self::new(tokenizer.clone()));
+        if ended.partial.is_empty() { Ok(()) } else { Err(ended.not_utf8()) }
+    }
+
+    /// Bytes of the text taken so far, encoded or held back.
+    pub fn bytes(&self) -> u64 {
+        self.taken + self.partial.len() as u64
+    }
+
+    /// Encodes what is certain of `self.text`, all of it when it is `complete`.
+    fn encode(&mut self, complete: bool, cache: &mut WordCache, sink: &mut impl FnMut(u32, u64)) -> Result<()> {
+        let inner = &self.tokenizer.inner;
+        let text = self.text.as_str();
+        // From this many bytes on, a word that has no end yet is longer than MAX_WORD whatever its end is.
+        let too_long = MAX_WORD + inner.splitter.lookahead() + 8;
+        let mut start = 0;
+        let mut token = inner.splitter.next_token(text, 0);
+        while start < text.len() {
+            let end = match inner.splitter.piece(text, start, token.as_ref(), complete) {
+                Piece::Token(range, id) => {
+                    let (end, bytes) = (range.end, (range.end - range.start) as u64);
+                    self.encoded += bytes;
+                    let source_end = self.nfc.as_mut().map_or(self.encoded, |nfc| nfc.source_of(self.encoded));
+                    sink(id, source_end - self.counted);
+                    self.counted = source_end;
+                    start = end;
+                    token = inner.splitter.next_token(text, start);
+                    continue;
+                }
+                Piece::Word(range) => range.end.min(boundary_before(text, start + MAX_WORD)),
+                Piece::NeedMore if text.len() - start > too_long => boundary_before(text, start + MAX_WORD),
+                Piece::NeedMore => break,
+            };
+            let word = text.as_bytes().get(start..end).unwrap_or_default();
+            for &id in inner.vocab.encode_word(word, cache)? {
+                self.encoded += inner.vocab.bytes(id).map_or(0, <[u8]>::len) as u64;
+                let source_end = self.nfc.as_mut().map_or(self.encoded, |nfc| nfc.source_of(self.encoded));
+                sink(id, source_end - self.counted);
+                self.counted = source_end;
+            }
+            start = end;
+        }
+        self.text.drain(..start);
+        // A long word that comes in small pieces is not looked at for every one of them.
+        self.retry = self.text.len() + self.text.len() / 4;
+        Ok(())
+    }
+
+    fn not_utf8(&self) -> Error {
+        Error::format(format!("the text is not UTF-8 at byte {}", self.taken))
+    }
+}
+
+impl fmt::Debug for EncodeStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EncodeStream").field("bytes", &self.bytes()).finish_non_exhaustive()
+    }
+}
