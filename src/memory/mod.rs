@@ -1,7 +1,330 @@
 //! The chunk memory: what the model remembers of a document of any length, in a fixed amount of RAM.
+//!
+//! Keys, values and landmarks of every finished chunk go to two files. A byte budget, taken whole when the memory is
+//! made, holds the chunks in use, the landmarks of the first chunks and the buffers; nothing in RAM grows with the
+//! number of chunks. Files are read with positioned reads, never mapped, so that the budget is the whole truth.
 
+mod buffer;
+mod cache;
+mod io;
+mod landmarks;
 mod shape;
+mod store;
 mod topk;
 
+use std::ops::Range;
+use std::path::Path;
+
+pub use io::Storage;
 pub use shape::{ChunkShape, ChunkView, KvData, LandmarkBlock, LandmarkData, Precision};
 pub use topk::{Candidate, MAX_TOP_K, TopK};
+
+use crate::{Error, Result};
+use buffer::{Buffer, filled};
+use cache::{Cache, Plan};
+use landmarks::Landmarks;
+use store::{Layout, Store};
+
+/// What a memory has done since it was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Ids given to [`ChunkMemory::fetch`] that were resident.
+    pub hits: u64,
+    /// Chunks that `fetch` had to bring in.
+    pub misses: u64,
+    /// Reads from the files; adjacent chunks share one.
+    pub reads: u64,
+    /// Bytes read from the files.
+    pub bytes_read: u64,
+    /// Writes to the files.
+    pub writes: u64,
+    /// Bytes written to the files.
+    pub bytes_written: u64,
+}
+
+/// The memories of all chunks of one timeline, in order; a chunk's id is its position.
+///
+/// After an error the memory is as it was before the call, save for what the cache holds; the call can be repeated.
+pub struct ChunkMemory {
+    store: Store,
+    cache: Cache,
+    landmarks: Landmarks,
+    /// Records on their way from the disk: runs of chunks, or a block of landmarks.
+    read: Buffer,
+    /// Ids that `fetch` has to read; room for twice the slots.
+    missing: Vec<u64>,
+    reserved: usize,
+    hits: u64,
+    misses: u64,
+}
+
+impl ChunkMemory {
+    /// An empty memory whose files live in `dir` as long as this value. The directory is made if need be; files of
+    /// other sessions in it are left alone. All of `budget_bytes` that will ever be used is taken here.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a shape out of range, `Capacity` if the budget is too small (the message names the
+    /// smallest) or cannot be had, `Io` if the files cannot be made.
+    pub fn create(dir: &Path, shape: ChunkShape, precision: Precision, budget_bytes: u64) -> Result<Self> {
+        let layout = Layout::new(shape, precision)?;
+        let plan = Plan::new(&layout, budget_bytes)?;
+        let files = io::create_files(dir)?;
+        Self::build(layout, plan, &files.id, Box::new(files.chunks), Box::new(files.landmarks))
+    }
+
+    /// As [`ChunkMemory::create`], in two empty storages of the caller's.
+    ///
+    /// # Errors
+    /// As [`ChunkMemory::create`].
+    pub fn with_storage(
+        chunks: Box<dyn Storage>,
+        landmarks: Box<dyn Storage>,
+        shape: ChunkShape,
+        precision: Precision,
+        budget_bytes: u64,
+    ) -> Result<Self> {
+        let layout = Layout::new(shape, precision)?;
+        let plan = Plan::new(&layout, budget_bytes)?;
+        Self::build(layout, plan, &io::unique_id(), chunks, landmarks)
+    }
+
+    fn build(
+        layout: Layout,
+        plan: Plan,
+        id: &[u8; 16],
+        chunks: Box<dyn Storage>,
+        landmarks: Box<dyn Storage>,
+    ) -> Result<Self> {
+        let mut missing = filled(2 * plan.slots, u64::MAX)?;
+        missing.clear();
+        Ok(Self {
+            store: Store::new(layout, id, chunks, landmarks, plan.batch)?,
+            cache: Cache::new(plan.slots, layout.chunk_stride)?,
+            landmarks: Landmarks::new(&layout, plan.landmarks)?,
+            read: Buffer::new(plan.read_bytes)?,
+            missing,
+            reserved: plan.total,
+            hits: 0,
+            misses: 0,
+        })
+    }
+
+    /// A budget, in bytes, with which the cache has room for `slots` chunks.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a shape out of range, `Capacity` if no budget is enough.
+    pub fn minimum_budget(shape: &ChunkShape, precision: Precision, slots: usize) -> Result<u64> {
+        Plan::minimum(&Layout::new(*shape, precision)?, slots)
+    }
+
+    /// The shape of every chunk.
+    pub fn shape(&self) -> ChunkShape {
+        self.store.layout.shape
+    }
+
+    /// How keys and values are stored.
+    pub fn precision(&self) -> Precision {
+        self.store.layout.precision
+    }
+
+    /// The number of chunks.
+    pub fn len(&self) -> u64 {
+        self.store.len()
+    }
+
+    /// Whether there is no chunk.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many chunks can be resident at once.
+    pub fn slots(&self) -> usize {
+        self.cache.slots()
+    }
+
+    /// Bytes of RAM that the memory holds, at most its budget.
+    pub fn reserved_bytes(&self) -> u64 {
+        self.reserved as u64
+    }
+
+    /// Bytes of the two files in use. Chunks still in the write buffer are not among them.
+    pub fn disk_bytes(&self) -> u64 {
+        self.store.disk_bytes()
+    }
+
+    /// What this memory has done so far.
+    pub fn stats(&self) -> Stats {
+        let t = &self.store.traffic;
+        Stats {
+            hits: self.hits,
+            misses: self.misses,
+            reads: t.reads,
+            bytes_read: t.bytes_read,
+            writes: t.writes,
+            bytes_written: t.bytes_written,
+        }
+    }
+
+    /// Adds a chunk and returns its id: keys and values (S, G, d), its landmark (Gr, R/Gr), and the bytes of the
+    /// source that it was made of. Chunks are collected and written many at a time.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if a slice has the wrong length or the range ends before it starts; `Capacity` if the disk
+    /// is full and `Io` if writing failed otherwise. The chunk is then not added.
+    pub fn append(&mut self, keys: &[f32], values: &[f32], landmark: &[f32], source: Range<u64>) -> Result<u64> {
+        let shape = self.shape();
+        for (what, len, expected) in [
+            ("keys", keys.len(), shape.kv_len()),
+            ("values", values.len(), shape.kv_len()),
+            ("landmark", landmark.len(), shape.landmark_len()),
+        ] {
+            if len != expected {
+                return Err(Error::invalid(format!("{what} of a chunk: {len} numbers, expected {expected}")));
+            }
+        }
+        if source.start > source.end {
+            return Err(Error::invalid(format!("source range of a chunk: {source:?}")));
+        }
+        // First what cannot be seen yet: if the append fails, nothing has happened.
+        self.landmarks.set(&self.store.layout, self.len(), landmark)?;
+        self.store.append(keys, values, landmark, &source)
+    }
+
+    /// Forgets the chunks from `len` on.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there are fewer than `len` chunks.
+    pub fn truncate(&mut self, len: u64) -> Result<()> {
+        if len > self.len() {
+            return Err(Error::invalid(format!("cutting a memory of {} chunks off at {len}", self.len())));
+        }
+        self.cache.truncate(len);
+        self.store.truncate(len);
+        Ok(())
+    }
+
+    /// Writes what is buffered and waits until all chunks are on the device.
+    ///
+    /// # Errors
+    /// `Capacity` if the disk is full, `Io` if writing failed otherwise.
+    pub fn sync(&mut self) -> Result<()> {
+        self.store.sync()
+    }
+
+    /// The bytes of the source that chunk `id` was made of, read from the disk.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there is no such chunk, `Io` or `Format` if its record cannot be read or is damaged.
+    pub fn source(&mut self, id: u64) -> Result<Range<u64>> {
+        self.check_id(id)?;
+        let record = &mut self.read.bytes_mut()[..self.store.layout.landmark_stride];
+        self.store.read_landmarks(id, record)?;
+        Ok(Store::source(record))
+    }
+
+    /// Calls `visit` with the landmarks of chunks `0..upto`, in order, in blocks: those in RAM first, then the rest
+    /// as they are read from the disk.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there are fewer than `upto` chunks, `Io` or `Format` if records cannot be read or are
+    /// damaged, and what `visit` returns.
+    pub fn for_each_landmarks(
+        &mut self,
+        upto: u64,
+        mut visit: impl FnMut(LandmarkBlock<'_>) -> Result<()>,
+    ) -> Result<()> {
+        if upto > self.len() {
+            return Err(Error::invalid(format!("landmarks of {upto} chunks, there are {}", self.len())));
+        }
+        let layout = self.store.layout;
+        let mut first = upto.min(self.landmarks.capacity());
+        if first > 0 {
+            visit(self.landmarks.block(&layout, first as usize)?)?;
+        }
+        while first < upto {
+            let room = self.read.bytes().len() / layout.landmark_stride;
+            let count = (upto - first).min(self.store.contiguous(first)).min(room as u64);
+            let records = &mut self.read.bytes_mut()[..count as usize * layout.landmark_stride];
+            self.store.read_landmarks(first, records)?;
+            visit(landmarks::pack(&layout, first, records)?)?;
+            first += count;
+        }
+        Ok(())
+    }
+
+    /// Makes all of `ids` resident at once, so that [`ChunkMemory::view`] finds them until the next `fetch` or
+    /// `truncate`. Ids may repeat. What is missing is read in ascending order, adjacent chunks together.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there is no such chunk, `Capacity` if these are more different chunks than
+    /// [`ChunkMemory::slots`], `Io` or `Format` if a record cannot be read or is damaged.
+    pub fn fetch(&mut self, ids: &[u64]) -> Result<()> {
+        for &id in ids {
+            self.check_id(id)?;
+        }
+        self.cache.begin();
+        self.missing.clear();
+        let slots = self.cache.slots();
+        let mut hits = 0;
+        for &id in ids {
+            if self.cache.pin(id) {
+                hits += 1;
+                continue;
+            }
+            if self.missing.len() == 2 * slots {
+                self.sort_missing()?;
+            }
+            self.missing.push(id);
+        }
+        self.sort_missing()?;
+        self.hits += hits;
+
+        let stride = self.store.layout.chunk_stride;
+        let longest = (self.read.bytes().len() / stride).max(1);
+        let mut rest = self.missing.as_slice();
+        while let Some(&first) = rest.first() {
+            let longest = longest.min(usize::try_from(self.store.contiguous(first)).unwrap_or(usize::MAX));
+            let adjacent = (first..).zip(rest).take(longest).take_while(|(a, b)| a == *b).count();
+            // One record goes straight to its slot; the slots of several need not be adjacent.
+            let run = adjacent.max(1);
+            if run > 1 {
+                self.store.read_chunks(first, &mut self.read.bytes_mut()[..run * stride])?;
+            }
+            for (i, &id) in rest.iter().take(run).enumerate() {
+                let slot = self.cache.claim().ok_or_else(|| too_many(slots + 1, slots))?;
+                let record = self.cache.record_mut(slot);
+                if run > 1 {
+                    record.copy_from_slice(&self.read.bytes()[i * stride..][..stride]);
+                } else {
+                    self.store.read_chunks(id, record)?;
+                }
+                self.cache.publish(slot, id);
+            }
+            self.misses += run as u64;
+            rest = rest.get(run..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Keys and values of a resident chunk; None unless [`ChunkMemory::fetch`] has brought it in.
+    pub fn view(&self, id: u64) -> Option<ChunkView<'_>> {
+        self.store.layout.view(self.cache.get(id)?).ok()
+    }
+
+    /// Makes the list of misses ascending and free of repetitions, and checks that there is room for all.
+    fn sort_missing(&mut self) -> Result<()> {
+        self.missing.sort_unstable();
+        self.missing.dedup();
+        let (wanted, slots) = (self.cache.pinned() + self.missing.len(), self.cache.slots());
+        if wanted > slots { Err(too_many(wanted, slots)) } else { Ok(()) }
+    }
+
+    fn check_id(&self, id: u64) -> Result<()> {
+        if id < self.len() { Ok(()) } else { Err(Error::invalid(format!("chunk {id}, there are {}", self.len()))) }
+    }
+}
+
+fn too_many(wanted: usize, slots: usize) -> Error {
+    Error::capacity(format!("{wanted} chunks at once, the memory budget holds {slots}"))
+}

@@ -1,0 +1,61 @@
+//! The landmarks of the first chunks, kept in RAM, and how records from the disk become blocks.
+
+use super::buffer::Buffer;
+use super::shape::LandmarkBlock;
+use super::store::{Layout, RECORD_HEADER};
+use crate::Result;
+
+/// The landmarks of chunks `0..capacity`, packed, in the host's byte order.
+pub(super) struct Landmarks {
+    data: Buffer,
+    capacity: u64,
+}
+
+impl Landmarks {
+    /// # Errors
+    /// `Capacity` if there is not enough memory.
+    pub(super) fn new(layout: &Layout, capacity: usize) -> Result<Self> {
+        Ok(Self { data: Buffer::new(capacity * layout.landmark_bytes)?, capacity: capacity as u64 })
+    }
+
+    /// Chunks whose landmarks are kept.
+    pub(super) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Keeps the landmark of chunk `id`, (Gr, R/Gr), if it is among the first.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if its length is wrong.
+    pub(super) fn set(&mut self, layout: &Layout, id: u64, landmark: &[f32]) -> Result<()> {
+        if id >= self.capacity {
+            return Ok(());
+        }
+        let at = id as usize * layout.landmark_bytes;
+        layout.encode_landmark(landmark, &mut self.data.bytes_mut()[at..])
+    }
+
+    /// The first `count` landmarks as one block.
+    ///
+    /// # Errors
+    /// None unless `count` exceeds the capacity.
+    pub(super) fn block(&self, layout: &Layout, count: usize) -> Result<LandmarkBlock<'_>> {
+        let data = layout.landmarks(&self.data.bytes()[..count * layout.landmark_bytes])?;
+        Ok(LandmarkBlock { first: 0, count, data })
+    }
+}
+
+/// Turns landmark records, as read, into a block at the start of the same buffer.
+///
+/// # Errors
+/// `InvalidArgument` if the buffer is misaligned.
+pub(super) fn pack<'a>(layout: &Layout, first: u64, records: &'a mut [u8]) -> Result<LandmarkBlock<'a>> {
+    let count = records.len() / layout.landmark_stride;
+    for i in 0..count {
+        let from = i * layout.landmark_stride + RECORD_HEADER;
+        records.copy_within(from..from + layout.landmark_bytes, i * layout.landmark_bytes);
+    }
+    let packed = &mut records[..count * layout.landmark_bytes];
+    layout.swap_landmarks(packed);
+    Ok(LandmarkBlock { first, count, data: layout.landmarks(packed)? })
+}

@@ -1,0 +1,470 @@
+//! The file format of a chunk memory, described byte by byte in docs/format.md: one file of chunks and one of
+//! landmarks, both a header page and then records of one size, and a buffer that collects records for a large write.
+
+use std::ops::Range;
+
+use half::f16;
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
+
+use super::buffer::{ALIGN, Buffer, numbers, numbers_mut, swap_if_big_endian};
+use super::io::Storage;
+use super::shape::{ChunkShape, ChunkView, KvData, LandmarkData, Precision};
+use crate::{Error, Result};
+
+/// Format version of both files.
+const VERSION: u32 = 1;
+/// Bytes before the first record. The header proper is shorter; the rest of the page is zero.
+const PAGE: usize = 4096;
+/// Bytes of the header that have a meaning; its last four are the checksum of the others.
+const HEADER: usize = 64;
+/// Bytes at the start of every record: checksum, zero, chunk id, source range.
+pub(super) const RECORD_HEADER: usize = 32;
+
+/// Sizes and places inside the records of one memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Layout {
+    pub(super) shape: ChunkShape,
+    pub(super) precision: Precision,
+    /// Bytes from one chunk record to the next, a multiple of [`ALIGN`].
+    pub(super) chunk_stride: usize,
+    /// Bytes from one landmark record to the next, a multiple of 8.
+    pub(super) landmark_stride: usize,
+    /// Bytes of one landmark.
+    pub(super) landmark_bytes: usize,
+}
+
+impl Layout {
+    /// # Errors
+    /// `InvalidArgument` if the shape is out of range.
+    pub(super) fn new(shape: ChunkShape, precision: Precision) -> Result<Self> {
+        shape.check()?;
+        let payload = match precision {
+            Precision::F32 => 8 * shape.kv_len(),
+            Precision::F16 => 4 * shape.kv_len(),
+            Precision::Int8 => 2 * (shape.kv_len() + 4 * shape.kv_rows()),
+        };
+        let landmark_bytes = shape.landmark_len() * landmark_width(precision);
+        Ok(Self {
+            shape,
+            precision,
+            chunk_stride: (RECORD_HEADER + payload).next_multiple_of(ALIGN),
+            landmark_stride: (RECORD_HEADER + landmark_bytes).next_multiple_of(8),
+            landmark_bytes,
+        })
+    }
+
+    /// The keys and values in a chunk record in the host's byte order.
+    pub(super) fn view<'a>(&self, record: &'a [u8]) -> Result<ChunkView<'a>> {
+        let payload = record.get(RECORD_HEADER..).unwrap_or_default();
+        let n = self.shape.kv_len();
+        Ok(match self.precision {
+            Precision::F32 => {
+                let (keys, values) = halves(numbers(prefix(payload, 8 * n)?)?);
+                ChunkView { keys: KvData::F32(keys), values: KvData::F32(values) }
+            }
+            Precision::F16 => {
+                let (keys, values) = halves(numbers(prefix(payload, 4 * n)?)?);
+                ChunkView { keys: KvData::F16(keys), values: KvData::F16(values) }
+            }
+            Precision::Int8 => {
+                let (scales, data) = prefix(payload, 2 * n + 8 * self.shape.kv_rows())?.split_at(self.scale_bytes());
+                let (key_scales, value_scales) = halves(numbers(scales)?);
+                let (keys, values) = halves(numbers(data)?);
+                ChunkView {
+                    keys: KvData::Int8 { scales: key_scales, data: keys },
+                    values: KvData::Int8 { scales: value_scales, data: values },
+                }
+            }
+        })
+    }
+
+    /// The landmarks in packed bytes in the host's byte order.
+    pub(super) fn landmarks<'a>(&self, bytes: &'a [u8]) -> Result<LandmarkData<'a>> {
+        Ok(match self.precision {
+            Precision::F32 => LandmarkData::F32(numbers(bytes)?),
+            _ => LandmarkData::F16(numbers(bytes)?),
+        })
+    }
+
+    /// Writes one landmark, (Gr, R/Gr), in the host's byte order.
+    pub(super) fn encode_landmark(&self, landmark: &[f32], out: &mut [u8]) -> Result<()> {
+        match self.precision {
+            Precision::F32 => encode_f32(landmark, out),
+            _ => encode_f16(landmark, out),
+        }
+    }
+
+    /// Writes keys and values into the payload of a record, in the host's byte order.
+    fn encode_chunk(&self, keys: &[f32], values: &[f32], payload: &mut [u8]) -> Result<()> {
+        let n = self.shape.kv_len();
+        match self.precision {
+            Precision::F32 => {
+                let (k, rest) = payload.split_at_mut(4 * n);
+                encode_f32(keys, k)?;
+                encode_f32(values, rest)
+            }
+            Precision::F16 => {
+                let (k, rest) = payload.split_at_mut(2 * n);
+                encode_f16(keys, k)?;
+                encode_f16(values, rest)
+            }
+            Precision::Int8 => {
+                let (scales, data) = payload.split_at_mut(self.scale_bytes());
+                let (key_scales, value_scales) = scales.split_at_mut(self.scale_bytes() / 2);
+                let (k, v) = data.split_at_mut(n);
+                encode_int8(keys, self.shape.head_dim, key_scales, k)?;
+                encode_int8(values, self.shape.head_dim, value_scales, v)
+            }
+        }
+    }
+
+    /// Bytes of all int8 scales at the start of the payload.
+    fn scale_bytes(&self) -> usize {
+        8 * self.shape.kv_rows()
+    }
+
+    /// Turns the numbers of a chunk record from little-endian to the host's byte order, or back.
+    fn swap_chunk(&self, record: &mut [u8]) {
+        let payload = record.get_mut(RECORD_HEADER..).unwrap_or_default();
+        match self.precision {
+            Precision::F32 => swap_if_big_endian(payload, 4),
+            Precision::F16 => swap_if_big_endian(payload, 2),
+            Precision::Int8 => swap_if_big_endian(payload.get_mut(..self.scale_bytes()).unwrap_or_default(), 4),
+        }
+    }
+
+    /// The same for packed landmarks.
+    pub(super) fn swap_landmarks(&self, bytes: &mut [u8]) {
+        swap_if_big_endian(bytes, landmark_width(self.precision));
+    }
+
+    /// The header of one of the two files.
+    fn header(&self, magic: &[u8; 8], id: &[u8; 16], stride: usize) -> [u8; HEADER] {
+        let precision = match self.precision {
+            Precision::F32 => 0,
+            Precision::F16 => 1,
+            Precision::Int8 => 2,
+        };
+        let s = &self.shape;
+        let fields = [s.chunk_size, s.kv_heads, s.head_dim, s.retrieval_heads, s.retrieval_width, precision, stride];
+        let mut h = [0; HEADER];
+        h[..8].copy_from_slice(magic);
+        h[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        h[12..16].copy_from_slice(&(PAGE as u32).to_le_bytes());
+        h[16..32].copy_from_slice(id);
+        for (at, value) in h[32..60].chunks_exact_mut(4).zip(fields) {
+            // The check of the shape keeps all of them far below 2^32.
+            at.copy_from_slice(&(value as u32).to_le_bytes());
+        }
+        let crc = crc32fast::hash(&h[..60]);
+        h[60..].copy_from_slice(&crc.to_le_bytes());
+        h
+    }
+}
+
+fn landmark_width(precision: Precision) -> usize {
+    match precision {
+        Precision::F32 => 4,
+        _ => 2,
+    }
+}
+
+fn prefix(bytes: &[u8], len: usize) -> Result<&[u8]> {
+    bytes.get(..len).ok_or_else(|| Error::invalid("chunk record too short"))
+}
+
+fn halves<T>(all: &[T]) -> (&[T], &[T]) {
+    all.split_at(all.len() / 2)
+}
+
+fn encode_f32(src: &[f32], out: &mut [u8]) -> Result<()> {
+    let out = numbers_mut::<f32>(&mut out[..4 * src.len()])?;
+    out.copy_from_slice(src);
+    Ok(())
+}
+
+fn encode_f16(src: &[f32], out: &mut [u8]) -> Result<()> {
+    let out = numbers_mut::<u16>(&mut out[..2 * src.len()])?;
+    out.reinterpret_cast_mut::<f16>().convert_from_f32_slice(src);
+    Ok(())
+}
+
+/// Rounds each row of `width` values to whole multiples of its largest magnitude / 127.
+fn encode_int8(src: &[f32], width: usize, scales: &mut [u8], out: &mut [u8]) -> Result<()> {
+    let scales = numbers_mut::<f32>(scales)?;
+    let out = numbers_mut::<i8>(&mut out[..src.len()])?;
+    for ((row, out), scale) in src.chunks_exact(width).zip(out.chunks_exact_mut(width)).zip(scales) {
+        let largest = row.iter().fold(0f32, |m, x| m.max(x.abs()));
+        *scale = largest / 127.0;
+        let inverse = if *scale > 0.0 { 1.0 / *scale } else { 0.0 };
+        for (q, x) in out.iter_mut().zip(row) {
+            *q = (x * inverse).round() as i8;
+        }
+    }
+    Ok(())
+}
+
+/// What was read and written, in calls and bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Traffic {
+    pub(super) reads: u64,
+    pub(super) bytes_read: u64,
+    pub(super) writes: u64,
+    pub(super) bytes_written: u64,
+}
+
+/// One of the two files.
+struct Records {
+    storage: Box<dyn Storage>,
+    stride: usize,
+    /// Checksum of the header, which every record's checksum continues: a record of another memory is not accepted.
+    seed: u32,
+    /// The records after those in the file.
+    pending: Buffer,
+}
+
+impl Records {
+    fn new(mut storage: Box<dyn Storage>, header: [u8; HEADER], stride: usize, batch: usize) -> Result<Self> {
+        let seed = crc32fast::hash(&header[..60]);
+        let mut page = [0; PAGE];
+        page[..HEADER].copy_from_slice(&header);
+        storage.write_all_at(&page, 0).map_err(|e| write_error(&*storage, e))?;
+        Ok(Self { storage, stride, seed, pending: Buffer::new(stride * batch)? })
+    }
+
+    /// Where record `id` starts in the file.
+    fn offset(&self, id: u64) -> Result<u64> {
+        id.checked_mul(self.stride as u64)
+            .and_then(|o| o.checked_add(PAGE as u64))
+            .filter(|&o| o <= i64::MAX as u64)
+            .ok_or_else(|| Error::capacity(format!("{}: chunk {id} lies beyond the largest file", self.storage.name())))
+    }
+
+    fn slot(&mut self, index: usize) -> &mut [u8] {
+        &mut self.pending.bytes_mut()[index * self.stride..][..self.stride]
+    }
+
+    /// Fills the header of a record whose payload is complete.
+    fn seal(record: &mut [u8], seed: u32, id: u64, source: &Range<u64>) {
+        record[4..8].fill(0);
+        record[8..16].copy_from_slice(&id.to_le_bytes());
+        record[16..24].copy_from_slice(&source.start.to_le_bytes());
+        record[24..32].copy_from_slice(&source.end.to_le_bytes());
+        let crc = checksum(seed, &record[4..]);
+        record[..4].copy_from_slice(&crc.to_le_bytes());
+    }
+
+    /// Writes the first `count` pending records as `first` and following.
+    fn flush(&mut self, first: u64, count: usize, traffic: &mut Traffic) -> Result<()> {
+        let offset = self.offset(first)?;
+        let data = &self.pending.bytes()[..count * self.stride];
+        self.storage.write_all_at(data, offset).map_err(|e| write_error(&*self.storage, e))?;
+        traffic.writes += 1;
+        traffic.bytes_written += data.len() as u64;
+        Ok(())
+    }
+
+    /// Reads and checks as many records as fit `out`, all of them in the file or all of them pending.
+    fn read(&self, first: u64, flushed: u64, out: &mut [u8], traffic: &mut Traffic) -> Result<()> {
+        match first.checked_sub(flushed) {
+            Some(index) => {
+                let from = index as usize * self.stride;
+                let data = self.pending.bytes().get(from..).and_then(|p| p.get(..out.len()));
+                out.copy_from_slice(data.ok_or_else(|| Error::invalid(format!("chunk {first} is not there")))?);
+            }
+            None => {
+                let offset = self.offset(first)?;
+                self.storage
+                    .read_exact_at(out, offset)
+                    .map_err(|e| Error::io(format!("reading {} at byte {offset}", self.storage.name()), e))?;
+                traffic.reads += 1;
+                traffic.bytes_read += out.len() as u64;
+            }
+        }
+        for (id, record) in (first..).zip(out.chunks_exact(self.stride)) {
+            if le_u32(record, 0) != checksum(self.seed, &record[4..]) || le_u64(record, 8) != id {
+                let offset = self.offset(id)?;
+                let name = self.storage.name();
+                return Err(Error::format(format!("{name}: the record of chunk {id} at byte {offset} is damaged")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn checksum(seed: u32, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(seed);
+    hasher.update(bytes);
+    hasher.finalize()
+}
+
+fn le_u32(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b))
+}
+
+fn le_u64(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u64::from_le_bytes(*b))
+}
+
+fn write_error(storage: &dyn Storage, e: std::io::Error) -> Error {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let what = format!("writing {}", storage.name());
+    match e.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => Error::capacity(format!("{what}: {e}")),
+        _ => Error::io(what, e),
+    }
+}
+
+/// Both files and the records that are still to be written to them.
+///
+/// Chunk ids are positions: records `0..flushed` are in the files, the `pending` after them in the buffers. A write
+/// that fails leaves both counts as they were, and the next attempt writes the same bytes to the same places.
+pub(super) struct Store {
+    pub(super) layout: Layout,
+    chunks: Records,
+    landmarks: Records,
+    flushed: u64,
+    pending: usize,
+    /// Records that the buffers hold.
+    batch: usize,
+    pub(super) traffic: Traffic,
+}
+
+impl Store {
+    /// Starts an empty store in two empty storages, with buffers for `batch` records.
+    pub(super) fn new(
+        layout: Layout,
+        id: &[u8; 16],
+        chunks: Box<dyn Storage>,
+        landmarks: Box<dyn Storage>,
+        batch: usize,
+    ) -> Result<Self> {
+        let (chunk_stride, landmark_stride) = (layout.chunk_stride, layout.landmark_stride);
+        let chunk_header = layout.header(b"RAMBACHK", id, chunk_stride);
+        let landmark_header = layout.header(b"RAMBALMK", id, landmark_stride);
+        Ok(Self {
+            layout,
+            chunks: Records::new(chunks, chunk_header, chunk_stride, batch)?,
+            landmarks: Records::new(landmarks, landmark_header, landmark_stride, batch)?,
+            flushed: 0,
+            pending: 0,
+            batch,
+            traffic: Traffic::default(),
+        })
+    }
+
+    /// The number of records.
+    pub(super) fn len(&self) -> u64 {
+        self.flushed + self.pending as u64
+    }
+
+    /// How many records from `first` on can be read with one call.
+    pub(super) fn contiguous(&self, first: u64) -> u64 {
+        if first < self.flushed { self.flushed - first } else { self.len().saturating_sub(first) }
+    }
+
+    /// Bytes of the two files that are in use.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        2 * PAGE as u64 + self.flushed * (self.layout.chunk_stride + self.layout.landmark_stride) as u64
+    }
+
+    /// Adds a record to both files; the lengths of the slices are the caller's to check.
+    ///
+    /// # Errors
+    /// `Io` or `Capacity` if the buffered records cannot be written; the store is then as before.
+    pub(super) fn append(
+        &mut self,
+        keys: &[f32],
+        values: &[f32],
+        landmark: &[f32],
+        source: &Range<u64>,
+    ) -> Result<u64> {
+        if self.pending == self.batch {
+            self.flush()?;
+        }
+        let (layout, id) = (self.layout, self.len());
+
+        let seed = self.chunks.seed;
+        let record = self.chunks.slot(self.pending);
+        record.fill(0);
+        layout.encode_chunk(keys, values, &mut record[RECORD_HEADER..])?;
+        layout.swap_chunk(record);
+        Records::seal(record, seed, id, source);
+
+        let seed = self.landmarks.seed;
+        let record = self.landmarks.slot(self.pending);
+        record.fill(0);
+        layout.encode_landmark(landmark, &mut record[RECORD_HEADER..])?;
+        layout.swap_landmarks(&mut record[RECORD_HEADER..]);
+        Records::seal(record, seed, id, source);
+
+        self.pending += 1;
+        Ok(id)
+    }
+
+    /// Writes the buffered records.
+    ///
+    /// # Errors
+    /// `Io` or `Capacity`; the records are then still buffered.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        if self.pending > 0 {
+            self.chunks.flush(self.flushed, self.pending, &mut self.traffic)?;
+            self.landmarks.flush(self.flushed, self.pending, &mut self.traffic)?;
+            self.flushed += self.pending as u64;
+            self.pending = 0;
+        }
+        Ok(())
+    }
+
+    /// Writes the buffered records and waits until all are on the device.
+    ///
+    /// # Errors
+    /// `Io` or `Capacity`.
+    pub(super) fn sync(&mut self) -> Result<()> {
+        self.flush()?;
+        for file in [&mut self.chunks, &mut self.landmarks] {
+            file.storage.sync().map_err(|e| write_error(&*file.storage, e))?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the records from `len` on. Their room on the disk is given back if the system lets us, and is used
+    /// again by later records in any case.
+    pub(super) fn truncate(&mut self, len: u64) {
+        if len >= self.flushed {
+            self.pending = self.pending.min((len - self.flushed) as usize);
+            return;
+        }
+        (self.flushed, self.pending) = (len, 0);
+        for file in [&mut self.chunks, &mut self.landmarks] {
+            let cut = file.offset(len).map(|end| file.storage.set_len(end));
+            if let Ok(Err(e)) = cut {
+                log::warn!("cutting off {}: {e}", file.storage.name());
+            }
+        }
+    }
+
+    /// Reads chunk records `first` and following, at most [`Store::contiguous`], and turns them to the host's byte
+    /// order. `out` is a multiple of the stride.
+    ///
+    /// # Errors
+    /// `Io` if they cannot be read, `Format` if one is damaged.
+    pub(super) fn read_chunks(&mut self, first: u64, out: &mut [u8]) -> Result<()> {
+        self.chunks.read(first, self.flushed, out, &mut self.traffic)?;
+        out.chunks_exact_mut(self.layout.chunk_stride).for_each(|r| self.layout.swap_chunk(r));
+        Ok(())
+    }
+
+    /// The same for landmark records, left in the byte order of the file.
+    ///
+    /// # Errors
+    /// `Io` if they cannot be read, `Format` if one is damaged.
+    pub(super) fn read_landmarks(&mut self, first: u64, out: &mut [u8]) -> Result<()> {
+        self.landmarks.read(first, self.flushed, out, &mut self.traffic)
+    }
+
+    /// The source range in a landmark record.
+    pub(super) fn source(record: &[u8]) -> Range<u64> {
+        le_u64(record, 16)..le_u64(record, 24)
+    }
+}
