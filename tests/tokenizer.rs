@@ -1,9 +1,13 @@
 //! The tokenizer gives the ids of Hugging Face's `tokenizers`, for text in any split, and survives bad vocabularies.
 //! The fixture is made by models/recipe/tokenizer_fixture.py.
 
+mod common;
+
 use std::sync::OnceLock;
 
+use common::gguf::File;
 use ramba::ErrorKind;
+use ramba::gguf::Gguf;
 use ramba::tokenizer::{Tokenizer, TokenizerParts};
 use serde_json::Value;
 
@@ -233,7 +237,10 @@ fn every_character_is_cut_as_by_the_crate() {
     for kind in ["ramba", "gpt-2"] {
         let (tokenizer, reference) = (tokenizer(kind), reference(kind));
         let mut text = String::new();
-        for c in ('\0'..=char::MAX).filter(|c| !('\u{20000}'..'\u{e0000}').contains(c) && *c < '\u{f0000}') {
+        // Not the inside of the largest blocks, which are alike.
+        let blocks = ['\u{3401}'..'\u{4db0}', '\u{4e01}'..'\u{9fe0}', '\u{ac01}'..'\u{d7a0}', '\u{e001}'..'\u{f8f0}'];
+        let skipped = |c: &char| blocks.iter().any(|b| b.contains(c)) || ('\u{17001}'..'\u{18700}').contains(c);
+        for c in ('\0'..'\u{20010}').chain('\u{e0000}'..'\u{e0200}').filter(|c| !skipped(c)) {
             // Whether words, numbers, punctuation and white space go on over it.
             text.extend([
                 "a",
@@ -395,6 +402,61 @@ fn special_tokens_have_ids_but_text_does_not_become_them() {
     assert!(tokenizer.is_special(2) && !tokenizer.is_special(3) && tokenizer.is_special(u32::MAX));
     assert!(tokenizer.encode("<|question|>").unwrap().iter().all(|&id| id > 2));
     assert_eq!(tokenizer.vocab_len(), parts("ramba", &[]).tokens.len());
+}
+
+/// The fixture's vocabulary in a model file.
+fn file() -> File {
+    let types = token_types("gpt-neox");
+    let parts = parts("gpt-neox", &types);
+    File::new()
+        .str("tokenizer.ggml.model", "gpt2")
+        .str("tokenizer.ggml.pre", "mpt")
+        .strings("tokenizer.ggml.tokens", &parts.tokens)
+        .i32s("tokenizer.ggml.token_type", &types)
+        .strings("tokenizer.ggml.merges", &parts.merges)
+        .u32("tokenizer.ggml.eos_token_id", 0)
+        .u32("tokenizer.ggml.padding_token_id", 1)
+}
+
+#[test]
+fn a_model_file_has_the_tokenizer() {
+    let open = |file: &File| Tokenizer::from_gguf(&Gguf::parse(&file.build()).unwrap());
+    let read = open(&file()).unwrap();
+    for text in texts() {
+        assert_eq!(read.encode(text).unwrap(), tokenizer("gpt-neox").encode(text).unwrap());
+    }
+    assert_eq!((read.bos(), read.eos(), read.pad()), (None, Some(0), Some(1)));
+
+    // Every key but the type and the special tokens is needed, and each must have its type.
+    for missing in 0..file().entries.len() {
+        let mut file = file();
+        file.entries.remove(missing);
+        assert_eq!(open(&file).is_err(), missing == 0 || missing == 1 || missing == 2 || missing == 4, "{missing}");
+    }
+    for (place, mut wrong) in [
+        (0, file().u32("tokenizer.ggml.model", 1)),
+        (0, file().str("tokenizer.ggml.model", "llama")),
+        (1, file().str("tokenizer.ggml.pre", "\x1b[31m")),
+        (2, file().i32s("tokenizer.ggml.tokens", &[1])),
+        (3, file().strings("tokenizer.ggml.token_type", &["1"])),
+        (4, file().u32("tokenizer.ggml.merges", 0)),
+        (5, file().str("tokenizer.ggml.eos_token_id", "0")),
+    ] {
+        // The last entry takes the place of the sound one.
+        wrong.entries.swap_remove(place);
+        let error = open(&wrong).unwrap_err().to_string();
+        assert!(error.contains("tokenizer.ggml.") && !error.contains('\x1b'), "{error}");
+    }
+}
+
+#[test]
+fn huge_vocabularies_are_refused() {
+    let many = vec!["x"; (1 << 20) + 1];
+    assert!(refused(|p| p.tokens = many.clone()).contains("tokenizer.ggml.tokens: 1048577"));
+    assert!(refused(|p| p.merges = many.clone()).contains("tokenizer.ggml.merges: 1048577"));
+    let long: &str = "y".repeat(300_000).leak();
+    let types: &[i32] = std::iter::once(4).chain(token_types("ramba").into_iter().skip(1)).collect::<Vec<_>>().leak();
+    assert!(refused(|p| (p.tokens[0], p.token_types) = (long, Some(types))).contains("user-defined tokens"));
 }
 
 /// The error that a change to the fixture's vocabulary causes.

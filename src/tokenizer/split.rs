@@ -13,10 +13,13 @@
 
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, Anchored, Input, MatchKind, StartKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 use regex_syntax::hir::{Class as HirClass, HirKind};
 
 use crate::{Error, Result};
+
+/// Most bytes that all added tokens together may have.
+const MAX_ADDED_BYTES: usize = 256 << 10;
 
 /// What the expression distinguishes of a character.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,12 +81,20 @@ impl Splitter {
                 _ => {}
             }
         }
+        let added_bytes: usize = added.iter().map(|(text, _)| text.len()).sum();
+        if added_bytes > MAX_ADDED_BYTES {
+            return Err(Error::unsupported(format!(
+                "tokenizer.ggml.tokens: the user-defined tokens have {added_bytes} bytes; this build takes up to \
+                 {MAX_ADDED_BYTES}"
+            )));
+        }
         let tokens = if added.is_empty() {
             None
         } else {
             let automaton = AhoCorasick::builder()
                 .match_kind(MatchKind::LeftmostLongest)
-                .start_kind(StartKind::Unanchored)
+                // The form whose memory is in proportion to the text of the tokens.
+                .kind(Some(AhoCorasickKind::ContiguousNFA))
                 .build(added.iter().map(|(text, _)| text))
                 .map_err(|e| Error::unsupported(format!("tokenizer.ggml.tokens: user-defined tokens: {e}")))?;
             Some(AddedTokens {
@@ -103,7 +114,7 @@ impl Splitter {
     /// The first added token at or after `from`.
     pub(super) fn next_token(&self, text: &str, from: usize) -> Option<(Range<usize>, u32)> {
         let tokens = self.tokens.as_ref()?;
-        let found = tokens.automaton.find(Input::new(text).range(from..).anchored(Anchored::No))?;
+        let found = tokens.automaton.find(Input::new(text).range(from..))?;
         Some((found.range(), *tokens.ids.get(found.pattern().as_usize())?))
     }
 

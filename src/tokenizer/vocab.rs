@@ -16,6 +16,10 @@ const USER_DEFINED: i32 = 4;
 const UNUSED: i32 = 5;
 const LAST_TYPE: i32 = 6;
 
+/// Most tokens and most merges that a vocabulary may have, four times those of the largest in use. What is built
+/// of them takes about 200 bytes each.
+const MAX_TOKENS: usize = 1 << 20;
+
 /// Words kept by [`WordCache`], and the bytes of the longest one.
 const CACHED_WORDS: usize = 1 << 14;
 const CACHED_WORD_BYTES: usize = 48;
@@ -63,8 +67,14 @@ impl Vocab {
     /// Checks `parts` and builds the table. Returns it with the user-defined tokens (text, id).
     pub(super) fn new<'a>(parts: TokenizerParts<'a>) -> Result<(Self, Vec<(&'a str, u32)>)> {
         let TokenizerParts { tokens, token_types, merges, bos, eos, pad, .. } = parts;
-        let count = u32::try_from(tokens.len())
-            .map_err(|_| Error::unsupported(format!("tokenizer.ggml.tokens: {} tokens", tokens.len())))?;
+        for (key, len) in [("tokens", tokens.len()), ("merges", merges.len())] {
+            if len > MAX_TOKENS {
+                return Err(Error::unsupported(format!(
+                    "tokenizer.ggml.{key}: {len} {key}; this build takes up to {MAX_TOKENS}"
+                )));
+            }
+        }
+        let count = tokens.len() as u32;
         if let Some(types) = token_types {
             if types.len() != tokens.len() {
                 return Err(Error::format(format!(
