@@ -274,6 +274,8 @@ fn endless_words_are_cut_and_nothing_is_lost() {
         "\u{f900}".repeat(90_000),
         "我".repeat(90_000),
         format!("{} a", "é".repeat(long / 2 + 1)),
+        format!("{} a", "z".repeat(100_000)),
+        format!("{}1", " ".repeat(130_000)),
         format!("{}a", " ".repeat(long)),
         format!("{}a", " ".repeat(long + 1)),
         format!("{}1", "\u{3000}".repeat(long / 3 + 2)),
