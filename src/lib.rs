@@ -4,6 +4,7 @@ pub mod backend;
 mod error;
 pub mod gguf;
 pub mod memory;
+pub mod model;
 pub mod quant;
 pub mod sampler;
 pub mod tokenizer;

@@ -1,0 +1,112 @@
+//! An HSA layer: attention inside the chunks that retrieval has selected.
+
+use crate::backend::{Backend, HsaShape};
+use crate::memory::{ChunkMemory, ChunkView};
+use crate::weights::Weights;
+use crate::{Error, Result};
+
+use super::config::{Config, HsaConfig};
+use super::retrieval::Selection;
+
+/// The weights of one layer.
+pub(super) struct HsaLayer<B: Backend> {
+    /// (D)
+    norm: B::Buffer,
+    /// (H·d, D)
+    q: B::Weight,
+    /// (d) optional norm of the queries per head
+    q_norm: Option<B::Buffer>,
+    /// (D, H·d)
+    output: B::Weight,
+}
+
+/// Activations for up to T tokens.
+pub(super) struct Scratch<B: Backend> {
+    /// (T, D)
+    norm: B::Buffer,
+    /// (T, H, d)
+    q: B::Buffer,
+    /// (T, H, d)
+    attended: B::Buffer,
+    /// Always empty: its allocation is what is kept.
+    views: Vec<ChunkView<'static>>,
+}
+
+impl<B: Backend> Scratch<B> {
+    pub(super) fn new(config: &Config, backend: &B, tokens: usize) -> Result<Self> {
+        let buffer = || backend.buffer(tokens * config.hidden);
+        Ok(Self { norm: buffer()?, q: buffer()?, attended: buffer()?, views: Vec::new() })
+    }
+}
+
+impl<B: Backend> HsaLayer<B> {
+    /// Loads layer `index`, counted over all upper groups.
+    pub(super) fn load(config: &Config, hsa: &HsaConfig, weights: &Weights, backend: &B, index: usize) -> Result<Self> {
+        let hidden = config.hidden;
+        let name = |part: &str| format!("hsa.{index}.{part}");
+        let q_norm = if hsa.qk_norm {
+            Some(backend.vector(&weights.vector(&name("q_norm.weight"), hsa.head_dim(hidden))?)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            norm: backend.vector(&weights.vector(&name("norm.weight"), hidden)?)?,
+            q: backend.weight(weights.matrix(&name("q.weight"), hidden, hidden)?)?,
+            q_norm,
+            output: backend.weight(weights.matrix(&name("output.weight"), hidden, hidden)?)?,
+        })
+    }
+
+    /// Adds to the residual stream `x` (n, D) what its tokens read in the chunks of `selection`.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn forward(
+        &self,
+        config: &Config,
+        hsa: &HsaConfig,
+        backend: &B,
+        x: &mut B::Buffer,
+        n: usize,
+        selection: &Selection<B>,
+        memory: &mut ChunkMemory,
+        s: &mut Scratch<B>,
+    ) -> Result<()> {
+        if selection.is_empty() {
+            return Ok(());
+        }
+        let head_dim = hsa.head_dim(config.hidden);
+        backend.rms_norm(x, &self.norm, hsa.norm_eps, n, config.hidden, &mut s.norm)?;
+        backend.matmul(&self.q, &s.norm, n, &mut s.q, false)?;
+        if let Some(weight) = &self.q_norm {
+            backend.rms_norm_in_place(&mut s.q, weight, hsa.norm_eps, n * hsa.heads, head_dim)?;
+        }
+        let shape = HsaShape {
+            heads: hsa.heads,
+            kv_heads: hsa.kv_heads,
+            head_dim,
+            chunk_size: hsa.chunk_size,
+            retrieval_heads: hsa.retrieval_heads,
+            top_k: hsa.top_k,
+            softmax_off_by_one: hsa.off_by_one,
+        };
+        for batch in &selection.batches {
+            let ids = selection.chunks(batch);
+            memory.fetch(ids)?;
+            let mut views = recycle(std::mem::take(&mut s.views));
+            for &id in ids {
+                let view = memory.view(id);
+                views.push(view.ok_or_else(|| Error::invalid(format!("chunk {id} is not in the cache")))?);
+            }
+            let picks = selection.picks(hsa, batch);
+            let done = backend.hsa_attend(&shape, &s.q, batch.tokens.clone(), &views, picks, &mut s.attended);
+            s.views = recycle(views);
+            done?;
+        }
+        backend.matmul(&self.output, &s.attended, n, x, true)
+    }
+}
+
+/// The allocation of `views`, emptied, for views of another lifetime: collecting a vector's own iterator happens in place.
+fn recycle<'a>(mut views: Vec<ChunkView<'_>>) -> Vec<ChunkView<'a>> {
+    views.clear();
+    views.into_iter().map_while(|_| None).collect()
+}
