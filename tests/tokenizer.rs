@@ -263,18 +263,18 @@ fn every_character_is_cut_as_by_the_crate() {
 #[test]
 fn endless_words_are_cut_and_nothing_is_lost() {
     let mut random = Random(7);
-    // Words that do not end: letters, spaces, marks that wait for the normalizer, symbols, ideographs that are not
+    // Words that do not end: letters (of which the limit cuts a token in two), spaces, marks that wait for the normalizer, symbols, ideographs that are not
     // in normal form; and a word just longer than the limit before something else.
     let long = 65_536 + 1;
     let cases = [
-        "a".repeat(300_000),
+        "ing".repeat(100_000),
         " ".repeat(300_000),
         format!("x{}", "\u{301}".repeat(100_000)),
         "=".repeat(200_000),
         "\u{f900}".repeat(90_000),
         "我".repeat(90_000),
         format!("{} a", "é".repeat(long / 2 + 1)),
-        format!("{} a", "z".repeat(100_000)),
+        format!("{} a", "ing".repeat(40_000)),
         format!("{}1", " ".repeat(130_000)),
         format!("{}a", " ".repeat(long)),
         format!("{}a", " ".repeat(long + 1)),
