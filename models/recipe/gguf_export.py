@@ -276,7 +276,9 @@ def export(path, config: dict, state: dict, type_name="F32", embedding_type=None
         if kind.name != wanted:
             note(f"{ours}: rows of {shape[-1]} do not fill blocks of {wanted}, stored as {kind.name}")
         writer.add_tensor(ours, data, raw_dtype=kind)
-    unused = set(state) - used - {"lm_head.weight"}  # of a tied model, the embedding again
+    # A training program may keep a tensor under a second name, and a tied model its embedding as lm_head.
+    stored = {state[name].data_ptr() for name in used}
+    unused = {name for name, tensor in state.items() if tensor.data_ptr() not in stored} - {"lm_head.weight"}
     if unused:
         raise ValueError(f"checkpoint has tensors this format does not know: {sorted(unused)}")
     writer.write_header_to_file()
@@ -363,8 +365,9 @@ def main():
     checkpoint = torch.load(args.checkpoint, map_location="cpu", weights_only=True)
     tokenizer = json.loads(args.tokenizer.read_text(encoding="utf-8")) if args.tokenizer else None
     export(args.out, checkpoint["config"], checkpoint["state"], args.type, args.embedding_type, tokenizer, args.name)
-    parameters = sum(t.numel() for n, t in checkpoint["state"].items())
-    print(f"{args.out}: {args.out.stat().st_size} bytes, {parameters} parameters in the checkpoint")
+    c = Config.from_json(checkpoint["config"])
+    parameters = sum(math.prod(shape) for _, _, shape, _ in tensor_table(c))
+    print(f"{args.out}: {parameters} parameters, {args.out.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

@@ -319,14 +319,15 @@ class Reference:
         for h in range(H):
             g = h // (H // G)
             r = min(g, Gr - 1)  # retrieval head of kv head g
-            for place in range(selection.chunks.shape[-1]):
-                chosen = selection.chunks[:, r, place].clamp(min=0)  # weight 0 where there is none
-                s = torch.einsum("nd,nsd->ns", q[:, h], memory.keys[chosen, :, g]) * d**-0.5
+            for chunk in selection.chunks[:, r].unique().tolist():
+                if chunk < 0:
+                    continue
+                row, place = (selection.chunks[:, r] == chunk).nonzero(as_tuple=True)  # the tokens that chose it
+                s = q[row, h] @ memory.keys[chunk, :, g].T * d**-0.5  # (tokens, S)
                 if c.softmax_off_by_one:
-                    s = torch.cat([s, s.new_zeros(n, 1)], dim=-1)  # one more term exp(0), which reads nothing
+                    s = torch.cat([s, s.new_zeros(len(row), 1)], dim=-1)  # one more term exp(0), which reads nothing
                 p = s.softmax(-1)[:, : c.chunk]
-                read = torch.einsum("ns,nsd->nd", p, memory.values[chosen, :, g])
-                out[:, h] += selection.weights[:, r, place, None] * read
+                out[row, h] += selection.weights[row, r, place, None] * (p @ memory.values[chunk, :, g])
         return x + linear(out.reshape(n, H * d), w("o_proj.weight"))
 
     # ---- the stack ----------------------------------------------------------------------------------------------
@@ -365,16 +366,23 @@ class Reference:
         Z = self.c.segment or max(length, 1)
         return [(max(0, a - self.c.overlap), a, min(length, a + Z)) for a in range(0, length, Z)]
 
-    def read(self, tokens, skip_upper=False, skip_hsa=False, max_chunks=None):
+    def read(self, tokens, skip_upper=False, skip_hsa=False, max_chunks=None, known=None):
         """Read a document from position 0, segment by segment.
 
         -> logits (T, vocab) or None, Memory, and for each upper group one Selection per segment, run-in cut off.
         `max_chunks`: make no chunk memories beyond so many.
+        `known`: the Memory of a document with the same beginning; its whole segments are not read again, so that
+        logits and selections are those of the rest.
         """
         c = self.c
         tokens = torch.as_tensor(tokens)
         memory, logits, selections = self.empty_memory(), [], [[] for _ in range(c.groups)]
-        for start, own, end in self.segments(len(tokens)):
+        segments = self.segments(len(tokens))
+        if known is not None and c.segment:
+            done = len(known) * c.chunk // c.segment
+            memory = Memory(*(t[: done * c.segment // c.chunk] for t in known.tensors()))
+            segments = segments[done:]
+        for start, own, end in segments:
             x = self.lower(tokens[start:end])
             if c.groups:
                 whole = (end - own) // c.chunk
@@ -420,8 +428,11 @@ class Reference:
 
     def generate(self, tokens, count: int):
         """Greedy continuation of the document's own time line. -> ids, logits (count, vocab) they were chosen from."""
-        tokens, rows = list(tokens), []
+        tokens, rows, memory = list(tokens), [], None
         for _ in range(count):
-            rows.append(self.read(tokens)[0][-1])
+            whole = (len(tokens) - 1) // self.c.segment * self.c.segment if self.c.segment and self.c.groups else 0
+            if memory is None or len(memory) * self.c.chunk < whole:
+                memory = self.read(tokens[:whole], skip_upper=True)[1]
+            rows.append(self.read(tokens, known=memory)[0][-1])
             tokens.append(int(rows[-1].argmax()))
         return tokens[len(tokens) - count :], torch.stack(rows)
