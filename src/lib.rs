@@ -1,6 +1,7 @@
 //! RAMba inference: Mamba-2 with Hierarchical Sparse Attention, in bounded memory.
 
 pub mod backend;
+pub mod cpu;
 mod error;
 pub mod gguf;
 pub mod memory;

@@ -1,0 +1,163 @@
+//! The kernels, compiled for each instruction set, and the choice between them.
+//!
+//! To add an instruction set: implement [`Simd`](super::simd::Simd) (and, for speed, the products of
+//! [`Integers`](super::quantized::Integers)) for a type made by `new() -> Option`, give it an [`Isa`], a table below
+//! and a place in [`PRIORITY`]. The conformance suite then runs on it.
+
+use std::ops::Range;
+
+use super::attention::{self, Reading};
+use super::elementwise;
+use super::matmul::{self, Columns, FloatProduct};
+use super::quantized::{self, QuantizedProduct, RowMut};
+use super::retrieval::{self, Scoring};
+use super::ssm::{self, Mixed, Mixer};
+use crate::backend::{EncoderShape, SsmShape};
+use crate::memory::TopK;
+use crate::quant::DType;
+
+/// Instruction sets that have kernels in this build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Isa {
+    /// Plain Rust.
+    Scalar,
+    /// x86-64 with AVX2, FMA and F16C.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AArch64 with Advanced SIMD, which every such CPU has.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+}
+
+/// Best first.
+const PRIORITY: &[Isa] = &[
+    #[cfg(target_arch = "x86_64")]
+    Isa::Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Isa::Neon,
+    Isa::Scalar,
+];
+
+impl Isa {
+    /// The instruction sets that this CPU can run, best first.
+    pub fn available() -> impl Iterator<Item = Isa> {
+        PRIORITY.iter().copied().filter(|isa| Kernels::new(*isa).is_some())
+    }
+}
+
+impl Kernels {
+    /// The kernels for `isa`, if this CPU can run them.
+    pub(super) fn new(isa: Isa) -> Option<&'static Kernels> {
+        match isa {
+            Isa::Scalar => Some(&scalar::TABLE),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => super::avx2::Avx2::new().map(|_| &avx2::TABLE),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => super::neon::Neon::new().map(|_| &neon::TABLE),
+        }
+    }
+
+    /// The best kernels for this CPU.
+    pub(super) fn best() -> &'static Kernels {
+        PRIORITY.iter().find_map(|isa| Kernels::new(*isa)).unwrap_or(&scalar::TABLE)
+    }
+}
+
+/// Hands the list of kernels to the macro `then`: name, arguments, and the generic function that does it, which takes the
+/// instruction set as its first argument.
+macro_rules! with_kernels {
+    ($then:ident $($head:tt)*) => {
+        $then! {
+            $($head)*
+            fn quantize(x: &[f32], out: RowMut<'_>) = quantized::quantize_row;
+            fn wants_wide(dtype: DType, n: usize) -> bool = quantized::wants_wide;
+            fn multiply_quantized(product: &QuantizedProduct<'_>, first: usize, y: &mut Columns<'_>, tile: &mut [f32])
+                = quantized::multiply_rows;
+            fn multiply_floats(product: &FloatProduct<'_>, first: usize, y: &mut Columns<'_>, panels: &mut [f32])
+                = matmul::multiply_floats;
+            fn rms_norm(x: &mut [f32], weight: &[f32], eps: f32) = elementwise::rms_norm;
+            fn add_into(y: &mut [f32], x: &[f32]) = elementwise::add_into;
+            fn silu_mul(gate: &mut [f32], up: &[f32]) = elementwise::silu_mul;
+            fn gated_norm(y: &mut [f32], z: &[f32], norm: &[f32], group: usize, eps: f32) = elementwise::gated_norm;
+            fn convolve(mixer: &Mixer<'_>, history: &[f32], first: usize, out: &mut [f32]) = ssm::convolve;
+            fn gram(shape: &SsmShape, xbc: &[f32], out: &mut [f32]) = ssm::gram;
+            fn scan(mixer: &Mixer<'_>, mixed: Mixed<'_>, head: usize, state: &mut [f32], v: &mut [f32], scratch: &mut [f32])
+                = ssm::scan;
+            fn encode_chunk(shape: &EncoderShape, rope: &[f32], qkv: [&[f32]; 3], out: &mut [f32], scratch: &mut [f32])
+                = attention::encode_chunk;
+            fn attend_heads(reading: &Reading<'_>, at: usize, out: &mut [f32], scratch: &mut [f32])
+                = attention::attend_heads;
+            fn score(
+                scoring: &Scoring<'_>, tokens: Range<usize>, landmarks: Range<usize>, top: &mut [TopK],
+                scratch: &mut [f32]
+            ) = retrieval::score;
+        }
+    };
+}
+
+/// The table type, with a safe method per kernel.
+macro_rules! declare {
+    ($(fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $path:path;)*) => {
+        /// The kernels of one instruction set.
+        pub(super) struct Kernels {
+            isa: Isa,
+            $($name: unsafe fn($($type),*) $(-> $result)?,)*
+        }
+
+        impl Kernels {
+            /// The instruction set.
+            pub(super) fn isa(&self) -> Isa {
+                self.isa
+            }
+
+            $(
+                #[inline]
+                pub(super) fn $name(&self, $($arg: $type),*) $(-> $result)? {
+                    // SAFETY: a reference to a table is only handed out by `new`, after testing that the CPU has the
+                    // instructions that its functions are compiled with; they ask for nothing else.
+                    unsafe { (self.$name)($($arg),*) }
+                }
+            )*
+        }
+    };
+}
+
+/// A table: every kernel compiled with the features of one instruction set.
+macro_rules! table {
+    (
+        $isa:ident, $token:expr, [$($feature:meta)?];
+        $(fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $path:path;)*
+    ) => {
+        use super::*;
+
+        pub(super) static TABLE: Kernels = Kernels { isa: Isa::$isa, $($name),* };
+
+        table! { functions $token, [$($feature)?]; $([fn $name($($arg: $type),*) $(-> $result)? = $path])* }
+    };
+    (functions $token:expr, $features:tt; $($function:tt)*) => {
+        $(table! { function $token, $features, $function })*
+    };
+    (function $token:expr, [$($feature:meta)?], [fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)? = $path:path]) => {
+        $(#[$feature])?
+        fn $name($($arg: $type),*) $(-> $result)? {
+            $path($token, $($arg),*)
+        }
+    };
+}
+
+with_kernels!(declare);
+
+mod scalar {
+    with_kernels!(table Scalar, crate::cpu::scalar::Scalar, []; );
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    with_kernels!(table Avx2, crate::cpu::avx2::Avx2::here(), [target_feature(enable = "avx2,fma,f16c")]; );
+}
+
+#[cfg(target_arch = "aarch64")]
+mod neon {
+    with_kernels!(table Neon, crate::cpu::neon::Neon::here(), [target_feature(enable = "neon")]; );
+}
