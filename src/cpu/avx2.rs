@@ -1,8 +1,9 @@
 //! x86-64 with AVX2, FMA and F16C: every desktop and server CPU since about 2013 (Intel) or 2015 (AMD).
 
+mod integers;
+
 use std::arch::x86_64::*;
 
-use super::quantized::Integers;
 use super::simd::{LANES, Simd};
 
 /// Proof that the CPU has AVX2, FMA and F16C.
@@ -160,5 +161,3 @@ unsafe impl Simd for Avx2 {
         }
     }
 }
-
-impl Integers for Avx2 {}

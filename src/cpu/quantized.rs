@@ -58,9 +58,15 @@ impl Layout {
         let (blocks, cols) = (self.cols / BLOCK, self.cols);
         let (scales, rest) = record.split_at(self.per_block());
         let (weighted, rest) = rest.split_at(self.per_block());
-        let (_, rest) = rest.split_at(self.per_block());
-        let (q, _) = rest.split_at(self.per_byte());
-        Row { scales: &scales[..blocks], weighted: &weighted[..blocks], q: &cast(q)[..cols] }
+        let (sums, rest) = rest.split_at(self.per_block());
+        let (q, wide) = rest.split_at(self.per_byte());
+        Row {
+            scales: &scales[..blocks],
+            weighted: &weighted[..blocks],
+            sums: &cast(sums)[..blocks],
+            q: &cast(q)[..cols],
+            wide: if self.wide { &cast(wide)[..cols] } else { &[] },
+        }
     }
 
     /// The parts of a row, to be filled.
@@ -87,8 +93,12 @@ pub(super) struct Row<'a> {
     pub(super) scales: &'a [f32],
     /// d · Σ q, (cols / 32)
     pub(super) weighted: &'a [f32],
+    /// Σ q, (cols / 32)
+    pub(super) sums: &'a [i32],
     /// (cols)
     pub(super) q: &'a [i8],
+    /// The same as 16 bits, (cols), or empty if not wanted.
+    pub(super) wide: &'a [i16],
 }
 
 /// [`Row`], to be filled.
@@ -178,7 +188,7 @@ pub(super) fn tile_len(cols: usize) -> usize {
 
 /// The scale of a block of activations and its inverse.
 #[inline(always)]
-fn scale_of(max: f32) -> (f32, f32) {
+pub(super) fn scale_of(max: f32) -> (f32, f32) {
     (max / 127.0, if max > 0.0 { 127.0 / max } else { 0.0 })
 }
 
