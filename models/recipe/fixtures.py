@@ -112,6 +112,26 @@ FIXTURES = {
 }
 
 
+# The first seed that passes every check, where it is not 1.
+SEED = {
+    "no_overlap": 5,
+    "pos_decay": 4,
+    "qk_norm": 2,
+    "landmark_norm": 2,
+    "single_head": 2,
+    "no_cls": 7,
+    "enc_prenorm": 3,
+    "two_groups": 4,
+    "ssm_groups": 2,
+    "plain_segments": 2,
+    "bf16": 9,
+    "q8_0": 3,
+    "q4_0": 2,
+    "q4_k": 6,
+    "q6_k": 3,
+}
+
+
 def random_state(c: Config, seed: int, calm: bool) -> dict:
     """Weights of a model in which every part has a say; `calm`: less of it, so that int8 noise is not amplified."""
     rng = np.random.default_rng(seed)
@@ -350,7 +370,7 @@ def main():
     torch.set_num_threads(1)
     args.out.mkdir(parents=True, exist_ok=True)
     for name in args.names or FIXTURES:
-        for seed in range(1, 200):
+        for seed in range(SEED.get(name, 1), 200):
             try:
                 said = make(name, args.out, seed)
             except Rejected as e:
