@@ -403,6 +403,9 @@ impl<B: Backend> Model<B> {
 
     /// The tokens in tiles. Logits are appended to `s.host_logits`.
     fn tiles(&self, state: &mut State<B>, s: &mut Scratch<B>, tokens: &[u32], pass: &mut Pass<'_>) -> Result<()> {
+        if pass.memory.as_ref().is_some_and(|memory| Some(memory.shape()) != self.chunk_shape()) {
+            return Err(Error::invalid("the chunk memory was not made for this model"));
+        }
         if std::mem::replace(&mut state.torn, true) {
             return Err(Error::invalid("an earlier call failed midway: the state must be reset"));
         }
