@@ -1,0 +1,188 @@
+//! The same answer however the work is divided: over calls, tiles, threads, instruction sets and cache sizes.
+
+mod common;
+
+use common::model::{Fixture, Runner, argmax, relative, token_range};
+use ramba::ErrorKind;
+use ramba::cpu::{Cpu, Isa};
+use ramba::memory::{ChunkMemory, Precision};
+use ramba::model::{Logits, Model, Pass};
+
+/// What a fixture's document gives: logits of all tokens, and all memories.
+struct Outcome {
+    logits: Vec<f32>,
+    /// Keys, values and landmarks of all chunks, one after the other.
+    memories: Vec<f32>,
+}
+
+fn outcome(run: &mut Runner<'_>, logits: Vec<f32>) -> Outcome {
+    let mut memories = Vec::new();
+    if run.memory.is_some() {
+        for id in 0..run.memory.as_ref().unwrap().len() {
+            let (keys, values) = run.chunk(id);
+            memories.extend([keys, values].concat());
+        }
+        memories.extend(run.landmarks());
+    }
+    Outcome { logits, memories }
+}
+
+/// The document fed in the given pieces, the last of which repeats until the end.
+fn feed(model: &Model<Cpu>, tokens: &[u32], pieces: &[usize]) -> Outcome {
+    let mut run = Runner::new(model, Precision::F32);
+    let (mut rest, mut logits) = (tokens, Vec::new());
+    let mut sizes = pieces.iter().copied().chain(std::iter::repeat(pieces[pieces.len() - 1]));
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(sizes.next().unwrap().min(rest.len()));
+        logits.extend(run.advance(piece, Logits::All));
+        rest = after;
+    }
+    outcome(&mut run, logits)
+}
+
+/// Two times the fixture's tokens: more than one tile.
+fn document(f: &Fixture) -> Vec<u32> {
+    f.tokens().repeat(2)
+}
+
+fn assert_close(name: &str, what: &str, a: &Outcome, b: &Outcome, tolerance: f32) {
+    let error = relative(&a.logits, &b.logits);
+    assert!(error <= tolerance, "{name}: {what}: logits differ by {error:.1e}");
+    let error = if a.memories.is_empty() { 0.0 } else { relative(&a.memories, &b.memories) };
+    assert!(error <= tolerance, "{name}: {what}: memories differ by {error:.1e}");
+}
+
+fn assert_bits(name: &str, what: &str, a: &Outcome, b: &Outcome) {
+    assert!(a.logits == b.logits, "{name}: {what}: logits differ");
+    assert!(a.memories == b.memories, "{name}: {what}: memories differ");
+}
+
+#[test]
+fn one_call_agrees_with_any_split() {
+    for f in Fixture::all().iter().filter(|f| !f.quantized()) {
+        let model = f.load(Cpu::new(2).unwrap());
+        let tokens = document(f);
+        let whole = feed(&model, &tokens, &[tokens.len()]);
+        for pieces in [&[1][..], &[3, 61, 17, 1, 1, 130, 7], &[64], &[299]] {
+            assert_close(&f.name, &format!("in pieces of {pieces:?}"), &feed(&model, &tokens, pieces), &whole, 1e-4);
+        }
+    }
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    for f in Fixture::all() {
+        let tokens = document(&f);
+        let with = |threads| feed(&f.load(Cpu::new(threads).unwrap()), &tokens, &[257, 1, 1, 90]);
+        let one = with(1);
+        assert_bits(&f.name, "2 threads", &with(2), &one);
+        assert_bits(&f.name, "3 threads", &with(3), &one);
+    }
+}
+
+#[test]
+fn instruction_sets_agree() {
+    for f in Fixture::all() {
+        let tokens = document(&f);
+        let with = |isa| Some(feed(&f.load(Cpu::with_isa(1, isa).ok()?), &tokens, &[300, 1, 1, 90]));
+        let scalar = with(Isa::Scalar).unwrap();
+        let Some(avx2) = with(Isa::Avx2) else { continue };
+        assert_close(&f.name, "AVX2", &avx2, &scalar, if f.quantized() { 1e-2 } else { 1e-4 });
+    }
+}
+
+#[test]
+fn segments_read_apart_leave_the_same_memories() {
+    for f in Fixture::all() {
+        let model = f.load(Cpu::new(2).unwrap());
+        let Some(shape) = model.chunk_shape() else { continue };
+        let mut tokens = document(&f);
+        tokens.truncate(tokens.len() / shape.chunk_size * shape.chunk_size);
+        let whole = feed(&model, &tokens, &[tokens.len()]);
+        let mut run = Runner::new(&model, Precision::F32);
+        run.read(&tokens);
+        let apart = outcome(&mut run, whole.logits.clone());
+        assert_bits(&f.name, "segments apart", &apart, &whole);
+    }
+}
+
+#[test]
+fn the_size_of_the_cache_does_not_change_a_bit() {
+    for f in Fixture::all() {
+        let model = f.load(Cpu::new(2).unwrap());
+        let Some(hsa) = &model.config().hsa else { continue };
+        let tokens = document(&f);
+        let mut large = Runner::new(&model, Precision::F32);
+        let want = large.advance(&tokens, Logits::All);
+        let mut small = Runner::with_slots(&model, Precision::F32, hsa.top_k * hsa.retrieval_heads);
+        let slots = small.memory.as_ref().unwrap().slots() as u64;
+        assert!(small.advance(&tokens, Logits::All) == want, "{}: with {slots} slots", f.name);
+        assert!(small.trace == large.trace, "{}: with {slots} slots", f.name);
+    }
+}
+
+#[test]
+fn logits_of_the_last_token_are_those_of_all() {
+    let f = Fixture::open("base");
+    let model = f.load(Cpu::new(1).unwrap());
+    let tokens = document(&f);
+    let all = Runner::new(&model, Precision::F16).advance(&tokens, Logits::All);
+    let last = Runner::new(&model, Precision::F16).advance(&tokens, Logits::Last);
+    assert!(last == all[all.len() - model.config().vocab..]);
+    assert!(Runner::new(&model, Precision::F16).advance(&tokens, Logits::None).is_empty());
+    assert_ne!(argmax(&last), u32::MAX);
+}
+
+#[test]
+fn a_copied_state_continues_alike_and_leaves_the_original_alone() {
+    for name in ["base", "no_segments", "mamba2"] {
+        let f = Fixture::open(name);
+        let model = f.load(Cpu::new(1).unwrap());
+        let tokens = f.tokens();
+        let mut run = Runner::new(&model, Precision::F32);
+        run.advance(&tokens[..101], Logits::None);
+        let mut copy = model.state().unwrap();
+        model.copy_state(&run.state, &mut copy).unwrap();
+        let asked = run.question(&tokens[101..120], Logits::All);
+        run.state = copy;
+        assert!(run.question(&tokens[101..120], Logits::All) == asked, "{name}");
+    }
+}
+
+#[test]
+fn misuse_is_an_error_and_a_reset_mends_it() {
+    let f = Fixture::open("base");
+    let model = f.load(Cpu::new(1).unwrap());
+    let tokens = f.tokens();
+    let mut run = Runner::new(&model, Precision::F32);
+    run.advance(&tokens[..40], Logits::None);
+
+    // An id past the vocabulary is noticed before anything happens.
+    let pass = Pass::default();
+    let error = model.advance(&mut run.state, &mut run.scratch, &[7, 96], pass).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert_eq!(run.state.position(), 40);
+    run.advance(&tokens[40..41], Logits::None);
+
+    // Chunks that would not follow those of the memory.
+    let dir = tempfile::tempdir().unwrap();
+    let shape = model.chunk_shape().unwrap();
+    let budget = ChunkMemory::minimum_budget(&shape, Precision::F16, 8).unwrap();
+    let mut empty = ChunkMemory::create(dir.path(), shape, Precision::F16, budget).unwrap();
+    let source = token_range(16);
+    let pass = Pass { memory: Some(&mut empty), remember: Some(&source), ..Pass::default() };
+    assert!(model.advance(&mut run.state, &mut run.scratch, &tokens[41..], pass).is_err());
+    // The state is between two tokens now.
+    let error = model.advance(&mut run.state, &mut run.scratch, &tokens[41..42], Pass::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+
+    let want = Runner::new(&model, Precision::F32).advance(&tokens, Logits::Last);
+    model.reset(&mut run.state, 0).unwrap();
+    run.memory.as_mut().unwrap().truncate(0).unwrap();
+    assert!(run.advance(&tokens, Logits::Last) == want);
+
+    let mut scratch = model.scratch().unwrap();
+    assert!(model.read_segment(&mut scratch, &tokens[..17], 0, &mut |_| Ok(())).is_err());
+    assert!(model.read_segment(&mut scratch, &tokens[..16], 17, &mut |_| Ok(())).is_err());
+    assert!(model.read_segment(&mut scratch, &[96; 16], 0, &mut |_| Ok(())).is_err());
+}
