@@ -1,7 +1,6 @@
-//! The chunk memory against a naive model, with failing storage, damaged files, and a budget that is counted.
+//! The chunk memory against a naive model, with failing storage and with damaged files.
 
 mod support {
-    pub mod allocations;
     pub mod chunks;
 }
 
@@ -11,7 +10,6 @@ use std::sync::{Arc, Mutex};
 
 use ramba::ErrorKind;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision};
-use support::allocations;
 use support::chunks::{Chunk, Faults, Memory, Naive, Rng};
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::F16, Precision::Int8];
@@ -425,52 +423,4 @@ fn adjacent_chunks_are_read_together_and_written_in_batches() {
     naive.check_chunks(&mut memory, &[8, 9, 101]).unwrap();
     let again = memory.stats();
     assert_eq!((again.reads, again.misses, again.hits - after.hits), (after.reads, after.misses, 3));
-}
-
-#[test]
-fn ram_is_the_budget_whatever_the_length() {
-    let tiny = ChunkShape { chunk_size: 2, kv_heads: 1, head_dim: 2, retrieval_heads: 1, retrieval_width: 4 };
-    let dir = tempfile::tempdir().unwrap();
-    let budget = 1 << 16;
-    let before = allocations::live();
-    let mut memory = ChunkMemory::create(dir.path(), tiny, Precision::Int8, budget).unwrap();
-    let made = allocations::live() - before;
-    assert!(made <= budget as i64, "{made} bytes of {budget}");
-    assert!(made >= memory.reserved_bytes() as i64 * 9 / 10, "{made} of {}", memory.reserved_bytes());
-    assert!(memory.reserved_bytes() >= budget * 9 / 10);
-
-    let chunk = Chunk::new(&tiny, 3);
-    let (mut top, mut rng) = (ramba::memory::TopK::new(8).unwrap(), Rng::new(5));
-    let mut ids = Vec::with_capacity(100);
-    let mut step = |memory: &mut ChunkMemory, chunks: u64| {
-        for _ in 0..chunks {
-            chunk.append_to(memory).unwrap();
-        }
-        let len = memory.len();
-        for _ in 0..50 {
-            top.clear();
-            memory
-                .for_each_landmarks(len.min(3000), |block| {
-                    (0..block.count as u64).for_each(|i| top.push(block.first + i, rng.below(1000) as f32));
-                    Ok(())
-                })
-                .unwrap();
-            ids.clear();
-            ids.extend(top.recent_first().iter().map(|c| c.id));
-            ids.extend((0..40).map(|_| rng.below(len)));
-            memory.fetch(&ids).unwrap();
-            assert!(ids.iter().all(|&id| memory.view(id).is_some()));
-            memory.source(ids[0]).unwrap();
-        }
-    };
-    // Warm from the first chunk on: not one allocation, at any length.
-    let (count, live) = (allocations::count(), allocations::live());
-    for chunks in [1000, 20_000, 200_000] {
-        step(&mut memory, chunks);
-        assert_eq!((allocations::count(), allocations::live()), (count, live), "after {chunks} chunks");
-    }
-    memory.truncate(500).unwrap();
-    memory.sync().unwrap();
-    assert_eq!((allocations::count(), allocations::live()), (count, live));
-    drop(memory);
 }
