@@ -203,7 +203,7 @@ fn encode_int8(src: &[f32], width: usize, scales: &mut [u8], out: &mut [u8]) -> 
             if largest / 127.0 >= f32::MIN_POSITIVE { (largest / 127.0, 127.0 / largest) } else { (0.0, 0.0) };
         *scale = s;
         for (q, x) in out.iter_mut().zip(row) {
-            *q = ((x * inverse).max(-127.0).min(127.0) + TO_INTEGER).to_bits() as i8;
+            *q = ((x * inverse).clamp(-127.0, 127.0) + TO_INTEGER).to_bits() as i8;
         }
     }
     Ok(())
