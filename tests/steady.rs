@@ -1,0 +1,52 @@
+//! Generating a token allocates nothing once the buffers are warm.
+
+mod common;
+
+use common::model::{Fixture, argmax};
+use ramba::backend::Backend;
+use ramba::cpu::Cpu;
+use ramba::memory::{ChunkMemory, Precision};
+use ramba::model::{Logits, Model, Pass, Trace};
+
+#[global_allocator]
+static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
+
+#[test]
+fn a_warm_step_allocates_nothing() {
+    for name in ["base", "two_groups", "q8_0", "mamba2"] {
+        let f = Fixture::open(name);
+        let model = f.load(Cpu::new(1).unwrap());
+        // On the only thread of the pool, so that nothing is counted but the steps.
+        let (bytes, steps) = model.backend().run(|| steps(&f, &model));
+        assert_eq!(bytes, 0, "{name}: {bytes} bytes in {steps} steps");
+    }
+}
+
+/// Bytes allocated during a number of steps after a document and some steps to warm up.
+fn steps(f: &Fixture, model: &Model<Cpu>) -> (usize, usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut memory = model.chunk_shape().map(|shape| {
+        // Too small for the whole document: chunks are read from the file again and again.
+        let hsa = model.config().hsa.as_ref().unwrap();
+        let slots = hsa.top_k * hsa.retrieval_heads;
+        let budget = ChunkMemory::minimum_budget(&shape, Precision::F16, slots).unwrap();
+        ChunkMemory::create(dir.path(), shape, Precision::F16, budget).unwrap()
+    });
+    let (mut state, mut scratch, mut trace) = (model.state().unwrap(), model.scratch().unwrap(), Trace::new());
+    let source = |chunk: u64| chunk..chunk + 1;
+    let remember = memory.is_some().then_some(&source as _);
+    let pass = Pass { memory: memory.as_mut(), remember, logits: Logits::Last, ..Pass::default() };
+    let mut token = argmax(model.advance(&mut state, &mut scratch, &f.tokens(), pass).unwrap());
+
+    let (warm_up, steps) = (40, 100);
+    let mut before = 0;
+    for step in 0..warm_up + steps {
+        if step == warm_up {
+            before = ALLOCATOR.total_allocated();
+        }
+        trace.clear();
+        let pass = Pass { memory: memory.as_mut(), logits: Logits::Last, trace: Some(&mut trace), ..Pass::default() };
+        token = argmax(model.forward(&mut state, &mut scratch, &[token], pass).unwrap());
+    }
+    (ALLOCATOR.total_allocated() - before, steps)
+}
