@@ -509,3 +509,44 @@ fn bad_vocabularies_are_refused() {
         assert!(error.len() < 400);
     }
 }
+
+#[test]
+fn random_damage_is_refused_or_harmless() {
+    let mut random = Random(13);
+    let mut built = 0;
+    for round in 0..300 {
+        let kind = KINDS[round % 3];
+        let mut types = token_types(kind);
+        let mut parts = parts(kind, &[]);
+        for _ in 0..1 + random.below(3) {
+            let (i, j) = (random.below(parts.tokens.len()), random.below(parts.tokens.len()));
+            let (m, n) = (random.below(parts.merges.len()), random.below(parts.merges.len()));
+            match random.below(9) {
+                0 => parts.tokens.swap(i, j),
+                1 => parts.tokens[i] = parts.tokens[j],
+                2 => parts.tokens[i] = ["\n", "  ", "é", "\u{301}", "<|x|>", "\u{10ffff}"][random.below(6)],
+                3 => types[i] = random.below(8) as i32,
+                4 => parts.merges.swap(m, n),
+                5 => parts.merges[m] = ["", " ", "a b", "a  b", "Ġ t", "\0 \0"][random.below(6)],
+                6 => parts.merges.truncate(m),
+                7 => parts.tokens.truncate(i),
+                _ => parts.eos = Some(random.below(2000) as u32),
+            }
+        }
+        types.truncate(parts.tokens.len() + random.below(20) / 19);
+        parts.token_types = Some(&types);
+        let Ok(tokenizer) = Tokenizer::new(parts) else { continue };
+        built += 1;
+        let text = random_text(&mut random, 40);
+        let (ids, lens) = streamed(&tokenizer, text.as_bytes(), []);
+        assert_eq!(lens.iter().sum::<u64>(), text.len() as u64);
+        assert_eq!(streamed(&tokenizer, text.as_bytes(), 1..text.len()).0, ids);
+        assert!(ids.iter().all(|&id| (id as usize) < tokenizer.vocab_len()));
+        if kind != "gpt-neox" {
+            let bytes: Vec<u8> = ids.iter().flat_map(|&id| tokenizer.token_bytes(id).unwrap()).copied().collect();
+            assert_eq!(bytes, text.as_bytes());
+        }
+    }
+    // Both outcomes are common.
+    assert!((50..250).contains(&built), "{built}");
+}
