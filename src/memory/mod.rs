@@ -118,6 +118,15 @@ impl ChunkMemory {
         Plan::minimum(&Layout::new(*shape, precision)?, slots)
     }
 
+    /// Bytes that each chunk takes on disk.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a shape out of range.
+    pub fn chunk_bytes(shape: &ChunkShape, precision: Precision) -> Result<u64> {
+        let layout = Layout::new(*shape, precision)?;
+        Ok((layout.chunk_stride + layout.landmark_stride) as u64)
+    }
+
     /// The shape of every chunk.
     pub fn shape(&self) -> ChunkShape {
         self.store.layout.shape

@@ -2,6 +2,7 @@
 
 use crate::backend::SsmShape;
 use crate::gguf::Gguf;
+use crate::memory::ChunkShape;
 use crate::memory::MAX_TOP_K;
 use crate::{Error, Result};
 
@@ -120,6 +121,17 @@ pub struct EncoderConfig {
 }
 
 impl Config {
+    /// The shape of the model's chunk memories; `None` for plain Mamba-2.
+    pub fn chunk_shape(&self) -> Option<ChunkShape> {
+        self.hsa.as_ref().map(|hsa| ChunkShape {
+            chunk_size: hsa.chunk_size,
+            kv_heads: hsa.kv_heads,
+            head_dim: hsa.head_dim(self.hidden),
+            retrieval_heads: hsa.retrieval_heads,
+            retrieval_width: hsa.landmark_width(),
+        })
+    }
+
     /// Reads and checks the hyperparameters of a file of architecture `mamba2` or `ramba`.
     ///
     /// # Errors

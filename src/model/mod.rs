@@ -196,13 +196,7 @@ impl<B: Backend> Model<B> {
 
     /// The shape of the model's chunk memories; `None` for plain Mamba-2.
     pub fn chunk_shape(&self) -> Option<ChunkShape> {
-        self.config.hsa.as_ref().map(|hsa| ChunkShape {
-            chunk_size: hsa.chunk_size,
-            kv_heads: hsa.kv_heads,
-            head_dim: hsa.head_dim(self.config.hidden),
-            retrieval_heads: hsa.retrieval_heads,
-            retrieval_width: hsa.landmark_width(),
-        })
+        self.config.chunk_shape()
     }
 
     /// Working memory for one call at a time.

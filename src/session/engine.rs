@@ -1,0 +1,155 @@
+//! The loaded model.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cpu::Cpu;
+use crate::gguf::Gguf;
+use crate::model::{Config, Model};
+use crate::session::{Session, SessionOptions};
+use crate::tokenizer::Tokenizer;
+use crate::weights::Weights;
+use crate::{Error, Result};
+
+/// Where the model runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Device {
+    /// The processor, with the best instruction set that it has.
+    #[default]
+    Cpu,
+}
+
+/// How to open a model.
+#[derive(Debug, Clone, Default)]
+pub struct EngineOptions {
+    /// Where the model runs.
+    pub device: Device,
+    /// Worker threads; 0 takes one per core. Results do not depend on it.
+    pub threads: usize,
+}
+
+/// A loaded model: weights, tokenizer and worker threads. A clone is the same engine; sessions of one engine may be
+/// used from several threads at once.
+#[derive(Clone)]
+pub struct Engine {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub weights: Weights,
+    pub model: Model<Cpu>,
+    /// Absent from files that were made for ids alone.
+    pub tokenizer: Option<Tokenizer>,
+    pub threads: usize,
+}
+
+impl Engine {
+    /// Opens the GGUF file of a model (architecture `ramba` or `mamba2`).
+    ///
+    /// The file is mapped into memory, not copied: it must not change while an engine uses it (see
+    /// [`Weights::open`](crate::weights::Weights::open)).
+    ///
+    /// # Errors
+    /// `Io` if the file cannot be read, `Format` if it is damaged, `Unsupported` if it is of another kind.
+    pub fn open(path: impl AsRef<Path>, options: &EngineOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let weights = Weights::open(path)?;
+        Self::new(weights, options).map_err(|e| e.context(format_args!("model {}", path.display())))
+    }
+
+    fn new(weights: Weights, options: &EngineOptions) -> Result<Self> {
+        let Device::Cpu = options.device;
+        let threads = threads(options.threads);
+        let gguf = weights.gguf();
+        let tokenizer = match gguf.get("tokenizer.ggml.model") {
+            Some(_) => Some(Tokenizer::from_gguf(gguf)?),
+            None => None,
+        };
+        let model = Model::load(&weights, Cpu::new(threads)?)?;
+        if let Some(tokenizer) = &tokenizer {
+            // Padding of the embedding beyond the vocabulary is common and harmless; the reverse is not.
+            if tokenizer.vocab_len() > model.config().vocab {
+                return Err(Error::format(format!(
+                    "the tokenizer has {} tokens, but token_embd.weight has {} rows",
+                    tokenizer.vocab_len(),
+                    model.config().vocab
+                )));
+            }
+        }
+        Ok(Self { shared: Arc::new(Shared { weights, model, tokenizer, threads }) })
+    }
+
+    /// A new session: an empty document.
+    ///
+    /// # Errors
+    /// `Capacity` if the budget is too small for this model, `Io` if the directory cannot be written.
+    pub fn session(&self, options: &SessionOptions) -> Result<Session> {
+        Session::new(self.clone(), options)
+    }
+
+    /// The hyperparameters of the model.
+    pub fn config(&self) -> &Config {
+        self.shared.model.config()
+    }
+
+    /// The metadata and tensor table of the file.
+    pub fn gguf(&self) -> &Gguf {
+        self.shared.weights.gguf()
+    }
+
+    /// Worker threads.
+    pub fn threads(&self) -> usize {
+        self.shared.threads
+    }
+
+    /// The tokens of `text`.
+    ///
+    /// # Errors
+    /// `Unsupported` if the model file has no tokenizer.
+    pub fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
+        self.tokenizer()?.encode(text)
+    }
+
+    /// The tokenizer of the file.
+    ///
+    /// # Errors
+    /// `Unsupported` if it has none.
+    pub fn tokenizer(&self) -> Result<&Tokenizer> {
+        let tokenizer = self.shared.tokenizer.as_ref();
+        tokenizer.ok_or_else(|| Error::unsupported("the model file has no tokenizer: it takes token ids only"))
+    }
+
+    /// The token that fills up the last chunk of a document.
+    pub(super) fn pad(&self) -> u32 {
+        let tokenizer = self.shared.tokenizer.as_ref();
+        tokenizer.and_then(|t| t.pad().or(t.eos())).unwrap_or(0)
+    }
+
+    /// The tokens that ask `question`: between the marks that the model was trained with, if it was.
+    pub(super) fn prompt(&self, question: &str) -> Result<Vec<u32>> {
+        let config = self.config();
+        let mut prompt = Vec::from_iter(config.question_token);
+        prompt.extend(self.tokenize(question)?);
+        prompt.extend(config.answer_token);
+        Ok(prompt)
+    }
+}
+
+/// `wanted` threads, or one per core for 0.
+pub(super) fn threads(wanted: usize) -> usize {
+    match wanted {
+        0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
+        n => n,
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("config", self.config())
+            .field("threads", &self.threads())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,601 @@
+//! Reading a document and answering questions about it: what joins model, memory, tokenizer and sampler.
+//!
+//! A [`Session`] is one growing document. [`feed`](Session::feed) reads text into it, [`ask`](Session::ask) answers a
+//! question without changing it, [`generate`](Session::generate) writes on.
+//!
+//! How a document is read depends on the model. If its recurrence starts anew at every segment (all models made for
+//! long documents), what outlives a segment is chunk memories alone: segments are independent of each other and are read
+//! in parallel, through the lower half of the model only, exactly and without approximation. Otherwise the document goes
+//! through the whole model in order.
+
+mod answer;
+mod engine;
+mod needs;
+mod reading;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod writing;
+
+use std::fmt;
+use std::ops::{ControlFlow, Range};
+use std::path::PathBuf;
+use std::time::Instant;
+
+pub use answer::{Answer, AskOptions, Source, StopReason};
+pub use engine::{Device, Engine, EngineOptions};
+pub use needs::MemoryNeeds;
+
+use crate::cpu::Cpu;
+use crate::memory::{ChunkMemory, Precision};
+use crate::model::{Logits, Model, Pass, Scratch, State, Trace};
+use crate::tokenizer::EncodeStream;
+use crate::{Error, ErrorKind, Result};
+use reading::Job;
+use tail::Tail;
+use writing::Writing;
+
+/// Bytes of text that are taken between two looks at what is due to be read.
+const BLOCK: usize = 64 * 1024;
+
+/// Tokens per thread that wait to be read together: enough that threads rarely wait for the last of them.
+const WINDOW: u64 = 8192;
+
+/// Tokens of a document that go through the whole model at once, rounded to whole chunks.
+const STEP: u64 = 256;
+
+/// Where and how a session keeps the memory of its document.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// Bytes of RAM for chunk memories; what does not fit stays on disk. The default is 64 MiB.
+    pub budget: u64,
+    /// Folder for the file of chunk memories, which is deleted with the session; by default the system's temporary folder.
+    pub directory: Option<PathBuf>,
+    /// How keys and values are stored.
+    pub precision: Precision,
+    /// For a model whose recurrence is never reset: read documents without HSA, which is faster and changes what the
+    /// recurrence remembers of them. Other models read exactly and without HSA anyway.
+    pub skip_hsa_while_reading: bool,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self { budget: 64 << 20, directory: None, precision: Precision::default(), skip_hsa_while_reading: false }
+    }
+}
+
+/// How far a session has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of text taken.
+    pub bytes: u64,
+    /// Tokens read.
+    pub tokens: u64,
+    /// Chunks in the memory.
+    pub chunks: u64,
+}
+
+/// Told of progress; may ask to stop.
+pub type OnProgress = Box<dyn FnMut(Progress) -> ControlFlow<()> + Send>;
+
+/// One document, growing: what has been read of it, and how to go on.
+pub struct Session {
+    engine: Engine,
+    /// None for models without chunks.
+    memory: Option<ChunkMemory>,
+    /// Working memory of the threads; the first is also that of answers.
+    scratches: Vec<Scratch<Cpu>>,
+    /// None for models without a tokenizer.
+    stream: Option<EncodeStream>,
+    /// Bytes of the source before those of `stream`.
+    taken: u64,
+    /// Tokens from some way before `read_to` on.
+    tail: Tail,
+    /// Tokens before this position are read for good: whole segments, or whole steps.
+    read_to: u64,
+    /// At `read_to`, if the recurrence never restarts.
+    reading: Option<State<Cpu>>,
+    /// Of the question or the text being written; made when first needed.
+    answering: Option<State<Cpu>>,
+    /// Tokens of the document, if the memories of all of it are in place. They are provisional from `read_to` on.
+    settled: Option<u64>,
+    skip_hsa: bool,
+    on_progress: Option<OnProgress>,
+    /// What failed, if the memories can no longer be trusted.
+    poisoned: Option<String>,
+}
+
+impl Session {
+    pub(crate) fn new(engine: Engine, options: &SessionOptions) -> Result<Self> {
+        let model = &engine.shared.model;
+        let memory = match model.chunk_shape() {
+            Some(shape) => {
+                let directory = options.directory.clone().unwrap_or_else(std::env::temp_dir);
+                Some(ChunkMemory::create(&directory, shape, options.precision, options.budget)?)
+            }
+            None => None,
+        };
+        Self::with_memory(engine, memory, options)
+    }
+
+    /// A session with the given memory: of the shape that the model makes, and empty.
+    fn with_memory(engine: Engine, memory: Option<ChunkMemory>, options: &SessionOptions) -> Result<Self> {
+        let model = &engine.shared.model;
+        let reading = match model.config().segments.size() {
+            Some(_) => None,
+            None => Some(model.state()?),
+        };
+        Ok(Self {
+            memory,
+            scratches: vec![model.scratch()?],
+            stream: engine.tokenizer().ok().map(|t| t.stream()),
+            taken: 0,
+            tail: Tail::default(),
+            read_to: 0,
+            reading,
+            answering: None,
+            settled: None,
+            skip_hsa: options.skip_hsa_while_reading,
+            on_progress: None,
+            poisoned: None,
+            engine,
+        })
+    }
+
+    /// Appends text to the document. Any split of a text over calls gives the same document.
+    ///
+    /// Text is read when enough of it has come, and at the latest when it is asked about. A long text is best fed in
+    /// pieces of some 100 KB, which keeps memory bounded.
+    ///
+    /// # Errors
+    /// `Unsupported` if the model has no tokenizer. `Cancelled` if the progress callback asked for it: the text up to
+    /// [`bytes`](Self::bytes) has been taken, and the session can go on from there. After any other error in reading the
+    /// session is unusable, and says so.
+    pub fn feed(&mut self, text: &str) -> Result<()> {
+        self.feed_bytes(text.as_bytes())
+    }
+
+    /// As [`feed`](Self::feed) for bytes of UTF-8, which may be split inside a character.
+    ///
+    /// # Errors
+    /// As for `feed`, and `Format` when the bytes are not UTF-8, naming the place. The text before it has been taken,
+    /// nothing from it on.
+    pub fn feed_bytes(&mut self, text: &[u8]) -> Result<()> {
+        self.usable()?;
+        for block in text.chunks(BLOCK) {
+            self.unsettle()?;
+            let Self { stream, tail, .. } = self;
+            let Some(stream) = stream else { return self.engine.tokenizer().map(|_| ()) };
+            stream.push_bytes(block, &mut |id, bytes| tail.push(id, bytes))?;
+            self.advance(false)?;
+        }
+        Ok(())
+    }
+
+    /// Appends tokens to the document. Text fed before ends there: it forms no tokens with what comes after. In
+    /// [`Source::bytes`] a token counts as many bytes as the text it stands for.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a token that is not in the vocabulary, before any is taken; else as for [`feed`](Self::feed).
+    pub fn feed_tokens(&mut self, tokens: &[u32]) -> Result<()> {
+        self.usable()?;
+        let vocab = self.engine.config().vocab;
+        if let Some(id) = tokens.iter().find(|&&id| id as usize >= vocab) {
+            return Err(Error::invalid(format!("token {id} of a vocabulary of {vocab}")));
+        }
+        self.end_text()?;
+        for block in tokens.chunks(BLOCK) {
+            self.unsettle()?;
+            block.iter().for_each(|&id| self.push(id));
+            self.advance(false)?;
+        }
+        Ok(())
+    }
+
+    /// Reads everything that was fed, up to the unfinished end, so that the next question is answered at once.
+    ///
+    /// # Errors
+    /// `Format` if the text ends inside a character; else as for [`feed`](Self::feed).
+    pub fn settle(&mut self) -> Result<()> {
+        self.usable()?;
+        if self.settled.is_some() {
+            return Ok(());
+        }
+        self.advance(true)?;
+        let whole = self.whole_tail()?;
+        if self.segment_size().is_some() {
+            self.drop_provisional()?;
+            self.read_segments(&whole, whole.end(), false)?;
+        }
+        self.settled = Some(whole.end());
+        Ok(())
+    }
+
+    /// Answers `question` from the document, which stays as it is.
+    ///
+    /// `on_token` gets each token and the text that it completes (a part of a character shows with its last token), and
+    /// may stop the answer.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the question is empty or leaves no room for an answer; else as for [`settle`](Self::settle).
+    pub fn ask(
+        &mut self,
+        question: &str,
+        options: &AskOptions,
+        on_token: &mut dyn FnMut(u32, &str) -> ControlFlow<()>,
+    ) -> Result<Answer> {
+        self.usable()?;
+        if question.is_empty() {
+            return Err(Error::invalid("the question is empty"));
+        }
+        let prompt = self.engine.prompt(question)?;
+        self.ask_tokens(&prompt, options, on_token)
+    }
+
+    /// [`ask`](Self::ask) with the tokens of the whole prompt, the marks around the question included.
+    ///
+    /// # Errors
+    /// As for `ask`.
+    pub fn ask_tokens(
+        &mut self,
+        prompt: &[u32],
+        options: &AskOptions,
+        on_token: &mut dyn FnMut(u32, &str) -> ControlFlow<()>,
+    ) -> Result<Answer> {
+        let started = Instant::now();
+        self.usable()?;
+        if prompt.is_empty() {
+            return Err(Error::invalid("the question is empty"));
+        }
+        let mut room = options.max_tokens;
+        if let Some(size) = self.segment_size() {
+            // Question and answer share one segment, whose recurrence starts with the question.
+            let left = usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(prompt.len());
+            if left == 0 {
+                return Err(Error::invalid(format!(
+                    "the question has {} tokens; with its answer it must fit into a segment of {size}",
+                    prompt.len()
+                )));
+            }
+            room = room.min(left);
+        }
+        self.settle()?;
+        self.start_question()?;
+        let mut writing = Writing { options, on_token, room, started, grows: false };
+        writing.run(self, prompt)
+    }
+
+    /// [`ask`](Self::ask) for the whole answer at once.
+    ///
+    /// # Errors
+    /// As for `ask`.
+    pub fn answer(&mut self, question: &str, options: &AskOptions) -> Result<Answer> {
+        self.ask(question, options, &mut |_, _| ControlFlow::Continue(()))
+    }
+
+    /// Appends `prompt` to the document and lets the model write on. What it writes becomes part of the document, as if
+    /// its tokens had been fed.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there is nothing to continue; else as for [`ask`](Self::ask).
+    pub fn generate(
+        &mut self,
+        prompt: &str,
+        options: &AskOptions,
+        on_token: &mut dyn FnMut(u32, &str) -> ControlFlow<()>,
+    ) -> Result<Answer> {
+        let started = Instant::now();
+        self.feed(prompt)?;
+        self.end_text()?;
+        if self.tail.end() == 0 {
+            return Err(Error::invalid("there is nothing to continue"));
+        }
+        self.advance(true)?;
+        self.unsettle()?;
+        self.start_writing()?;
+        let prompt = self.tail.ids(self.read_to..self.tail.end()).to_vec();
+        let mut writing = Writing { options, on_token, room: options.max_tokens, started, grows: true };
+        let answer = writing.run(self, &prompt);
+        // The memories made while writing are dropped: those that stay are made when their segment is whole.
+        self.unsettle()?;
+        answer
+    }
+
+    /// Sets what is told of progress while text is read, and may stop it.
+    pub fn on_progress(&mut self, callback: Option<OnProgress>) {
+        self.on_progress = callback;
+    }
+
+    /// Bytes of text taken.
+    pub fn bytes(&self) -> u64 {
+        self.taken + self.stream.as_ref().map_or(0, EncodeStream::bytes)
+    }
+
+    /// Tokens of the document. Text at its end may be held back until it is certain how it divides into tokens, or
+    /// until [`settle`](Self::settle).
+    pub fn tokens(&self) -> u64 {
+        self.settled.unwrap_or_else(|| self.tail.end())
+    }
+
+    /// Chunks in the memory: those of the whole document after [`settle`](Self::settle), the last one padded.
+    pub fn chunks(&self) -> u64 {
+        self.memory.as_ref().map_or(0, ChunkMemory::len)
+    }
+
+    /// Bytes that the chunk memories take on disk.
+    pub fn disk_bytes(&self) -> u64 {
+        self.memory.as_ref().map_or(0, ChunkMemory::disk_bytes)
+    }
+
+    /// The model of this session.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    fn usable(&self) -> Result<()> {
+        match &self.poisoned {
+            Some(why) => {
+                Err(Error::new(ErrorKind::Io, format!("the session is unusable since an earlier failure: {why}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Passes `result` on. A failure other than a request to stop means that memories may be missing.
+    fn poison<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(e) = &result
+            && e.kind() != ErrorKind::Cancelled
+        {
+            self.poisoned = Some(e.to_string());
+        }
+        result
+    }
+
+    fn segment_size(&self) -> Option<u64> {
+        self.engine.config().segments.size()
+    }
+
+    /// S; 1 for models without chunks.
+    fn chunk_size(&self) -> u64 {
+        self.engine.config().hsa.as_ref().map_or(1, |hsa| hsa.chunk_size as u64)
+    }
+
+    fn push(&mut self, id: u32) {
+        let bytes = match self.engine.tokenizer() {
+            Ok(t) if !t.is_special(id) => t.token_bytes(id).map_or(0, <[u8]>::len),
+            _ => 0,
+        };
+        self.tail.push(id, bytes as u64);
+        self.taken += bytes as u64;
+    }
+
+    /// Makes tokens of all text that was fed.
+    fn end_text(&mut self) -> Result<()> {
+        let Self { stream, tail, .. } = self;
+        if let Some(stream) = stream {
+            stream.finish(&mut |id, bytes| tail.push(id, bytes))?;
+        }
+        self.taken = self.tail.bytes();
+        Ok(())
+    }
+
+    /// The tail with the tokens of the text that is held back.
+    fn whole_tail(&self) -> Result<Tail> {
+        let mut tail = self.tail.clone();
+        if let Some(stream) = &self.stream {
+            stream.clone().finish(&mut |id, bytes| tail.push(id, bytes))?;
+        }
+        Ok(tail)
+    }
+
+    /// Drops the memories of what is not read for good.
+    fn drop_provisional(&mut self) -> Result<()> {
+        let chunks = self.read_to / self.chunk_size();
+        let dropped = match &mut self.memory {
+            Some(memory) if memory.len() > chunks => memory.truncate(chunks),
+            _ => Ok(()),
+        };
+        self.poison(dropped)
+    }
+
+    /// To be called before the document changes.
+    fn unsettle(&mut self) -> Result<()> {
+        self.settled = None;
+        self.drop_provisional()
+    }
+
+    /// Reads for good what is due: with `all` everything that is complete, else only if there is enough for all threads.
+    ///
+    /// A segment or step is complete when there is a token after it, so that there always is one left to continue from.
+    fn advance(&mut self, all: bool) -> Result<()> {
+        let before_last = self.tail.end().saturating_sub(1);
+        let Some(size) = self.segment_size() else {
+            let step = (STEP / self.chunk_size()).max(1) * self.chunk_size();
+            while before_last >= self.read_to + step {
+                let done = self.read_step(step);
+                self.poison(done)?;
+                self.tail.drop_before(self.read_to);
+                self.tell()?;
+            }
+            return Ok(());
+        };
+        let complete = before_last - before_last % size;
+        let window = (self.engine.threads() as u64 * WINDOW).next_multiple_of(size);
+        while complete > self.read_to && (all || complete - self.read_to >= window) {
+            let end = complete.min(self.read_to + window);
+            // Taken out for the call, which needs the rest of the session.
+            let tail = std::mem::take(&mut self.tail);
+            let done = self.read_segments(&tail, end, true);
+            self.tail = tail;
+            let overlap = self.engine.config().segments.overlap();
+            self.tail.drop_before(self.read_to.saturating_sub(overlap));
+            done?;
+        }
+        Ok(())
+    }
+
+    /// Moves `reading` on by `step` tokens through the whole model.
+    fn read_step(&mut self, step: u64) -> Result<()> {
+        self.drop_provisional()?;
+        let end = self.read_to + step;
+        let chunk = self.chunk_size();
+        let Self { engine, memory, scratches, tail, reading, .. } = self;
+        let (Some(state), Some(scratch)) = (reading, scratches.first_mut()) else { return Ok(()) };
+        let source = |c: u64| tail.source(c * chunk..(c + 1) * chunk);
+        let remember = memory.is_some().then_some(&source as &(dyn Fn(u64) -> Range<u64> + Sync));
+        let pass = Pass { memory: memory.as_mut(), remember, skip_hsa: self.skip_hsa, ..Pass::default() };
+        engine.shared.model.forward(state, scratch, tail.ids(self.read_to..end), pass)?;
+        self.read_to = end;
+        Ok(())
+    }
+
+    /// Reads the segments of `tail` from `read_to` to `end`, in parallel: for good, which moves `read_to`, or
+    /// provisionally with the last chunk padded.
+    fn read_segments(&mut self, tail: &Tail, end: u64, for_good: bool) -> Result<()> {
+        let jobs = self.jobs(tail, end);
+        let (chunk, bytes) = (self.chunk_size(), self.bytes());
+        let Self { engine, memory, scratches, on_progress, read_to, .. } = self;
+        let model = &engine.shared.model;
+        let Some(memory) = memory else {
+            // Nothing outlives a segment: there is nothing to read it for.
+            if for_good {
+                *read_to = end;
+            }
+            return Ok(());
+        };
+        let wanted = engine.threads().min(jobs.len());
+        let mut result = Ok(());
+        while scratches.len() < wanted && result.is_ok() {
+            result = model.scratch().map(|scratch| scratches.push(scratch));
+        }
+        let result = result.and_then(|()| {
+            reading::read(model, scratches, &jobs, memory, &mut |memory| {
+                let tokens = memory.len() * chunk;
+                if for_good {
+                    *read_to = tokens;
+                }
+                let progress = Progress { bytes, tokens: tokens.min(tail.end()), chunks: memory.len() };
+                on_progress.as_mut().map_or(ControlFlow::Continue(()), |tell| tell(progress))
+            })
+        });
+        match self.poison(result)? {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(cancelled()),
+        }
+    }
+
+    /// The segments of `tail` from `read_to` to `end`, the last one padded to whole chunks.
+    fn jobs(&self, tail: &Tail, end: u64) -> Vec<Job> {
+        let config = self.engine.config();
+        let chunk = self.chunk_size();
+        let mut jobs = Vec::new();
+        let mut at = self.read_to;
+        while at < end {
+            let span = config.segments.at(at);
+            let last = span.end.min(end);
+            let mut tokens = tail.ids(span.start - span.run_in..last).to_vec();
+            let padded = (last - span.start).next_multiple_of(chunk) + span.run_in;
+            tokens.resize(padded as usize, self.engine.pad());
+            let chunks = (span.start / chunk)..last.div_ceil(chunk);
+            let sources = chunks.map(|c| tail.source(c * chunk..(c + 1) * chunk)).collect();
+            jobs.push(Job { tokens, run_in: span.run_in as usize, sources });
+            at = last;
+        }
+        jobs
+    }
+
+    /// Position of the next token of `answering`.
+    fn answering_position(&self) -> u64 {
+        self.answering.as_ref().map_or(0, State::position)
+    }
+
+    fn tell(&mut self) -> Result<()> {
+        let progress = Progress { bytes: self.bytes(), tokens: self.read_to, chunks: self.chunks() };
+        match self.on_progress.as_mut().map(|tell| tell(progress)) {
+            Some(ControlFlow::Break(())) => Err(cancelled()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets `answering` to the state that a question starts from.
+    fn start_question(&mut self) -> Result<()> {
+        if self.segment_size().is_some() {
+            // After the padded end, so that all chunks are visible, with nothing but the chunks to know the document by.
+            let end = self.tokens().next_multiple_of(self.chunk_size());
+            let Self { engine, answering, .. } = self;
+            let model = &engine.shared.model;
+            return model.reset(state(model, answering)?, end);
+        }
+        self.drop_provisional()?;
+        self.copy_reading()?;
+        let whole = self.whole_tail()?;
+        let tokens = whole.ids(self.read_to..whole.end()).to_vec();
+        // Chunks that end among these tokens are remembered until the document goes on.
+        let tail = std::mem::replace(&mut self.tail, whole);
+        let done = self.pass(&tokens, true, Logits::None, None).map(|_| ());
+        self.tail = tail;
+        done
+    }
+
+    /// Sets `answering` to the state at `read_to`, from which the document is written on.
+    fn start_writing(&mut self) -> Result<()> {
+        if self.segment_size().is_none() {
+            return self.copy_reading();
+        }
+        let span = self.engine.config().segments.at(self.read_to);
+        let from = span.start - span.run_in;
+        let run_in = self.tail.ids(from..span.start).to_vec();
+        let Self { engine, answering, .. } = self;
+        let model = &engine.shared.model;
+        model.reset(state(model, answering)?, from)?;
+        self.pass(&run_in, false, Logits::None, None).map(|_| ())
+    }
+
+    /// Sets `answering` to `reading`.
+    fn copy_reading(&mut self) -> Result<()> {
+        let Self { engine, answering, reading, .. } = self;
+        let model = &engine.shared.model;
+        match reading {
+            Some(reading) => model.copy_state(reading, state(model, answering)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Moves `answering` on by `tokens` and returns the logits asked for. If the document `grows`, the tokens are those
+    /// of its tail: their chunks are remembered, and the recurrence restarts where segments begin.
+    fn pass(&mut self, tokens: &[u32], grows: bool, logits: Logits, trace: Option<&mut Trace>) -> Result<&[f32]> {
+        let chunk = self.chunk_size();
+        let Self { engine, memory, scratches, tail, answering, .. } = self;
+        let model = &engine.shared.model;
+        let state = state(model, answering)?;
+        let Some(scratch) = scratches.first_mut() else { return Ok(&[]) };
+        let source = |c: u64| tail.source(c * chunk..(c + 1) * chunk);
+        let remember = (grows && memory.is_some()).then_some(&source as &(dyn Fn(u64) -> Range<u64> + Sync));
+        let pass = Pass { memory: memory.as_mut(), remember, logits, trace, ..Pass::default() };
+        if grows { model.advance(state, scratch, tokens, pass) } else { model.forward(state, scratch, tokens, pass) }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("bytes", &self.bytes())
+            .field("tokens", &self.tokens())
+            .field("chunks", &self.chunks())
+            .field("poisoned", &self.poisoned)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The state in `slot`, made if there is none.
+fn state<'a>(model: &Model<Cpu>, slot: &'a mut Option<State<Cpu>>) -> Result<&'a mut State<Cpu>> {
+    let state = match slot.take() {
+        Some(state) => state,
+        None => model.state()?,
+    };
+    Ok(slot.insert(state))
+}
+
+fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "reading was stopped by the caller")
+}

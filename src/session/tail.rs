@@ -1,0 +1,79 @@
+//! The end of a document: the tokens that are not read for good yet, and where each one lies in the source.
+
+use std::ops::Range;
+
+/// Consecutive tokens of a document from some position on, with their places in the source text.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tail {
+    /// Position of `ids[0]` in the document.
+    start: u64,
+    ids: Vec<u32>,
+    /// Byte of the source after each token.
+    ends: Vec<u64>,
+    /// Byte of the source at which `ids[0]` starts.
+    from: u64,
+}
+
+impl Tail {
+    /// Appends a token that stands for the next `bytes` bytes of the source.
+    pub fn push(&mut self, id: u32, bytes: u64) {
+        self.ends.push(self.bytes() + bytes);
+        self.ids.push(id);
+    }
+
+    /// Position after the last token: the tokens of the document so far.
+    pub fn end(&self) -> u64 {
+        self.start + self.ids.len() as u64
+    }
+
+    /// Byte of the source after the last token.
+    pub fn bytes(&self) -> u64 {
+        self.ends.last().copied().unwrap_or(self.from)
+    }
+
+    /// The tokens at `positions`, as far as they are kept.
+    pub fn ids(&self, positions: Range<u64>) -> &[u32] {
+        self.ids.get(self.index(positions.start)..self.index(positions.end)).unwrap_or_default()
+    }
+
+    /// The bytes of the source that the tokens at `positions` stand for, as far as there are such tokens.
+    pub fn source(&self, positions: Range<u64>) -> Range<u64> {
+        let byte_before =
+            |i: usize| if i == 0 { self.from } else { self.ends.get(i - 1).copied().unwrap_or(self.from) };
+        byte_before(self.index(positions.start))..byte_before(self.index(positions.end))
+    }
+
+    /// Forgets the tokens before `position`.
+    pub fn drop_before(&mut self, position: u64) {
+        let count = self.index(position);
+        self.from = self.source(self.start..position).end;
+        self.ids.drain(..count);
+        self.ends.drain(..count);
+        self.start += count as u64;
+    }
+
+    /// Index of `position`, or the nearest one there is.
+    fn index(&self, position: u64) -> usize {
+        (position.saturating_sub(self.start).min(self.ids.len() as u64)) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_survive_dropping() {
+        let mut tail = Tail::default();
+        (0..10).for_each(|i| tail.push(i, u64::from(i) + 1));
+        let (source, ids) = (tail.source(4..7), tail.ids(4..7).to_vec());
+        assert_eq!(source, 10..28); // 1+2+3+4, then 5+6+7 more
+        tail.drop_before(3);
+        assert_eq!((tail.source(4..7), tail.ids(4..7)), (source, &ids[..]));
+        assert_eq!((tail.end(), tail.bytes()), (10, 55));
+        tail.drop_before(10);
+        assert_eq!((tail.end(), tail.bytes(), tail.ids(0..10)), (10, 55, &[][..]));
+        tail.push(7, 2);
+        assert_eq!(tail.source(10..64), 55..57);
+    }
+}

@@ -1,0 +1,374 @@
+//! What a session promises: the same document gives the same memories and answers however it comes, however many threads
+//! read it, and whatever was asked before; answers name their sources; failures are clear and final.
+
+mod common;
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use common::model::{Fixture, ids};
+use common::random::{self, Shape};
+use ramba::{Answer, AskOptions, Engine, EngineOptions, ErrorKind, Precision, Session, SessionOptions, StopReason};
+use tempfile::TempDir;
+
+const QUESTION: &str = "What is the pass key of QXRT?";
+
+struct World {
+    dir: TempDir,
+    engine: Engine,
+}
+
+fn world(shape: Shape, threads: usize) -> World {
+    let dir = TempDir::new().unwrap();
+    let path = random::write(dir.path(), shape);
+    let engine = Engine::open(path, &EngineOptions { threads, ..EngineOptions::default() }).unwrap();
+    World { dir, engine }
+}
+
+impl World {
+    fn session(&self) -> Session {
+        self.engine.session(&options(self.dir.path())).unwrap()
+    }
+}
+
+fn options(dir: &Path) -> SessionOptions {
+    SessionOptions { budget: 1 << 20, directory: Some(dir.to_owned()), ..SessionOptions::default() }
+}
+
+fn short() -> AskOptions {
+    AskOptions { max_tokens: 12, min_source_weight: 0.0, ..AskOptions::default() }
+}
+
+/// What identifies an answer; the time does not. Debug formatting tells every bit of a weight.
+fn content(answer: &Answer) -> String {
+    let Answer { text, tokens, stop, sources, .. } = answer;
+    format!("{text:?} {tokens:?} {stop:?} {sources:?}")
+}
+
+/// Text of `len` bytes or a few more, with characters of several bytes and places where tokens merge.
+fn text(len: usize) -> String {
+    let words = ["the", "three", "naïve", "month", "über", "with", "日本", "path", "x", "thistle", "42", "…"];
+    let mut out = String::new();
+    let mut n = 1u32;
+    while out.len() < len {
+        n = n.wrapping_mul(1664525).wrapping_add(1013904223);
+        out.push_str(words[(n >> 16) as usize % words.len()]);
+        out.push(if n >> 28 == 0 { '\n' } else { ' ' });
+    }
+    out
+}
+
+fn shapes() -> [Shape; 3] {
+    [Shape::default(), Shape { overlap: 0, ..Shape::default() }, Shape { segment: 0, overlap: 0, ..Shape::default() }]
+}
+
+#[test]
+fn any_split_of_the_text_gives_the_same_answer() {
+    for shape in shapes() {
+        let world = world(shape, 2);
+        let text = text(3000);
+        let mut whole = world.session();
+        whole.feed(&text).unwrap();
+        let expected = content(&whole.answer(QUESTION, &short()).unwrap());
+        for piece in [1, 7, 100, 1000] {
+            let mut session = world.session();
+            for bytes in text.as_bytes().chunks(piece) {
+                session.feed_bytes(bytes).unwrap();
+            }
+            let answer = session.answer(QUESTION, &short()).unwrap();
+            assert_eq!(content(&answer), expected, "pieces of {piece} bytes");
+            assert_eq!((session.tokens(), session.bytes()), (whole.tokens(), text.len() as u64));
+            assert_eq!((session.chunks(), session.disk_bytes() > 0), (whole.chunks(), true));
+        }
+    }
+}
+
+#[test]
+fn threads_do_not_change_an_answer() {
+    for shape in shapes() {
+        let text = text(30_000);
+        let answers = [1, 2, 3].map(|threads| {
+            let world = world(shape, threads);
+            let mut session = world.session();
+            session.feed(&text).unwrap();
+            content(&session.answer(QUESTION, &short()).unwrap())
+        });
+        assert_eq!(answers[0], answers[1]);
+        assert_eq!(answers[0], answers[2]);
+    }
+}
+
+#[test]
+fn questions_leave_no_trace() {
+    for shape in shapes() {
+        let world = world(shape, 2);
+        let text = text(2000);
+        let mut quiet = world.session();
+        quiet.feed(&text).unwrap();
+        let expected = content(&quiet.answer(QUESTION, &short()).unwrap());
+
+        let mut asked = world.session();
+        assert!(asked.answer(QUESTION, &short()).unwrap().sources.is_empty(), "nothing has been read yet");
+        for piece in text.as_bytes().chunks(333) {
+            asked.feed_bytes(piece).unwrap();
+            // Some pieces end inside a character, where the text cannot be asked about.
+            match asked.answer("And now?", &short()) {
+                Ok(_) => {}
+                Err(e) => assert_eq!(e.kind(), ErrorKind::Format, "{e}"),
+            }
+        }
+        for _ in 0..2 {
+            assert_eq!(content(&asked.answer(QUESTION, &short()).unwrap()), expected);
+        }
+    }
+}
+
+#[test]
+fn tokens_and_text_give_the_same_document() {
+    for shape in shapes() {
+        let world = world(shape, 2);
+        let text = text(1500);
+        let mut by_text = world.session();
+        by_text.feed(&text).unwrap();
+        let mut by_tokens = world.session();
+        by_tokens.feed_tokens(&world.engine.tokenize(&text).unwrap()).unwrap();
+        assert_eq!(by_tokens.bytes(), text.len() as u64);
+        let answers = [&mut by_text, &mut by_tokens].map(|s| content(&s.answer(QUESTION, &short()).unwrap()));
+        assert_eq!(answers[0], answers[1]);
+    }
+}
+
+#[test]
+fn sources_are_places_of_the_text() {
+    let world = world(Shape::default(), 2);
+    let text = text(1000);
+    let mut session = world.session();
+    session.feed(&text).unwrap();
+    let answer = session.answer(QUESTION, &short()).unwrap();
+    let tokens = session.tokens();
+    assert_eq!(session.chunks(), tokens.div_ceil(16), "the unfinished chunk is there too");
+    assert!(!answer.sources.is_empty());
+    let mut sum = 0.0;
+    for (i, source) in answer.sources.iter().enumerate() {
+        assert!(source.chunk < session.chunks());
+        assert!(source.bytes.start < source.bytes.end && source.bytes.end <= text.len() as u64, "{source:?}");
+        assert!(source.weight >= 0.0 && source.weight <= 1.0);
+        assert!(i == 0 || answer.sources[i - 1].weight >= source.weight);
+        sum += source.weight;
+    }
+    assert!(sum <= 1.0001, "weights sum to {sum}");
+
+    // The ranges of all chunks tile the text.
+    let all = AskOptions { max_tokens: 64, ..short() };
+    let mut ranges: Vec<_> = (0..40)
+        .flat_map(|i| session.answer(&format!("Question {i}?"), &all).unwrap().sources)
+        .map(|s| (s.chunk, s.bytes))
+        .collect();
+    ranges.sort_by_key(|r| r.0);
+    ranges.dedup();
+    for pair in ranges.windows(2) {
+        let adjacent = pair[1].0 == pair[0].0 + 1;
+        assert!(pair[0].1.end <= pair[1].1.start && (!adjacent || pair[0].1.end == pair[1].1.start), "{pair:?}");
+    }
+    let few = AskOptions { min_source_weight: 0.5, ..short() };
+    assert!(session.answer(QUESTION, &few).unwrap().sources.iter().all(|s| s.weight >= 0.5));
+}
+
+#[test]
+fn an_answer_can_be_stopped_and_limited() {
+    let world = world(Shape::default(), 1);
+    let mut session = world.session();
+    session.feed(&text(500)).unwrap();
+    let full = session.answer(QUESTION, &short()).unwrap();
+    assert_eq!((full.tokens.len(), full.stop), (12, StopReason::Length), "the random model is expected to ramble");
+
+    let mut seen = Vec::new();
+    let mut shown = String::new();
+    let stopped = session.ask(QUESTION, &short(), &mut |id, piece| {
+        seen.push(id);
+        shown.push_str(piece);
+        if seen.len() == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    let stopped = stopped.unwrap();
+    assert_eq!((stopped.stop, &stopped.tokens[..]), (StopReason::Callback, &full.tokens[..3]));
+    assert_eq!(seen, stopped.tokens);
+    assert!(stopped.text.starts_with(&shown));
+    assert_eq!(session.answer(QUESTION, &short()).unwrap().tokens, full.tokens);
+
+    // Question and answer share a segment of 64 tokens.
+    let limit = AskOptions { max_tokens: 1000, ..short() };
+    let rambling = session.answer(QUESTION, &limit).unwrap();
+    let question = world.engine.tokenize(QUESTION).unwrap().len() + 2;
+    assert!(rambling.tokens.len() <= 64 - question);
+    let long = "why ".repeat(40);
+    assert_eq!(session.answer(&long, &limit).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(session.answer("", &limit).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(session.answer(QUESTION, &short()).unwrap().tokens, full.tokens);
+}
+
+#[test]
+fn what_is_generated_becomes_part_of_the_document() {
+    for shape in shapes() {
+        let world = world(shape, 2);
+        let text = text(700);
+        let options = AskOptions { max_tokens: 100, ..short() };
+        let mut session = world.session();
+        session.feed(&text).unwrap();
+        let written = session.generate("Once upon", &options, &mut |_, _| ControlFlow::Continue(())).unwrap();
+        assert!(!written.tokens.is_empty());
+        let after = content(&session.answer(QUESTION, &short()).unwrap());
+
+        let mut fed = world.session();
+        fed.feed(&text).unwrap();
+        fed.feed("Once upon").unwrap();
+        fed.feed_tokens(&written.tokens).unwrap();
+        assert_eq!((fed.tokens(), fed.bytes()), (session.tokens(), session.bytes()));
+        assert_eq!(content(&fed.answer(QUESTION, &short()).unwrap()), after);
+
+        // Writing in two steps is writing in one, if the first one stops where a token would follow.
+        let mut stepwise = world.session();
+        stepwise.feed(&text).unwrap();
+        let half = AskOptions { max_tokens: 50, ..options.clone() };
+        let first = stepwise.generate("Once upon", &half, &mut |_, _| ControlFlow::Continue(())).unwrap();
+        assert_eq!(first.tokens, written.tokens[..first.tokens.len()]);
+    }
+    let world = world(Shape::default(), 1);
+    let nothing = world.session().generate("", &short(), &mut |_, _| ControlFlow::Continue(()));
+    assert_eq!(nothing.unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn sampling_is_repeatable() {
+    let world = world(Shape::default(), 1);
+    let mut session = world.session();
+    session.feed(&text(500)).unwrap();
+    let mut options = short();
+    options.sampling.temperature = 1.0;
+    let mut draw = |seed| {
+        options.sampling.seed = seed;
+        session.answer(QUESTION, &options).unwrap().tokens
+    };
+    let (one, two) = (draw(1), draw(2));
+    assert_eq!(draw(1), one);
+    assert_ne!(one, two);
+}
+
+#[test]
+fn reading_reports_progress_and_can_be_stopped() {
+    for shape in shapes() {
+        let world = world(shape, 2);
+        let text = text(60_000);
+        let mut expected = world.session();
+        expected.feed(&text).unwrap();
+        let expected = content(&expected.answer(QUESTION, &short()).unwrap());
+
+        let mut session = world.session();
+        let mut calls = 0;
+        session.on_progress(Some(Box::new(move |p| {
+            assert!(p.tokens > 0 && p.chunks > 0 && p.bytes > 0);
+            calls += 1;
+            if calls == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })));
+        let stopped = session.feed(&text).and_then(|()| session.settle()).unwrap_err();
+        assert_eq!(stopped.kind(), ErrorKind::Cancelled);
+        // Going on from where it stopped gives the same document.
+        let taken = session.bytes() as usize;
+        session.on_progress(None);
+        session.feed_bytes(&text.as_bytes()[taken..]).unwrap();
+        assert_eq!(content(&session.answer(QUESTION, &short()).unwrap()), expected);
+    }
+}
+
+#[test]
+fn text_that_is_not_utf8_is_refused_at_its_place() {
+    let world = world(Shape::default(), 1);
+    let mut session = world.session();
+    session.feed_bytes(b"fine \xe6\x97").unwrap();
+    let inside = session.answer(QUESTION, &short()).unwrap_err();
+    assert_eq!(inside.kind(), ErrorKind::Format, "the text ends inside a character");
+    session
+        .feed_bytes(b"\xa5 and then \xff")
+        .map_err(|e| assert!(e.to_string().contains("byte 18"), "{e}"))
+        .unwrap_err();
+
+    let mut good = world.session();
+    good.feed("fine 日 and then ").unwrap();
+    let answers = [&mut session, &mut good].map(|s| content(&s.answer(QUESTION, &short()).unwrap()));
+    assert_eq!(answers[0], answers[1], "what came before has been taken");
+}
+
+#[test]
+fn tokens_are_checked() {
+    let world = world(Shape::default(), 1);
+    let mut session = world.session();
+    assert_eq!(session.feed_tokens(&[1, 2, 260]).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(session.tokens(), 0);
+    session.feed_tokens(&[1, 2, 3]).unwrap();
+    assert_eq!(session.tokens(), 3);
+}
+
+#[test]
+fn a_budget_or_directory_that_will_not_do_is_refused() {
+    let world = world(Shape::default(), 1);
+    let small = SessionOptions { budget: 1000, ..options(world.dir.path()) };
+    let error = world.engine.session(&small).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Capacity, "{error}");
+    let file = world.dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(world.engine.session(&options(&file)).unwrap_err().kind(), ErrorKind::Io);
+}
+
+#[test]
+fn sessions_of_one_engine_are_independent() {
+    let world = world(Shape::default(), 2);
+    let (a, b) = (text(4000), text(4000).to_uppercase());
+    let alone = [&a, &b].map(|text| {
+        let mut session = world.session();
+        session.feed(text).unwrap();
+        content(&session.answer(QUESTION, &short()).unwrap())
+    });
+    assert_ne!(alone[0], alone[1]);
+    let together = std::thread::scope(|scope| {
+        [&a, &b]
+            .map(|text| {
+                scope.spawn(|| {
+                    let mut session = world.session();
+                    session.feed(text).unwrap();
+                    content(&session.answer(QUESTION, &short()).unwrap())
+                })
+            })
+            .map(|handle| handle.join().unwrap())
+    });
+    assert_eq!(together, alone);
+}
+
+/// What the PyTorch reference writes and answers, given the same tokens.
+#[test]
+fn the_reference_agrees() {
+    let dir = TempDir::new().unwrap();
+    let options = SessionOptions { precision: Precision::F32, ..options(dir.path()) };
+    let mut tell = |_: u32, _: &str| ControlFlow::Continue(());
+    for fixture in Fixture::all() {
+        let path = dir.path().join("fixture.gguf");
+        std::fs::write(&path, fixture.bytes()).unwrap();
+        let engine = Engine::open(&path, &EngineOptions::default()).unwrap();
+        let tokens = fixture.tokens();
+
+        let expected = ids(&fixture.json["greedy"]["tokens"]);
+        let mut session = engine.session(&options).unwrap();
+        session.feed_tokens(&tokens).unwrap();
+        let limit = AskOptions { max_tokens: expected.len(), ..AskOptions::default() };
+        assert_eq!(session.generate("", &limit, &mut tell).unwrap().tokens, expected, "{}: written on", fixture.name);
+        assert_eq!(session.tokens(), (tokens.len() + expected.len()) as u64);
+
+        let ask = &fixture.json["ask"];
+        if !ask.is_null() {
+            let mut session = engine.session(&options).unwrap();
+            session.feed_tokens(&tokens[..ask["document"].as_u64().unwrap() as usize]).unwrap();
+            let expected = ids(&ask["answer"]);
+            let limit = AskOptions { max_tokens: expected.len(), ..AskOptions::default() };
+            let answer = session.ask_tokens(&ids(&ask["question"]), &limit, &mut tell).unwrap();
+            assert_eq!(answer.tokens, expected, "{}: answer", fixture.name);
+        }
+    }
+}
