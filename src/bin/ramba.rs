@@ -1,3 +1,124 @@
-//! The `ramba` command.
+//! The command line: `ramba ask`, `ramba info`, `ramba bench`, `ramba version`.
 
-fn main() {}
+#[path = "ramba/bench.rs"]
+mod bench;
+#[path = "../../examples/common/mod.rs"]
+mod common;
+#[path = "ramba/info.rs"]
+mod info;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use common::files::{self, Document};
+use common::show::{self, parse_size, print};
+use common::workdir::WorkDir;
+use ramba::{AskOptions, Engine, EngineOptions, Result, SessionOptions};
+
+/// Run RAMba models: documents of any length in bounded memory.
+#[derive(Parser)]
+#[command(name = "ramba", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Read a document and answer questions about it
+    Ask(AskArgs),
+    /// Show what a model file holds and how much memory it needs, without loading it
+    Info(info::InfoArgs),
+    /// Measure how fast a model reads and writes
+    Bench(bench::BenchArgs),
+    /// Show the version and what this build can do
+    Version,
+}
+
+#[derive(Args)]
+struct AskArgs {
+    /// The document, UTF-8 text; `-` for standard input
+    file: PathBuf,
+    /// A question (may be given several times)
+    #[arg(short, long = "question", value_name = "QUESTION", required = true)]
+    question: Vec<String>,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Folder for the chunk memories [default: a new temporary folder]
+    #[arg(long, value_name = "DIR")]
+    memory: Option<PathBuf>,
+    /// Bytes of memory that may hold chunk memories; the rest stays on disk
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
+    budget: u64,
+    /// Most tokens of an answer
+    #[arg(long, value_name = "N", default_value_t = AskOptions::default().max_tokens)]
+    max_tokens: usize,
+    /// Print where each answer comes from
+    #[arg(short, long)]
+    sources: bool,
+}
+
+/// Which model, and on how many threads.
+#[derive(Args)]
+struct ModelArgs {
+    /// The model file [default: the shipped models/ramba-small.gguf]
+    #[arg(long, value_name = "PATH")]
+    model: Option<PathBuf>,
+    /// Worker threads [default: one per core]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    threads: usize,
+}
+
+impl ModelArgs {
+    fn open(&self) -> Result<Engine> {
+        let options = EngineOptions { threads: self.threads, ..EngineOptions::default() };
+        Engine::open(files::model_path(self.model.as_deref())?, &options)
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    let done = match &cli.command {
+        Command::Ask(args) => ask(args),
+        Command::Info(args) => info::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Version => version(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn ask(args: &AskArgs) -> Result<()> {
+    let engine = args.model.open()?;
+    let dir = WorkDir::new(args.memory.as_deref())?;
+    let mut document = Document::open(&args.file, dir.path())?;
+    let mut session = engine.session(&SessionOptions {
+        budget: args.budget,
+        directory: Some(dir.path().to_owned()),
+        ..SessionOptions::default()
+    })?;
+    document.read_into(&mut session)?;
+    let options = AskOptions { max_tokens: args.max_tokens, ..AskOptions::default() };
+    for question in &args.question {
+        let answer = session.answer(question, &options)?;
+        print(show::one_line(&answer.text))?;
+        for source in answer.sources.iter().filter(|_| args.sources) {
+            let quote = document.quote(&source.bytes).map_or(String::new(), |q| format!("  “{q}”"));
+            print(format!("  {:.2}  bytes {}-{}{quote}", source.weight, source.bytes.start, source.bytes.end))?;
+        }
+    }
+    Ok(())
+}
+
+fn version() -> Result<()> {
+    print(format!("ramba {}", env!("CARGO_PKG_VERSION")))?;
+    let isas: Vec<_> = ramba::cpu::Isa::available().map(|isa| format!("{isa:?}").to_lowercase()).collect();
+    print(format!("instruction sets of this CPU, best first: {}", isas.join(", ")))
+}

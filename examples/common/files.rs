@@ -1,0 +1,156 @@
+//! Documents from files or standard input: reading them into a session, and quoting them.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
+use std::ops::{ControlFlow, Range};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use ramba::{Error, ErrorKind, Result, Session};
+
+use super::{process, show};
+
+/// The model file to use: `given`, or the shipped one, looked for in the crate's folder and under the current one.
+pub fn model_path(given: Option<&Path>) -> Result<PathBuf> {
+    const SHIPPED: &str = "models/ramba-small.gguf";
+    if let Some(path) = given {
+        return Ok(path.to_owned());
+    }
+    [Path::new(env!("CARGO_MANIFEST_DIR")).join(SHIPPED), PathBuf::from(SHIPPED)]
+        .into_iter()
+        .find(|p| p.is_file())
+        .ok_or_else(|| Error::new(ErrorKind::Io, format!("{SHIPPED} is not here: give a model file with --model")))
+}
+
+/// Where a document comes from, and how its passages are read again when they are quoted.
+pub struct Document {
+    name: String,
+    /// Bytes in all, where the source tells.
+    len: Option<u64>,
+    source: Source,
+}
+
+enum Source {
+    File(File),
+    /// Standard input can be read once only, so what is read is kept beside the memories, to quote from.
+    Stdin(Spool),
+}
+
+/// A file that is deleted when it is no longer needed.
+struct Spool {
+    path: PathBuf,
+    file: File,
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        // Nothing useful can be done about a failure here, and nothing depends on it.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// What reading a document took.
+pub struct Reading {
+    pub bytes: u64,
+    pub tokens: u64,
+    pub chunks: u64,
+    pub elapsed: Duration,
+}
+
+impl Reading {
+    pub fn tokens_per_s(&self) -> f64 {
+        self.tokens as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+}
+
+impl Document {
+    /// Opens `path`, or standard input for `-`, which is then copied into `spool_dir` while it is read.
+    pub fn open(path: &Path, spool_dir: &Path) -> Result<Self> {
+        if path == Path::new("-") {
+            let spool = spool_dir.join(format!("ramba-input-{}.txt", std::process::id()));
+            let file = File::options().read(true).write(true).create_new(true).open(&spool);
+            let file = file.map_err(|e| Error::io(format!("creating {}", spool.display()), e))?;
+            let source = Source::Stdin(Spool { path: spool, file });
+            return Ok(Self { name: "standard input".into(), len: None, source });
+        }
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|e| Error::io(format!("opening {name}"), e))?;
+        let meta = file.metadata().map_err(|e| Error::io(format!("reading {name}"), e))?;
+        if meta.is_dir() {
+            return Err(Error::new(ErrorKind::Io, format!("{name} is a directory, not a text file")));
+        }
+        // A pipe or a device has no length to show progress against.
+        Ok(Self { name, len: meta.is_file().then_some(meta.len()), source: Source::File(file) })
+    }
+
+    /// Feeds the whole document to `session`, with a progress bar on standard error if that is a terminal.
+    pub fn read_into(&mut self, session: &mut Session) -> Result<Reading> {
+        let started = Instant::now();
+        let bar = bar(self.len);
+        let shown = bar.clone();
+        session.on_progress(Some(Box::new(move |p| {
+            shown.set_position(p.bytes);
+            let rate = p.tokens as f64 / started.elapsed().as_secs_f64();
+            let rss = process::rss().map_or(String::new(), |b| format!(", {} in RAM", show::mib(b)));
+            shown.set_message(format!("{rate:.0} tokens/s{rss}"));
+            ControlFlow::Continue(())
+        })));
+        let bytes = self.feed(session).and_then(|bytes| session.settle().map(|()| bytes));
+        session.on_progress(None);
+        bar.finish_and_clear();
+        let bytes = bytes.map_err(|e| e.context(&self.name))?;
+        if bytes == 0 {
+            return Err(Error::invalid(format!("{} is empty: there is nothing to read", self.name)));
+        }
+        Ok(Reading { bytes, tokens: session.tokens(), chunks: session.chunks(), elapsed: started.elapsed() })
+    }
+
+    fn feed(&mut self, session: &mut Session) -> Result<u64> {
+        let mut block = vec![0; 256 * 1024];
+        let mut total = 0;
+        loop {
+            let got = match &mut self.source {
+                Source::File(file) => file.read(&mut block),
+                Source::Stdin(_) => io::stdin().lock().read(&mut block),
+            };
+            let got = match got {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                got => got.map_err(|e| Error::io("reading", e))?,
+            };
+            if got == 0 {
+                return Ok(total);
+            }
+            if let Source::Stdin(spool) = &mut self.source {
+                spool.file.write_all(&block[..got]).map_err(|e| Error::io("keeping the text to quote from", e))?;
+            }
+            session.feed_bytes(&block[..got])?;
+            total += got as u64;
+        }
+    }
+
+    /// The text at `bytes`, on one line. A pipe that was named as a file cannot be read again: `None`.
+    pub fn quote(&mut self, bytes: &Range<u64>) -> Option<String> {
+        let file = match &mut self.source {
+            Source::File(file) => file,
+            Source::Stdin(spool) => &mut spool.file,
+        };
+        let mut passage = vec![0; usize::try_from(bytes.end.checked_sub(bytes.start)?).ok()?];
+        file.seek(SeekFrom::Start(bytes.start)).ok()?;
+        file.read_exact(&mut passage).ok()?;
+        Some(show::one_line(&String::from_utf8_lossy(&passage)))
+    }
+}
+
+fn bar(len: Option<u64>) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let (bar, template) = match len {
+        Some(len) => (ProgressBar::new(len), "{bar:30} {bytes}/{total_bytes} {msg} {eta}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {bytes} {msg}"),
+    };
+    // The templates are constants; a mistake in one would show the default bar.
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}

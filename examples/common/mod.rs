@@ -1,0 +1,11 @@
+//! What the examples, the `ramba` command and some tests share: nothing here touches the inside of the library.
+
+// Every example uses its own part of this folder.
+#![allow(dead_code)]
+
+pub mod facts;
+pub mod files;
+pub mod process;
+pub mod prose;
+pub mod show;
+pub mod workdir;

@@ -1,0 +1,177 @@
+//! Streams a document of any length through the model and answers questions about it, each with its source.
+//!
+//! ```text
+//! cargo run --release --example stream_file -- FILE --ask "What is the pass key?"
+//! cargo run --release --example stream_file            # writes a document of its own, reads it, prints the score
+//! ```
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::facts::{self, Fact};
+use common::files::{self, Document, Reading};
+use common::prose::{self, Rng};
+use common::show::{grouped, mib, one_line, parse_size, print};
+use common::{process, workdir};
+use ramba::{Answer, AskOptions, Engine, EngineOptions, Error, Result, Session, SessionOptions};
+use serde_json::json;
+
+/// Stream a document through the model and ask about it.
+#[derive(Parser)]
+struct Args {
+    /// The document, UTF-8 text; `-` for standard input. Without it, about 1 MB of prose with facts hidden in it is
+    /// written, read, and asked about
+    file: Option<PathBuf>,
+    /// A question to answer from the document (may be given several times)
+    #[arg(long, value_name = "QUESTION")]
+    ask: Vec<String>,
+    /// The model file [default: the shipped models/ramba-small.gguf]
+    #[arg(long, value_name = "PATH")]
+    model: Option<PathBuf>,
+    /// Folder for the chunk memories, which are deleted at the end [default: a new temporary folder]
+    #[arg(long, value_name = "DIR")]
+    memory: Option<PathBuf>,
+    /// Bytes of memory that may hold chunk memories; the rest stays on disk
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
+    budget: u64,
+    /// Worker threads [default: one per core]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    threads: usize,
+    /// Print one JSON object to standard output
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    let model = files::model_path(args.model.as_deref())?;
+    let engine = Engine::open(&model, &EngineOptions { threads: args.threads, ..EngineOptions::default() })?;
+    let dir = workdir::WorkDir::new(args.memory.as_deref())?;
+
+    // Facts that we hid ourselves are asked for, each, and the answers are counted.
+    let mut hidden: Vec<Fact> = Vec::new();
+    let file = match &args.file {
+        Some(file) => file.clone(),
+        None => {
+            let file = dir.path().join("document.txt");
+            hidden = write_document(&file)?;
+            file
+        }
+    };
+    let questions: Vec<&str> =
+        hidden.iter().map(|f| f.question.as_str()).chain(args.ask.iter().map(String::as_str)).collect();
+
+    let mut document = Document::open(&file, dir.path())?;
+    let mut session = engine.session(&SessionOptions {
+        budget: args.budget,
+        directory: Some(dir.path().to_owned()),
+        ..SessionOptions::default()
+    })?;
+    if !args.json && args.file.is_none() {
+        print(format!("A document of generated prose with {} facts hidden in it.", hidden.len()))?;
+    }
+    let reading = document.read_into(&mut session)?;
+    if !args.json {
+        summary(&reading, &session)?;
+    }
+
+    let mut answers = Vec::new();
+    let mut found = 0;
+    for (i, question) in questions.iter().enumerate() {
+        let answer = session.answer(question, &AskOptions::default())?;
+        let right = hidden.get(i).map(|f| f.answer == answer.text.trim());
+        found += usize::from(right == Some(true));
+        if !args.json {
+            show(question, &answer, right, &mut document)?;
+        }
+        answers.push((*question, answer));
+    }
+    if args.json {
+        print(report(&reading, &session, &answers))?;
+    } else if !hidden.is_empty() {
+        print(format!("\n{found} of {} hidden facts found.", hidden.len()))?;
+    }
+    Ok(())
+}
+
+/// Writes about 1 MB of prose with facts in it to `path`. The same document every time, so that runs compare.
+fn write_document(path: &Path) -> Result<Vec<Fact>> {
+    let mut rng = Rng::new(7);
+    let facts = facts::facts(&mut rng, 12);
+    let text = prose::prose(&mut rng, 1_000_000);
+    let (text, _) = facts::hide(&mut rng, &text, &facts);
+    std::fs::write(path, text).map_err(|e| Error::io(format!("writing {}", path.display()), e))?;
+    Ok(facts)
+}
+
+fn summary(reading: &Reading, session: &Session) -> Result<()> {
+    print(format!(
+        "Read {} bytes: {} tokens, {} chunks in {:.1} s ({} tokens/s).",
+        grouped(reading.bytes),
+        grouped(reading.tokens),
+        grouped(reading.chunks),
+        reading.elapsed.as_secs_f64(),
+        grouped(reading.tokens_per_s() as u64),
+    ))?;
+    let rss = process::peak_rss().map_or("unknown".to_string(), mib);
+    print(format!("Memories on disk: {}. Peak memory of the process: {rss}.", mib(session.disk_bytes())))
+}
+
+fn show(question: &str, answer: &Answer, right: Option<bool>, document: &mut Document) -> Result<()> {
+    let mark = match right {
+        Some(true) => "  ✓",
+        Some(false) => "  ✗",
+        None => "",
+    };
+    print(format!("\nQ: {question}"))?;
+    print(format!("A: {}{mark}   ({:.0} ms)", one_line(&answer.text), answer.first_token.as_secs_f64() * 1e3))?;
+    // The first sources say where the answer is from; the others are what else was looked at.
+    for source in answer.sources.iter().take(2) {
+        let (start, end) = (source.bytes.start, source.bytes.end);
+        let quote = document.quote(&source.bytes).map_or(String::new(), |q| format!("  “{q}”"));
+        print(format!("   bytes {start}–{end}, weight {:.2}{quote}", source.weight))?;
+    }
+    Ok(())
+}
+
+fn report(reading: &Reading, session: &Session, answers: &[(&str, Answer)]) -> serde_json::Value {
+    let answers: Vec<_> = answers
+        .iter()
+        .map(|(question, a)| {
+            let sources: Vec<_> = a
+                .sources
+                .iter()
+                .map(|s| {
+                    json!({"chunk": s.chunk, "weight": s.weight, "byte_start": s.bytes.start, "byte_end": s.bytes.end})
+                })
+                .collect();
+            json!({
+                "question": question,
+                "answer": a.text,
+                "first_token_ms": a.first_token.as_secs_f64() * 1e3,
+                "sources": sources,
+            })
+        })
+        .collect();
+    json!({
+        "tokens": reading.tokens,
+        "chunks": reading.chunks,
+        "ingest_tokens_per_s": reading.tokens_per_s(),
+        "peak_rss_bytes": process::peak_rss(),
+        "memory_on_disk_bytes": session.disk_bytes(),
+        "answers": answers,
+    })
+}

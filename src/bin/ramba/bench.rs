@@ -1,0 +1,162 @@
+//! `ramba bench`: how fast a model reads and writes, and how fast the kernels under it are.
+
+use std::hint::black_box;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use ramba::backend::Backend;
+use ramba::cpu::Cpu;
+use ramba::quant::{self, DType};
+use ramba::weights::Tensor;
+use ramba::{AskOptions, Engine, EngineOptions, Result, SessionOptions};
+use serde_json::{Value, json};
+
+use super::common::files;
+use super::common::prose::{self, Rng};
+use super::common::show::{parse_count, print};
+use super::common::workdir::WorkDir;
+
+#[derive(Args)]
+pub struct BenchArgs {
+    /// The model file [default: the shipped models/ramba-small.gguf]
+    #[arg(long, value_name = "PATH")]
+    model: Option<PathBuf>,
+    /// Tokens to read in each run
+    #[arg(long, value_name = "N", default_value = "32k", value_parser = parse_count)]
+    tokens: u64,
+    /// Tokens to write in each run
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    decode: usize,
+    /// Numbers of worker threads to measure with [default: 1 and one per core]
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    threads: Vec<usize>,
+    /// Runs of each measurement; the median is shown
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    runs: usize,
+    /// Measure the matrix products too
+    #[arg(long)]
+    kernels: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// One line of the result: what was measured, and the numbers of it.
+type Row = Value;
+
+pub fn run(args: &BenchArgs) -> Result<()> {
+    let model = files::model_path(args.model.as_deref())?;
+    let mut counts = args.threads.clone();
+    if counts.is_empty() {
+        counts = vec![1, std::thread::available_parallelism().map_or(1, |n| n.get())];
+        counts.dedup();
+    }
+    let mut rows = Vec::new();
+    for &threads in &counts {
+        let engine = Engine::open(&model, &EngineOptions { threads, ..EngineOptions::default() })?;
+        rows.extend(end_to_end(args, &engine, threads)?);
+        if args.kernels {
+            rows.extend(kernels(args, &engine, threads)?);
+        }
+    }
+    if args.json {
+        return print(json!({"model": model.display().to_string(), "rows": rows}));
+    }
+    print("what                              threads   tokens/s         ms    GFLOP/s     GB/s")?;
+    for row in &rows {
+        let number = |key: &str| row[key].as_f64().map_or(String::new(), |v| format!("{v:.1}"));
+        print(format!(
+            "{:<33} {:>7} {:>10} {:>10} {:>10} {:>8}",
+            row["what"].as_str().unwrap_or_default(),
+            row["threads"],
+            number("tokens_per_s"),
+            number("ms"),
+            number("gflop_per_s"),
+            number("gb_per_s"),
+        ))?;
+    }
+    Ok(())
+}
+
+/// Reading a document and writing after it.
+fn end_to_end(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<Row>> {
+    let dir = WorkDir::new(None)?;
+    // The time to read does not depend on what is read; random ids would do, if all vocabularies were alike.
+    let text = prose::prose(&mut Rng::new(1), 64 * 1024);
+    let mut tokens = engine.tokenize(&text)?;
+    while (tokens.len() as u64) < args.tokens {
+        tokens.extend_from_within(..);
+    }
+    tokens.truncate(usize::try_from(args.tokens).unwrap_or(usize::MAX));
+
+    let (mut ingest, mut decode, mut question) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..args.runs.max(1) {
+        let mut session =
+            engine.session(&SessionOptions { directory: Some(dir.path().to_owned()), ..SessionOptions::default() })?;
+        let started = Instant::now();
+        session.feed_tokens(&tokens)?;
+        session.settle()?;
+        ingest.push(started.elapsed());
+
+        let options = AskOptions { max_tokens: 1, ..AskOptions::default() };
+        question.push(session.answer("What is the pass key?", &options)?.first_token);
+
+        // From the first token on, so that the prompt does not count.
+        let options = AskOptions { max_tokens: args.decode + 1, ignore_end: true, ..AskOptions::default() };
+        let mut first = None;
+        session.generate(" And", &options, &mut |_, _| {
+            first.get_or_insert_with(Instant::now);
+            ControlFlow::Continue(())
+        })?;
+        decode.push(first.map_or(Duration::ZERO, |first| first.elapsed()));
+    }
+    let per_s = |n: usize, time: Duration| n as f64 / time.as_secs_f64().max(1e-9);
+    Ok(vec![
+        json!({"what": "ingest", "threads": threads, "tokens_per_s": per_s(tokens.len(), median(ingest))}),
+        json!({"what": "decode", "threads": threads, "tokens_per_s": per_s(args.decode, median(decode))}),
+        json!({"what": "question to first token", "threads": threads, "ms": median(question).as_secs_f64() * 1e3}),
+    ])
+}
+
+/// Matrix products of the model's largest matrix, in every number format, for one row and for many.
+fn kernels(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<Row>> {
+    let cpu = Cpu::new(threads)?;
+    let (rows, cols) = (engine.config().ssm.projected(), engine.config().hidden);
+    let mut out = Vec::new();
+    for dtype in [DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0, DType::Q4_K, DType::Q6_K] {
+        let Some(bytes) = dtype.row_bytes(cols) else { continue };
+        let mut data = vec![0; bytes * rows];
+        let values: Vec<f32> = (0..rows * cols).map(|i| ((i * 7919) % 255) as f32 / 127.0 - 1.0).collect();
+        quant::quantize(dtype, &values, &mut data)?;
+        let weight = cpu.weight(Tensor::from_bytes(dtype, rows, cols, data)?)?;
+        for n in [1, 256] {
+            let x = cpu.vector(&vec![0.5; n * cols])?;
+            let mut y = cpu.buffer(n * rows)?;
+            let mut times = Vec::new();
+            for _ in 0..args.runs.max(1) {
+                let (started, mut calls) = (Instant::now(), 0);
+                while started.elapsed() < Duration::from_millis(50) {
+                    cpu.matmul(&weight, &x, n, &mut y, false)?;
+                    calls += 1;
+                }
+                times.push(started.elapsed() / calls);
+            }
+            black_box(&y);
+            let seconds = median(times).as_secs_f64();
+            out.push(json!({
+                "what": format!("matmul {} {n} x {cols} x {rows}", dtype.name()),
+                "threads": threads,
+                "gflop_per_s": 2.0 * (n * rows * cols) as f64 / seconds / 1e9,
+                "gb_per_s": (bytes * rows) as f64 / seconds / 1e9,
+            }));
+        }
+    }
+    Ok(out)
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}

@@ -1,0 +1,174 @@
+//! What the commands say and return when something is wrong: one clear line and an exit code, never a panic.
+
+#![cfg(feature = "cli")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use common::random::{self, Shape};
+use tempfile::TempDir;
+
+/// A folder with a model and a document, and a way to run `ramba ask` there.
+struct World {
+    dir: TempDir,
+    model: PathBuf,
+    document: PathBuf,
+}
+
+fn world() -> World {
+    let dir = TempDir::new().unwrap();
+    let model = random::write(dir.path(), Shape::default());
+    let document = dir.path().join("document.txt");
+    std::fs::write(&document, "The pass key of QXRT is 482913. ".repeat(20)).unwrap();
+    World { dir, model, document }
+}
+
+impl World {
+    fn ask(&self, file: &Path, model: &Path, more: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ramba"));
+        command.arg("ask").arg(file).args(["-q", "What is the pass key of QXRT?", "--model"]).arg(model);
+        command.args(more).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Expects exit code `code` and one line on standard error with all of `words` in it.
+    fn fails(&self, file: &Path, model: &Path, more: &[&str], code: i32, words: &[&str]) {
+        let output = self.ask(file, model, more);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{message}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{message}");
+        assert!(!message.contains("panicked"), "{message}");
+        for word in words {
+            assert!(message.contains(word), "{word:?} is missing in: {message}");
+        }
+        if code == 1 {
+            assert_eq!(message.trim_end().lines().count(), 1, "{message}");
+            assert!(message.starts_with("error: "), "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_question_is_answered() {
+    let w = world();
+    let output =
+        w.ask(&w.document, &w.model, &["--sources", "--budget", "1MiB", "--threads", "1", "--max-tokens", "5"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.lines().count() > 1 && text.contains("bytes ") && text.contains("QXRT"), "{text}");
+    assert_eq!(output.stderr, b"", "no progress bar where there is no terminal");
+}
+
+#[test]
+fn standard_input_is_a_document() {
+    let w = world();
+    let file = std::fs::File::open(&w.document).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ramba"));
+    command.args(["ask", "-", "--sources", "-q", "What?", "--model"]).arg(&w.model).stdin(file);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let from_file = w.ask(&w.document, &w.model, &["--sources"]);
+    assert!(String::from_utf8(output.stdout).unwrap().contains("QXRT"), "quoted from what was read");
+    assert!(from_file.status.success());
+}
+
+#[test]
+fn documents_that_cannot_be_read() {
+    let w = world();
+    let at = |name: &str| w.dir.path().join(name);
+    w.fails(&at("missing.txt"), &w.model, &[], 1, &["missing.txt"]);
+    w.fails(w.dir.path(), &w.model, &[], 1, &["directory"]);
+    std::fs::write(at("empty.txt"), "").unwrap();
+    w.fails(&at("empty.txt"), &w.model, &[], 1, &["empty.txt", "empty"]);
+    std::fs::write(at("latin1.txt"), b"caf\xe9 au lait").unwrap();
+    w.fails(&at("latin1.txt"), &w.model, &[], 1, &["latin1.txt", "UTF-8", "byte 3"]);
+    std::fs::write(at("cut.txt"), "whole characters, then half of one: 日".as_bytes().split_last().unwrap().1).unwrap();
+    w.fails(&at("cut.txt"), &w.model, &[], 1, &["cut.txt", "UTF-8"]);
+}
+
+#[test]
+fn models_that_cannot_be_loaded() {
+    let w = world();
+    let at = |name: &str| w.dir.path().join(name);
+    w.fails(&w.document, &at("missing.gguf"), &[], 1, &["missing.gguf"]);
+    w.fails(&w.document, w.dir.path(), &[], 1, &["model"]);
+    w.fails(&w.document, &w.document, &[], 1, &["document.txt", "magic"]);
+    let whole = std::fs::read(&w.model).unwrap();
+    for cut in [0, 3, 24, 1000, whole.len() / 2, whole.len() - 40] {
+        std::fs::write(at("cut.gguf"), &whole[..cut]).unwrap();
+        w.fails(&w.document, &at("cut.gguf"), &[], 1, &["cut.gguf"]);
+    }
+    let mut nan = whole;
+    let end = nan.len() - 64;
+    nan[end..].fill(0xff);
+    std::fs::write(at("nan.gguf"), nan).unwrap();
+    w.fails(&w.document, &at("nan.gguf"), &[], 1, &["nan.gguf", "NaN"]);
+}
+
+#[test]
+fn memory_that_cannot_be_had() {
+    let w = world();
+    w.fails(&w.document, &w.model, &["--budget", "1k"], 1, &["budget"]);
+    // A file where a folder is wanted; permissions would not stop the superuser.
+    let file = w.document.to_str().unwrap();
+    w.fails(&w.document, &w.model, &["--memory", file], 1, &["document.txt"]);
+    w.fails(&w.document, &w.model, &["--memory", "/proc/nowhere"], 1, &["/proc/nowhere"]);
+}
+
+#[test]
+fn usage_errors() {
+    let w = world();
+    w.fails(&w.document, &w.model, &["--budget", "lots"], 2, &["--budget", "lots"]);
+    w.fails(&w.document, &w.model, &["--budget", "64XB"], 2, &["unknown unit"]);
+    w.fails(&w.document, &w.model, &["--budget", "-1"], 2, &["-1"]);
+    w.fails(&w.document, &w.model, &["--threads", "many"], 2, &["--threads"]);
+    w.fails(&w.document, &w.model, &["--colour"], 2, &["--colour"]);
+    let none = Command::new(env!("CARGO_BIN_EXE_ramba")).output().unwrap();
+    assert_eq!(none.status.code(), Some(2));
+}
+
+#[test]
+fn a_long_question_is_refused() {
+    let w = world();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ramba"));
+    command.arg("ask").arg(&w.document).args(["-q", &"why ".repeat(100), "--model"]).arg(&w.model);
+    let output = command.output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{message}");
+    assert!(message.contains("question") && message.contains("segment"), "{message}");
+}
+
+#[test]
+fn info_and_version() {
+    let w = world();
+    let run = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_ramba")).args(args).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let model = w.model.to_str().unwrap();
+    let text = run(&["info", model, "--tensors"]);
+    for word in ["ramba.chunk.size = 16", "token_embd.weight", "weights", "on disk"] {
+        assert!(text.contains(word), "{text}");
+    }
+    let info: serde_json::Value = serde_json::from_str(&run(&["info", model, "--json"])).unwrap();
+    assert_eq!(info["metadata"]["general.architecture"], "ramba");
+    assert!(info["memory"]["weights_bytes"].as_u64().unwrap() > 100_000);
+    assert!(run(&["version"]).starts_with(concat!("ramba ", env!("CARGO_PKG_VERSION"))));
+
+    let bench = run(&["bench", "--model", model, "--tokens", "512", "--decode", "8", "--threads", "1,2", "--json"]);
+    let rows: serde_json::Value = serde_json::from_str(&bench).unwrap();
+    assert!(
+        rows["rows"].as_array().unwrap().iter().all(|r| r["tokens_per_s"].as_f64().is_none_or(|v| v > 0.0)),
+        "{rows}"
+    );
+}
+
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    let w = world();
+    let script = format!("\"$0\" info '{}' --tensors | head -c 1", w.model.display());
+    let output = Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_ramba")]).output().unwrap();
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
+}

@@ -1,0 +1,126 @@
+//! The example that shows what the crate is for: its result as JSON, and what it says and returns when something is wrong.
+
+#![cfg(feature = "cli")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+
+use common::build::cargo;
+use common::random::{self, Shape};
+use serde_json::Value;
+use tempfile::TempDir;
+
+static EXAMPLE: LazyLock<PathBuf> =
+    LazyLock::new(|| cargo(&["build", "--example", "stream_file"]).join("examples/stream_file"));
+
+fn stream_file(args: &[&str], model: &Path) -> Output {
+    let mut command = Command::new(&*EXAMPLE);
+    command.args(args).arg("--model").arg(model).stdin(Stdio::null()).output().unwrap()
+}
+
+fn world() -> (TempDir, PathBuf, String) {
+    let dir = TempDir::new().unwrap();
+    // Bytes for tokens make long questions.
+    let model = random::write(dir.path(), Shape { segment: 256, ..Shape::default() });
+    let document = dir.path().join("document.txt");
+    std::fs::write(&document, "The pass key of QXRT is 482913. Näïve? ".repeat(30)).unwrap();
+    let document = document.to_str().unwrap().to_owned();
+    (dir, model, document)
+}
+
+#[test]
+fn json_has_the_promised_fields() {
+    let (dir, model, document) = world();
+    let memory = dir.path().join("memory");
+    let output = stream_file(
+        &[&document, "--ask", "What is it?", "--ask", "And now?", "--json", "--budget", "2MiB", "--memory"]
+            .map(|s| s as &str)
+            .into_iter()
+            .chain([memory.to_str().unwrap()])
+            .collect::<Vec<_>>(),
+        &model,
+    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.stderr, b"", "no progress bar where there is no terminal");
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let tokens = result["tokens"].as_u64().unwrap();
+    assert!(tokens > 1000 && result["chunks"].as_u64() == Some(tokens.div_ceil(16)), "{result}");
+    assert!(result["ingest_tokens_per_s"].as_f64().unwrap() > 0.0);
+    assert!(result["memory_on_disk_bytes"].as_u64().unwrap() > 0);
+    if cfg!(target_os = "linux") {
+        assert!(result["peak_rss_bytes"].as_u64().unwrap() > 1 << 20);
+    }
+    let answers = result["answers"].as_array().unwrap();
+    assert_eq!((answers.len(), &answers[0]["question"]), (2, &Value::from("What is it?")));
+    for answer in answers {
+        assert!(answer["answer"].is_string() && answer["first_token_ms"].as_f64().unwrap() > 0.0);
+        for source in answer["sources"].as_array().unwrap() {
+            let field = |name: &str| source[name].as_u64().unwrap();
+            assert!(field("byte_start") < field("byte_end") && field("chunk") < tokens.div_ceil(16));
+            assert!((0.0..=1.0).contains(&source["weight"].as_f64().unwrap()));
+        }
+    }
+    assert_eq!(std::fs::read_dir(&memory).unwrap().count(), 0, "the memories are deleted at the end");
+}
+
+#[test]
+fn without_a_file_it_makes_its_own() {
+    let (_dir, model, _) = world();
+    let output = stream_file(&[], &model);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains(" facts hidden in it") && text.contains("hidden facts found."), "{text}");
+    assert_eq!(text.matches("Q: ").count(), 12, "{text}");
+}
+
+#[test]
+fn standard_input_is_read_and_quoted() {
+    let (_dir, model, document) = world();
+    let mut command = Command::new(&*EXAMPLE);
+    command.args(["-", "--ask", "What is it?", "--model"]).arg(&model);
+    let output = command.stdin(std::fs::File::open(document).unwrap()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("“"), "the source is quoted");
+}
+
+#[test]
+fn failures_are_one_line_and_an_exit_code() {
+    let (dir, model, document) = world();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let folder = dir.path().to_str().unwrap();
+    let (empty, latin1) = (write("empty.txt", b""), write("latin1.txt", b"caf\xe9"));
+    let damaged = write("damaged.gguf", &std::fs::read(&model).unwrap()[..5000]);
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["/nowhere/file.txt"], 1, "/nowhere/file.txt"),
+        (&[folder], 1, "directory"),
+        (&[&empty], 1, "empty"),
+        (&[&latin1], 1, "UTF-8"),
+        (&[&document, "--memory", &document], 1, "document.txt"),
+        (&[&document, "--budget", "1k"], 1, "budget"),
+        (&[&document, "--budget", "lots"], 2, "lots"),
+        (&[&document, "--no-such-option"], 2, "--no-such-option"),
+    ];
+    for (args, code, word) in cases {
+        check(&stream_file(args, &model), *code, word);
+    }
+    for (path, word) in
+        [("/nowhere/model.gguf", "/nowhere/model.gguf"), (&document, "magic"), (&damaged, "damaged.gguf")]
+    {
+        check(&stream_file(&[&document], Path::new(path)), 1, word);
+    }
+}
+
+fn check(output: &Output, code: i32, word: &str) {
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{message}");
+    assert!(message.contains(word) && !message.contains("panicked"), "{word:?}: {message}");
+    assert!(code == 2 || (message.starts_with("error: ") && message.trim_end().lines().count() == 1), "{message}");
+    assert!(output.stdout.is_empty());
+}
