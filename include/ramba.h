@@ -1,0 +1,134 @@
+/* The C interface of ramba. Made by cbindgen from src/capi.rs: change it there. */
+
+#ifndef RAMBA_H
+#define RAMBA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// What a call came to. Everything but RAMBA_STATUS_OK leaves a message for ramba_last_error().
+typedef enum ramba_status {
+    // Done.
+    RAMBA_STATUS_OK = 0,
+    // Reading or writing a file failed.
+    RAMBA_STATUS_IO = 1,
+    // A file is damaged or of another format, or text is not UTF-8.
+    RAMBA_STATUS_FORMAT = 2,
+    // The model asks for something that this build does not do.
+    RAMBA_STATUS_UNSUPPORTED = 3,
+    // An argument is null, out of range or inconsistent.
+    RAMBA_STATUS_INVALID_ARGUMENT = 4,
+    // A budget of memory or disk is too small.
+    RAMBA_STATUS_CAPACITY = 5,
+    // The caller asked to stop.
+    RAMBA_STATUS_CANCELLED = 6,
+    // A bug in the library. The handle that was used must only be closed.
+    RAMBA_STATUS_INTERNAL = 7,
+} ramba_status;
+
+// A loaded model. May be used from several threads at once.
+typedef struct ramba_model ramba_model;
+
+// One document, and the answer to the last question about it. Used by one thread at a time.
+typedef struct ramba_session ramba_session;
+
+// Gets each token of an answer and the text that it completes: UTF-8, ended by a null byte, valid during the call.
+// `user` is what was given to ramba_ask(). Anything but 0 as the result stops the answer.
+typedef int (*ramba_on_token)(uint32_t token, const char *text, void *user);
+
+// A chunk of the document that was read for an answer.
+typedef struct ramba_source {
+    // Number of the chunk in the document.
+    uint64_t chunk;
+    // First byte of the document's text that the chunk stands for.
+    uint64_t byte_start;
+    // The byte after the last one.
+    uint64_t byte_end;
+    // Mean weight of the chunk over the tokens of the answer, 0 to 1.
+    float weight;
+} ramba_source;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// The message of the last failure on this thread; empty if there was none. Valid until the next call on this thread.
+const char *ramba_last_error(void);
+
+// Opens the model file at `path` and stores a handle in `*model`, to be closed with ramba_model_close(). `threads` are
+// worker threads, 0 for one per core.
+//
+// # Safety
+// `path` must be a string ended by a null byte, `model` a valid place for a pointer. The file must not change while
+// the model is open.
+enum ramba_status ramba_model_open(const char *path, uint32_t threads, struct ramba_model **model);
+
+// Closes a model. Sessions of it stay usable. Null is ignored.
+//
+// # Safety
+// `model` must come from ramba_model_open() and not have been closed.
+void ramba_model_close(struct ramba_model *model);
+
+// Starts a session, an empty document, and stores a handle in `*session`, to be closed with ramba_session_close().
+// Chunk memories take `budget_bytes` of memory; the rest of them lies in a file in `directory` (null for the system's
+// temporary folder), which is deleted with the session.
+//
+// # Safety
+// `model` must be an open model, `directory` null or a string ended by a null byte, `session` a valid place for a pointer.
+enum ramba_status ramba_session_open(const struct ramba_model *model,
+                                     const char *directory,
+                                     uint64_t budget_bytes,
+                                     struct ramba_session **session);
+
+// Closes a session and deletes its memories. Null is ignored.
+//
+// # Safety
+// `session` must come from ramba_session_open() and not have been closed.
+void ramba_session_close(struct ramba_session *session);
+
+// Appends `length` bytes of UTF-8 text to the document. The text may be split anywhere, inside a character too.
+//
+// # Safety
+// `session` must be an open session that no other thread uses, `text` must point to `length` bytes (it may be null if
+// there are none).
+enum ramba_status ramba_feed(struct ramba_session *session, const char *text, size_t length);
+
+// Answers `question` from the document, which stays as it is, with at most `max_tokens` tokens (0 for the default). If
+// `on_token` is not null it is called for every token with `user`, and may stop the answer, which then is what has been
+// written so far. It must not use the session.
+//
+// The answer can be read with ramba_answer(), ramba_source_count() and ramba_source_at().
+//
+// # Safety
+// `session` must be an open session that no other thread uses, `question` a string ended by a null byte, `on_token` null
+// or a function that keeps to what is said above.
+enum ramba_status ramba_ask(struct ramba_session *session,
+                            const char *question,
+                            uint32_t max_tokens,
+                            ramba_on_token on_token,
+                            void *user);
+
+// The answer to the last question: UTF-8, ended by a null byte; empty if there is none. Valid until the next call with
+// this session. A null byte in the answer shows as U+FFFD.
+//
+// # Safety
+// `session` must be an open session that no other thread uses, or null.
+const char *ramba_answer(const struct ramba_session *session);
+
+// The number of sources of the last answer.
+//
+// # Safety
+// `session` must be an open session that no other thread uses, or null.
+size_t ramba_source_count(const struct ramba_session *session);
+
+// Stores source `index` of the last answer in `*source`. They are ordered by weight, heaviest first.
+//
+// # Safety
+// `session` must be an open session that no other thread uses, `source` a valid place for a ramba_source.
+enum ramba_status ramba_source_at(const struct ramba_session *session, size_t index, struct ramba_source *source);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* RAMBA_H */
