@@ -85,7 +85,7 @@ def sibling_key(rng: random.Random, key: str, words: list[str]) -> str:
 
 def random_number(rng: random.Random) -> str:
     digits = rng.choice((5, 6, 7))
-    if rng.random() < 0.35:  # few different digits: a reader that looks for "what followed this digit" loses its place
+    if rng.random() < 0.25:  # few different digits: a reader that looks for "what followed this digit" loses its place
         pool = rng.sample("0123456789", rng.randint(1, 3))
         number = "".join(rng.choices(pool, k=digits))
         if number[0] != "0":

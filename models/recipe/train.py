@@ -189,7 +189,7 @@ def main():
             for g in opt.param_groups:
                 g["lr"] = lr * factor
         parts, stats = losses(model, b, args.lm_segments)
-        guide = 1.0 if p < 0.6 else 0.5
+        guide = 1.0 if p < 0.6 else 0.3
         loss = parts["answer"] + 0.3 * parts["nce"] + 0.1 * parts["cal"] + 0.2 * guide * parts["att"] + 0.15 * parts["lm"]
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -22,7 +22,7 @@ impl Fixture {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden");
         let files = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path());
         let mut names: Vec<String> = files
-            .filter(|path| path.extension().is_some_and(|e| e == "gguf"))
+            .filter(|path| path.extension().is_some_and(|e| e == "json"))
             .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
             .collect();
         names.sort();
@@ -32,13 +32,16 @@ impl Fixture {
 
     pub fn open(name: &str) -> Fixture {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden");
-        let json = std::fs::read(dir.join(format!("{name}.json"))).unwrap();
+        let json: Value = serde_json::from_slice(&std::fs::read(dir.join(format!("{name}.json"))).unwrap()).unwrap();
         let bin = std::fs::read(dir.join(format!("{name}.bin"))).unwrap();
         Fixture {
             name: name.to_owned(),
-            json: serde_json::from_slice(&json).unwrap(),
             floats: bin.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect(),
-            path: dir.join(format!("{name}.gguf")),
+            path: match json["model"].as_str() {
+                Some(shipped) => Path::new(env!("CARGO_MANIFEST_DIR")).join(shipped),
+                None => dir.join(format!("{name}.gguf")),
+            },
+            json,
         }
     }
 
