@@ -12,6 +12,7 @@ llama.cpp writes it; all others `ramba`.
 
 import argparse
 import json
+import re
 import math
 from pathlib import Path
 
@@ -240,7 +241,7 @@ def special_ids(tokenizer: dict | None, c: Config) -> dict[str, int]:
     return found
 
 
-def export(path, config: dict, state: dict, type_name="F32", embedding_type=None, tokenizer=None, name="ramba", note=print):
+def export(path, config: dict, state: dict, type_name="F32", embedding_type=None, tokenizer=None, name="ramba", note=print, tensor_types=()):
     """Write a model; `tokenizer` is the parsed tokenizer.json or None (a file of weights alone)."""
     c = Config.from_json(config)
     arch = architecture(c)
@@ -272,6 +273,7 @@ def export(path, config: dict, state: dict, type_name="F32", embedding_type=None
             writer.add_tensor(ours, array)
             continue
         wanted = embedding_type if ours in ("token_embd.weight", "output.weight") else type_name
+        wanted = next((kind for pattern, kind in tensor_types if re.search(pattern, ours)), wanted)
         data, kind = encode(array, wanted)
         if kind.name != wanted:
             note(f"{ours}: rows of {shape[-1]} do not fill blocks of {wanted}, stored as {kind.name}")
@@ -360,11 +362,19 @@ def main():
     ap.add_argument("--type", choices=FILE_TYPE, default="Q8_0", help="type of the matrices")
     ap.add_argument("--embedding-type", choices=FILE_TYPE, help="type of token_embd and output (default: by --type)")
     ap.add_argument("--name", default="ramba")
+    ap.add_argument(
+        "--tensor-type",
+        action="append",
+        default=[],
+        metavar="REGEX=TYPE",
+        help="type of the matrices whose GGUF names match, before --type; the first match counts",
+    )
     ap.add_argument("--out", type=Path, required=True)
     args = ap.parse_args()
     checkpoint = torch.load(args.checkpoint, map_location="cpu", weights_only=True)
     tokenizer = json.loads(args.tokenizer.read_text(encoding="utf-8")) if args.tokenizer else None
-    export(args.out, checkpoint["config"], checkpoint["state"], args.type, args.embedding_type, tokenizer, args.name)
+    export(args.out, checkpoint["config"], checkpoint["state"], args.type, args.embedding_type, tokenizer, args.name,
+        tensor_types=[tuple(t.rsplit("=", 1)) for t in args.tensor_type])
     c = Config.from_json(checkpoint["config"])
     parameters = sum(math.prod(shape) for _, _, shape, _ in tensor_table(c))
     print(f"{args.out}: {parameters} parameters, {args.out.stat().st_size} bytes")
