@@ -32,9 +32,9 @@ struct Args {
     /// Facts to hide and ask for at each length
     #[arg(long, default_value_t = 100)]
     facts: usize,
-    /// Facts in one text; more facts than this take several texts [default: one in 400 tokens, at most 100]
-    #[arg(long)]
-    facts_per_document: Option<usize>,
+    /// Facts in one text; more facts than this take several texts
+    #[arg(long, default_value_t = 10)]
+    facts_per_document: usize,
     /// Text files to hide the facts in, one after the other, again from the start where they are too short
     /// [default: generated prose]
     #[arg(long, num_args = 1..)]
@@ -101,7 +101,7 @@ fn run(args: &Args) -> Result<()> {
         process::reset_peak_rss();
         let mut score = Score::default();
         let mut rng = Rng::new(args.seed);
-        let per_document = args.facts_per_document.unwrap_or((length / 400).clamp(1, 100) as usize).max(1);
+        let per_document = args.facts_per_document.max(1);
         while score.asked < args.facts {
             let facts = facts::facts(&mut rng, per_document.min(args.facts - score.asked));
             let mut session = engine.session(&SessionOptions {

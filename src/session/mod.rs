@@ -111,7 +111,9 @@ impl Session {
         let memory = match model.chunk_shape() {
             Some(shape) => {
                 let directory = options.directory.clone().unwrap_or_else(std::env::temp_dir);
-                Some(ChunkMemory::create(&directory, shape, options.precision, options.budget)?)
+                let memory = ChunkMemory::create(&directory, shape, options.precision, options.budget)?;
+                enough_slots(model, &memory, options)?;
+                Some(memory)
             }
             None => None,
         };
@@ -585,6 +587,20 @@ impl fmt::Debug for Session {
             .field("poisoned", &self.poisoned)
             .finish_non_exhaustive()
     }
+}
+
+/// Fails unless `memory` can hold all chunks that one token may read.
+fn enough_slots(model: &Model<Cpu>, memory: &ChunkMemory, options: &SessionOptions) -> Result<()> {
+    let wanted = model.config().hsa.as_ref().map_or(0, |hsa| hsa.top_k * hsa.retrieval_heads);
+    if memory.slots() >= wanted {
+        return Ok(());
+    }
+    let least = ChunkMemory::minimum_budget(&memory.shape(), options.precision, wanted)?;
+    Err(Error::capacity(format!(
+        "a memory budget of {} bytes holds {} chunks, but a token reads up to {wanted}: {least} bytes are enough",
+        options.budget,
+        memory.slots()
+    )))
 }
 
 /// The state in `slot`, made if there is none.
