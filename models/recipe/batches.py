@@ -7,7 +7,7 @@ among those of unrelated documents too.
 
 import bisect
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -32,6 +32,9 @@ class Batch:
     row: torch.Tensor  # (questions, Lq, 2) and its row in the chunk, -1 for none
     hide: torch.Tensor  # (questions, chunks) bool, chunks that this question must not see
     kind: torch.Tensor  # (questions) 0 without key, 1 promised formats, 2 others
+
+    def to(self, device):
+        return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
 
 
 class Batcher:

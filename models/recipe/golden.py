@@ -1,8 +1,8 @@
 """What the reference makes of a real checkpoint and a real text: the golden files of the runtime's tests.
 
     python golden.py --checkpoint ckpt.pt --tokenizer tokenizer.json --text book.txt --tokens 1500 \\
-        --ask "What is the pass key?" --out golden/small
-    python golden.py --gguf model.gguf --tokenizer tokenizer.json --text book.txt --out golden/small-q8_0
+        --ask "What is the pass key?" --type F32 --out golden/small
+    python golden.py --gguf model.gguf --tokenizer tokenizer.json --text book.txt --type Q8_0 --out golden/small-q8_0
 
 Writes OUT.json and OUT.bin; ../../tests/fixtures/golden/README.md describes both. With --gguf the weights are those
 of the file, dequantized, so that a quantized file is judged by what it holds.
@@ -87,6 +87,8 @@ def main():
     ap.add_argument("--ask", help="a question about the text")
     ap.add_argument("--answer-limit", type=int, default=16)
     ap.add_argument("--dtype", choices=["float32", "float64"], default="float64")
+    ap.add_argument("--type", required=True, help="type of the weights of the file that is to be tested")
+    ap.add_argument("--model", help="that file, from the root of the repository; otherwise OUT.gguf")
     ap.add_argument("--out", type=Path, required=True, help="without suffix")
     args = ap.parse_args()
     torch.set_num_threads(1)
@@ -111,6 +113,8 @@ def main():
         kept = positions_kept(c, len(tokens), args.positions)
         greedy, greedy_logits = ref.generate(tokens, args.greedy)
         document = {
+            "type": args.type,
+            **({"model": args.model} if args.model else {}),
             "what": f"{len(tokens)} tokens of {args.text.name}",
             "tokens": tokens,
             "logits": {"positions": kept, "offset": floats.add(logits[kept])},

@@ -232,15 +232,20 @@ class Hsa(nn.Module):
         self.q_proj, self.o_proj = linear(d, d), linear(d, d, scale=0.5)
         self.q_norm = Norm(self.d)
 
-    def forward(self, x, keys, values, weights, plan):
-        """x (T, D), keys and values (C, S, 1, d), weights (T, K) -> x, attention (T, K, H, S).
+    def forward(self, x, keys, values, ids, weights, plan):
+        """x (T, D), keys and values (C, S, 1, d), ids and weights (T, K) -> x, attention (T, K, H, S).
 
-        No chunk is gathered per token (a copy of K·S rows each): (token, chunk) pairs are sorted by chunk, and each
-        chunk is multiplied with the queries that chose it.
+        A GPU gathers the K chunks of every token. A CPU would spend its time on those copies: there the (token, chunk)
+        pairs are sorted by chunk, and each chunk is multiplied with the queries that chose it.
         """
-        back, token, counts = plan
-        t = x.shape[0]
+        t, k = ids.shape
         q = self.q_norm(self.q_proj(self.pre_norm(x)).view(t, self.h, self.d)) / math.sqrt(self.d)
+        if plan is None:
+            own = lambda m: m[:, :, 0].index_select(0, ids.flatten()).view(t, k, *m.shape[1::2])
+            att = (q[:, None] @ own(keys).transpose(-1, -2)).softmax(-1)
+            out = (att @ own(values)).flatten(-2)
+            return x + self.o_proj((weights[:, None] @ out)[:, 0]), att
+        back, token, counts = plan
         q = q.index_select(0, token)  # (pairs, H, d), by chunk
         att, out = [], []
         for part, k, v in zip(q.split(counts), keys[:, :, 0].unbind(0), values[:, :, 0].unbind(0)):
@@ -305,13 +310,14 @@ class Ramba(nn.Module):
             if isinstance(layer, Retrieval):
                 scores, ids, weights = layer(x.flatten(0, 1).index_select(0, flat), landmarks, visible)
                 traces.append((scores, ids, weights, []))
-                order = ids.flatten().argsort(stable=True)
-                back = torch.empty_like(order)
-                back[order] = torch.arange(len(order))
-                plan = back, order // ids.shape[1], ids.flatten().bincount(minlength=len(keys)).tolist()
+                if x.device.type == "cpu":
+                    order = ids.flatten().argsort(stable=True)
+                    back = torch.empty_like(order)
+                    back[order] = torch.arange(len(order))
+                    plan = back, order // ids.shape[1], ids.flatten().bincount(minlength=len(keys)).tolist()
             elif isinstance(layer, Hsa):
                 rows = x.flatten(0, 1).index_select(0, flat)
-                out, att = layer(rows, keys, values, traces[-1][2], plan)
+                out, att = layer(rows, keys, values, *traces[-1][1:3], plan)
                 traces[-1][3].append(att)
                 x = x.flatten(0, 1).index_copy(0, flat, out).view_as(x)
             else:

@@ -31,41 +31,48 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self):
         for group in self.param_groups:
+            alike = {}  # matrices of one shape are iterated together: one launch instead of one each
             for p in group["params"]:
-                if p.grad is None:
-                    continue
-                buf = self.state[p].setdefault("momentum", torch.zeros_like(p))
-                buf.lerp_(p.grad, 1 - group["momentum"])
-                g = p.grad.lerp(buf, group["momentum"])
-                tall = g.shape[0] > g.shape[1]
-                x = g.T if tall else g
-                x = x / (x.norm() + 1e-7)
+                if p.grad is not None:
+                    alike.setdefault(p.shape, []).append(p)
+            for (rows, columns), ps in alike.items():
+                grad = torch.stack([p.grad for p in ps])
+                buf = torch.stack([self.state[p].get("momentum", torch.zeros_like(p)) for p in ps])
+                buf.lerp_(grad, 1 - group["momentum"])
+                g = grad.lerp(buf, group["momentum"])
+                x = g.mT if rows > columns else g
+                x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
                 for _ in range(5):
-                    a = x @ x.T
+                    a = x @ x.mT
                     x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
-                x = x.T if tall else x
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(x, alpha=-group["lr"] * max(1, p.shape[0] / p.shape[1]) ** 0.5)
+                x = x.mT if rows > columns else x
+                for p, m, change in zip(ps, buf, x):
+                    self.state[p]["momentum"] = m
+                    p.mul_(1 - group["lr"] * group["weight_decay"])
+                    p.add_(change, alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
 
 
-def stage(progress, rng):
-    """What a batch is made of at this share of the run: dense and short first, then like real documents."""
+def stage(progress, rng, scale):
+    """What a batch is made of at this share of the run: dense and short first, then like real documents.
+
+    `scale` multiplies its size.
+    """
     if progress < 0.12:
-        return dict(segments=6, questions=96, density=1.2, siblings=0.1, doc_segments=(1, 3))
+        return dict(segments=6 * scale, questions=96 * scale, density=1.2, siblings=0.1, doc_segments=(1, 3))
     if progress < 0.4:
-        return dict(segments=12, questions=96, density=rng.choice([1.2, 0.8, 0.5]), siblings=0.25, doc_segments=(1, 8))
-    return dict(
-        segments=10, questions=128, density=rng.choice([1.4, 1.0, 0.6, 0.4]), siblings=0.2, doc_segments=(1, 10)
-    )
+        size = dict(segments=12 * scale, questions=96 * scale, doc_segments=(1, 8))
+        return dict(size, density=rng.choice([1.2, 0.8, 0.5]), siblings=0.25)
+    size = dict(segments=10 * scale, questions=128 * scale, doc_segments=(1, 8))
+    return dict(size, density=rng.choice([1.4, 1.0, 0.6, 0.4]), siblings=rng.choice([0.1, 0.4]))
 
 
-def producer(queue, cfg, tokenizer, books, seed, progress):
+def producer(queue, cfg, tokenizer, books, seed, progress, scale):
     torch.set_num_threads(1)
     folder = Path(books)
     batcher = Batcher(cfg, tokenizer, load_books(folder), tasks.word_list(folder), seed)
     rng = random.Random(seed + 1)
     while True:
-        queue.put(batcher.make(**stage(progress.value, rng)))
+        queue.put(batcher.make(**stage(progress.value, rng, scale)))
 
 
 def losses(model, b, lm_segments):
@@ -137,7 +144,15 @@ def losses(model, b, lm_segments):
             exact=whole.mean(), bare=whole[b.kind == 0].mean(), keyed=whole[b.kind == 1].mean(), digit=right.float().mean(),
             found=found, top1=top1, wsum=weights[at].sum(-1).mean(), mass=mass[ok].mean() / len(atts),
         )
-    return dict(answer=answer, nce=nce, cal=cal, att=att_loss, lm=lm), {k: float(x) for k, x in stats.items()}
+    return dict(answer=answer, nce=nce, cal=cal, att=att_loss, lm=lm), stats
+
+
+def save(model, path):
+    """A crash while writing leaves the file of before."""
+    state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+    partial = path.with_suffix(".partial")
+    torch.save({"config": model.cfg, "state": state}, partial)
+    partial.rename(path)
 
 
 def main():
@@ -153,19 +168,18 @@ def main():
     ap.add_argument("--init", type=Path, help="start from the weights of a checkpoint")
     ap.add_argument("--start", type=float, default=0.0, help="start at this share of the curriculum")
     ap.add_argument("--seed", type=int, default=1)
-    ap.add_argument("--compile", action="store_true")
+    ap.add_argument("--device", default="cpu", help="cpu or cuda")
+    ap.add_argument("--scale", type=int, default=1, help="size of a batch; 3 suits a large GPU")
+    ap.add_argument("--workers", type=int, default=1, help="processes that make batches")
     args = ap.parse_args()
     torch.manual_seed(args.seed)
     torch.set_flush_denormal(True)
     cfg = json.loads(args.config.read_text())
     args.out.mkdir(parents=True, exist_ok=True)
+    torch.set_default_device(args.device)
     model = Ramba(cfg)
     if args.init:
-        model.load_state_dict(torch.load(args.init)["state"])
-    if args.compile:
-        for layer in model.backbone.layers:
-            if hasattr(layer, "mixer") or hasattr(layer, "encoder"):
-                layer.compile(dynamic=True)
+        model.load_state_dict(torch.load(args.init, map_location=args.device)["state"])
     hidden, other = [], []
     for name, p in model.named_parameters():
         (hidden if p.dim() == 2 and "embeddings" not in name else other).append(p)
@@ -174,21 +188,21 @@ def main():
     adam = torch.optim.AdamW(other, args.adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
 
     ctx = mp.get_context("spawn")
-    queue, progress = ctx.Queue(3), ctx.Value("d", args.start)
-    worker = ctx.Process(
-        target=producer, args=(queue, cfg, args.tokenizer, str(args.books), args.seed, progress), daemon=True
-    )
-    worker.start()
+    queue, progress = ctx.Queue(3 * args.workers), ctx.Value("d", args.start)
+    for i in range(args.workers):
+        seed = args.seed + 1000 * i
+        data = (queue, cfg, args.tokenizer, str(args.books), seed, progress, args.scale)
+        ctx.Process(target=producer, args=data, daemon=True).start()
     begin, step, mean, tokens = time.time(), 0, {}, 0
     while (p := args.start + (1 - args.start) * (time.time() - begin) / 60 / args.minutes) < 1:
         progress.value = p
-        b = queue.get()
+        b = queue.get().to(args.device)
         warm = min(1, (step + 1) / 100)
         factor = warm * min(1, (1 - p) / 0.4) + 1e-3
         for opt, lr in ((muon, args.lr), (adam, args.adam_lr)):
             for g in opt.param_groups:
                 g["lr"] = lr * factor
-        parts, stats = losses(model, b, args.lm_segments)
+        parts, stats = losses(model, b, args.lm_segments * args.scale)
         guide = 1.0 if p < 0.6 else 0.3
         loss = parts["answer"] + 0.3 * parts["nce"] + 0.1 * parts["cal"] + 0.2 * guide * parts["att"] + 0.15 * parts["lm"]
         loss.backward()
@@ -198,10 +212,11 @@ def main():
         model.zero_grad(set_to_none=True)
         step += 1
         tokens += b.ids.numel() + b.questions.numel()
-        for k, x in {**{k: float(x.detach()) for k, x in parts.items()}, **stats, "norm": float(norm)}.items():
+        news = {**{k: x.detach() for k, x in parts.items()}, **stats, "norm": norm}
+        for k, x in zip(news, torch.stack(list(news.values())).tolist()):
             if not math.isnan(x):
                 mean[k] = mean[k] * 0.95 + x * 0.05 if k in mean else x
-        if step % 25 == 0:
+        if step % (25 * args.scale) == 0:
             t = time.time() - begin
             print(
                 f"{t / 60:6.1f} min {step:6d} {p:.3f} {tokens / t:6.0f} tok/s q={queue.qsize()} "
@@ -209,10 +224,8 @@ def main():
                 flush=True,
             )
         if step % 200 == 0:
-            torch.save({"config": cfg, "state": model.state_dict()}, args.out / "checkpoint.pt.tmp")
-            (args.out / "checkpoint.pt.tmp").rename(args.out / "checkpoint.pt")
-    torch.save({"config": cfg, "state": model.state_dict()}, args.out / "final.pt")
-    worker.terminate()
+            save(model, args.out / "checkpoint.pt")
+    save(model, args.out / "final.pt")
 
 
 if __name__ == "__main__":
