@@ -88,6 +88,8 @@ impl Layout {
 }
 
 /// One row of activations as integers in blocks of 32: x ≈ d · q, with d = max|x| / 127.
+// The portable products need neither the sums nor the 16-bit integers.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(super) struct Row<'a> {
     /// d, (cols / 32)
     pub(super) scales: &'a [f32],
