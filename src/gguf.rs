@@ -138,6 +138,23 @@ pub struct Strings {
 }
 
 impl Strings {
+    /// The texts of a list.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if they are longer than any header of a file may be.
+    #[cfg(feature = "convert")]
+    pub(crate) fn new<S: AsRef<str>>(texts: &[S]) -> Result<Strings> {
+        let mut strings = Strings { text: String::new(), ends: Vec::with_capacity(texts.len()) };
+        for text in texts {
+            strings.text.push_str(text.as_ref());
+            if strings.text.len() > MAX_HEADER_BYTES {
+                return Err(Error::invalid(format!("texts of more than {MAX_HEADER_BYTES} bytes")));
+            }
+            strings.ends.push(strings.text.len() as u32);
+        }
+        Ok(strings)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -259,7 +276,19 @@ impl Gguf {
     /// `Format` for a damaged file, `Unsupported` for a well-formed one with features that this crate lacks
     /// (versions other than 2 and 3, big-endian files, other tensor types, arrays of arrays).
     pub fn parse(bytes: &[u8]) -> Result<Gguf> {
-        parse::gguf(bytes)
+        parse::gguf(bytes, bytes.len())
+    }
+
+    /// [`Gguf::parse`] of a file of `file_len` bytes of which `header` is the beginning: all of it, or at least
+    /// [`MAX_HEADER_BYTES`], or everything before the tensor data.
+    ///
+    /// # Errors
+    /// As [`Gguf::parse`].
+    #[cfg(feature = "convert")]
+    pub(crate) fn parse_header(header: &[u8], file_len: u64) -> Result<Gguf> {
+        let len = usize::try_from(file_len)
+            .map_err(|_| Error::unsupported(format!("a file of {file_len} bytes is too large for this system")))?;
+        parse::gguf(header, len)
     }
 
     /// Version of the file format: 2 or 3.

@@ -23,6 +23,8 @@
 pub mod backend;
 #[cfg(feature = "capi")]
 pub mod capi;
+#[cfg(feature = "convert")]
+pub mod convert;
 pub mod cpu;
 mod error;
 pub mod gguf;

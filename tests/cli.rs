@@ -166,6 +166,36 @@ fn info_and_version() {
 }
 
 #[test]
+fn checkpoints_are_converted_and_models_quantized() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let run = |args: &[&str], code: i32| {
+        let output = Command::new(env!("CARGO_BIN_EXE_ramba")).args(args).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        (String::from_utf8(output.stdout).unwrap(), error)
+    };
+    let checkpoint = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/convert/base");
+    let (text, _) = run(&["convert", checkpoint, &at("a.gguf"), "--type", "F32"], 0);
+    assert!(text.contains("note: there is no tokenizer.json") && text.contains("ramba: "), "{text}");
+    let (json, _) = run(&["quantize", &at("a.gguf"), &at("b.gguf"), "--type", "ssm_out=Q8_0", "--json"], 0);
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let changed: Vec<_> = report["tensors"].as_array().unwrap().iter().filter(|t| t["type"] == "Q8_0").collect();
+    assert_eq!(changed.len(), 2, "{json}");
+    assert!(changed.iter().all(|t| t["relative_rms_error"].as_f64().unwrap() > 0.0), "{json}");
+    let (text, _) = run(&["quantize", &at("b.gguf"), &at("b.gguf"), "--type", "Q4_0"], 0);
+    assert!(text.contains("blk.0.ssm_out.weight") && text.contains("second time"), "{text}");
+    let (text, _) = run(&["info", &at("b.gguf"), "--tensors"], 0);
+    assert!(text.contains("Q4_0"), "{text}");
+
+    let (_, error) = run(&["convert", checkpoint, &at("c.gguf"), "--type", "Q3"], 1);
+    assert!(error.starts_with("error: ") && error.contains("\"Q3\""), "{error}");
+    let (_, error) = run(&["convert", &at(""), &at("c.gguf")], 1);
+    assert!(error.contains("config.json"), "{error}");
+    run(&["quantize", &at("a.gguf"), &at("c.gguf")], 2);
+}
+
+#[test]
 fn a_closed_pipe_is_no_panic() {
     let w = world();
     let script = format!("\"$0\" info '{}' --tensors | head -c 1", w.model.display());

@@ -1,9 +1,11 @@
-//! The command line: `ramba ask`, `ramba info`, `ramba bench`, `ramba version`.
+//! The command line: `ramba ask`, `ramba info`, `ramba convert`, `ramba quantize`, `ramba bench`, `ramba version`.
 
 #[path = "ramba/bench.rs"]
 mod bench;
 #[path = "../../examples/common/mod.rs"]
 mod common;
+#[path = "ramba/convert.rs"]
+mod convert;
 #[path = "ramba/info.rs"]
 mod info;
 
@@ -30,6 +32,10 @@ enum Command {
     Ask(AskArgs),
     /// Show what a model file holds and how much memory it needs, without loading it
     Info(info::InfoArgs),
+    /// Make a model file of a checkpoint (safetensors): RAMba or Mamba-2
+    Convert(convert::ConvertArgs),
+    /// Store a model file's matrices in other number formats, and show what that does to them
+    Quantize(convert::QuantizeArgs),
     /// Measure how fast a model reads and writes
     Bench(bench::BenchArgs),
     /// Show the version and what this build can do
@@ -83,6 +89,8 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Ask(args) => ask(args),
         Command::Info(args) => info::run(args),
+        Command::Convert(args) => convert::convert(args),
+        Command::Quantize(args) => convert::quantize(args),
         Command::Bench(args) => bench::run(args),
         Command::Version => version(),
     };

@@ -73,9 +73,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-pub(super) fn gguf(bytes: &[u8]) -> Result<Gguf> {
+/// Reads the header at the start of `bytes`, which are the beginning of a file of `file_len` bytes.
+pub(super) fn gguf(bytes: &[u8], file_len: usize) -> Result<Gguf> {
     let header = &bytes[..bytes.len().min(MAX_HEADER_BYTES)];
-    let mut r = Reader { bytes: header, at: 0, cut: header.len() < bytes.len() };
+    let mut r = Reader { bytes: header, at: 0, cut: header.len() < file_len };
 
     let magic: [u8; 4] = r.array("magic")?;
     if magic != *MAGIC {
@@ -119,8 +120,7 @@ pub(super) fn gguf(bytes: &[u8]) -> Result<Gguf> {
     // No overflow: `at` is at most MAX_HEADER_BYTES.
     let data_start = r.at.next_multiple_of(alignment as usize);
     for t in &mut tensors {
-        place(t, data_start, alignment, bytes.len())
-            .map_err(|e| e.context(format_args!("tensor {}", Quoted(&t.name))))?;
+        place(t, data_start, alignment, file_len).map_err(|e| e.context(format_args!("tensor {}", Quoted(&t.name))))?;
     }
     gguf.by_name = index(&tensors, |t| &t.name)
         .map_err(|name| Error::format(format!("tensor name {} occurs twice", Quoted(name))))?;

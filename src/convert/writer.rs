@@ -1,0 +1,211 @@
+//! Writes a model file: the header first, then the tensors as they come, under a temporary name until it is complete.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::gguf::{Array, Value};
+use crate::quant::DType;
+use crate::{Error, Result};
+
+/// Tensor data starts at multiples of this.
+const ALIGNMENT: u64 = 32;
+
+/// A tensor to be written.
+pub(super) struct Slot {
+    pub name: String,
+    /// Fastest first; the first one is whole blocks of `dtype`.
+    pub dims: Vec<u64>,
+    pub dtype: DType,
+}
+
+/// Everything before the data, and where the data goes.
+pub(super) struct Header {
+    pub bytes: Vec<u8>,
+    pub slots: Vec<Slot>,
+    /// First byte of each slot, from the start of the file.
+    offsets: Vec<u64>,
+    /// Bytes of the file.
+    pub total: u64,
+}
+
+impl Header {
+    pub(super) fn new(entries: &[(String, Value)], slots: Vec<Slot>) -> Result<Self> {
+        let mut bytes = Vec::new();
+        bytes.extend(b"GGUF");
+        bytes.extend(3u32.to_le_bytes());
+        bytes.extend((slots.len() as u64).to_le_bytes());
+        bytes.extend((entries.len() as u64).to_le_bytes());
+        for (key, value) in entries {
+            put_text(&mut bytes, key);
+            put_value(&mut bytes, value);
+        }
+        let (mut at, mut offsets) = (0u64, Vec::with_capacity(slots.len()));
+        for slot in &slots {
+            let too_large = || Error::invalid(format!("tensor {} of {:?} is too large", slot.name, slot.dims));
+            put_text(&mut bytes, &slot.name);
+            bytes.extend((slot.dims.len() as u32).to_le_bytes());
+            slot.dims.iter().for_each(|d| bytes.extend(d.to_le_bytes()));
+            bytes.extend(slot.dtype.ggml().to_le_bytes());
+            bytes.extend(at.to_le_bytes());
+            offsets.push(at);
+            let len = slot.dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d)).ok_or_else(too_large)?;
+            let size = (len / slot.dtype.block_len() as u64).checked_mul(slot.dtype.block_bytes() as u64);
+            let end = size.and_then(|size| at.checked_add(size)?.checked_next_multiple_of(ALIGNMENT));
+            at = end.ok_or_else(too_large)?;
+        }
+        let start = (bytes.len() as u64).next_multiple_of(ALIGNMENT);
+        bytes.resize(start as usize, 0);
+        let total = start.checked_add(at).ok_or_else(|| Error::invalid("the model is too large"))?;
+        offsets.iter_mut().for_each(|o| *o += start);
+        Ok(Self { bytes, slots, offsets, total })
+    }
+}
+
+/// A file in the making. Dropped before [`Writer::finish`], it leaves nothing behind.
+pub(super) struct Writer {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+    written: u64,
+    total: u64,
+    finished: bool,
+}
+
+impl Writer {
+    /// Writes the header beside `path`.
+    pub(super) fn create(path: &Path, header: &Header) -> Result<Self> {
+        let io = |e| Error::io(format!("creating {}", path.display()), e);
+        let name = path.file_name().ok_or_else(|| Error::invalid(format!("{} names no file", path.display())))?;
+        if path.is_dir() {
+            return Err(Error::invalid(format!("{} is a folder", path.display())));
+        }
+        let mut temporary = std::ffi::OsString::from(".");
+        temporary.push(name);
+        temporary.push(format!(".{}.part", std::process::id()));
+        let temporary = path.with_file_name(temporary);
+        let file = File::options().write(true).create_new(true).open(&temporary).map_err(io)?;
+        let path = path.to_owned();
+        let mut writer = Self { file, temporary, path, written: 0, total: header.total, finished: false };
+        writer.write(&header.bytes)?;
+        Ok(writer)
+    }
+
+    /// Goes to the place of slot `i`, which is the next one.
+    pub(super) fn begin(&mut self, i: usize, header: &Header) -> Result<()> {
+        self.pad(header.offsets.get(i).copied().unwrap_or(header.total))
+    }
+
+    /// Appends bytes of the slot at hand.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|e| Error::io(format!("writing {}", self.temporary.display()), e))?;
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes so far.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Brings the file to the disk and gives it its name. Returns its length.
+    pub(super) fn finish(mut self) -> Result<u64> {
+        self.pad(self.total)?;
+        let io = |e| Error::io(format!("completing {}", self.path.display()), e);
+        self.file.sync_all().map_err(io)?;
+        std::fs::rename(&self.temporary, &self.path).map_err(io)?;
+        self.finished = true;
+        // The name is in the folder, which is a file of its own.
+        #[cfg(unix)]
+        {
+            let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            File::open(folder).and_then(|f| f.sync_all()).map_err(io)?;
+        }
+        Ok(self.total)
+    }
+
+    fn pad(&mut self, to: u64) -> Result<()> {
+        match to.checked_sub(self.written) {
+            Some(n) if n < ALIGNMENT => self.write(&[0; ALIGNMENT as usize][..n as usize]),
+            _ => Err(Error::invalid(format!("{} bytes are written where {to} belong", self.written))),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if !self.finished
+            && let Err(e) = std::fs::remove_file(&self.temporary)
+        {
+            log::warn!("removing {}: {e}", self.temporary.display());
+        }
+    }
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    out.extend((text.len() as u64).to_le_bytes());
+    out.extend(text.as_bytes());
+}
+
+fn put_value(out: &mut Vec<u8>, value: &Value) {
+    macro_rules! put {
+        ($id:literal, $bytes:expr) => {{
+            out.extend(u32::to_le_bytes($id));
+            out.extend($bytes);
+        }};
+    }
+    match value {
+        Value::U8(v) => put!(0, v.to_le_bytes()),
+        Value::I8(v) => put!(1, v.to_le_bytes()),
+        Value::U16(v) => put!(2, v.to_le_bytes()),
+        Value::I16(v) => put!(3, v.to_le_bytes()),
+        Value::U32(v) => put!(4, v.to_le_bytes()),
+        Value::I32(v) => put!(5, v.to_le_bytes()),
+        Value::F32(v) => put!(6, v.to_le_bytes()),
+        Value::Bool(v) => put!(7, [u8::from(*v)]),
+        Value::U64(v) => put!(10, v.to_le_bytes()),
+        Value::I64(v) => put!(11, v.to_le_bytes()),
+        Value::F64(v) => put!(12, v.to_le_bytes()),
+        Value::Str(text) => {
+            out.extend(8u32.to_le_bytes());
+            put_text(out, text);
+        }
+        Value::Array(array) => {
+            out.extend(9u32.to_le_bytes());
+            put_array(out, array);
+        }
+    }
+}
+
+fn put_array(out: &mut Vec<u8>, array: &Array) {
+    let len = (array.len() as u64).to_le_bytes();
+    macro_rules! put {
+        ($id:literal, $values:expr) => {{
+            out.extend(u32::to_le_bytes($id));
+            out.extend(len);
+            $values.iter().for_each(|v| out.extend(v.to_le_bytes()));
+        }};
+    }
+    match array {
+        Array::U8(v) => put!(0, v),
+        Array::I8(v) => put!(1, v),
+        Array::U16(v) => put!(2, v),
+        Array::I16(v) => put!(3, v),
+        Array::U32(v) => put!(4, v),
+        Array::I32(v) => put!(5, v),
+        Array::F32(v) => put!(6, v),
+        Array::U64(v) => put!(10, v),
+        Array::I64(v) => put!(11, v),
+        Array::F64(v) => put!(12, v),
+        Array::Bool(v) => {
+            out.extend(7u32.to_le_bytes());
+            out.extend(len);
+            out.extend(v.iter().map(|&b| u8::from(b)));
+        }
+        Array::Str(texts) => {
+            out.extend(8u32.to_le_bytes());
+            out.extend(len);
+            texts.iter().for_each(|text| put_text(out, text));
+        }
+    }
+}
