@@ -16,6 +16,7 @@
 //! Everything is little-endian. The fast kernels live elsewhere; this module is what they are checked against.
 
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 
 use crate::{Error, Result};
 
@@ -64,7 +65,7 @@ static FORMATS: [Format; 7] = [
     Format { dtype: DType::F32, name: "F32", ggml: 0, block_len: 1, block_bytes: 4, scales: &[],
              dequantize: |b, v| decode(b, v, f32_decode), quantize: |v, b| encode(v, b, f32_encode) },
     Format { dtype: DType::F16, name: "F16", ggml: 1, block_len: 1, block_bytes: 2, scales: &[],
-             dequantize: |b, v| decode(b, v, f16_decode), quantize: |v, b| encode(v, b, f16_encode) },
+             dequantize: f16_decode, quantize: f16_encode },
     Format { dtype: DType::BF16, name: "BF16", ggml: 30, block_len: 1, block_bytes: 2, scales: &[],
              dequantize: |b, v| decode(b, v, bf16_decode), quantize: |v, b| encode(v, b, bf16_encode) },
     Format { dtype: DType::Q8_0, name: "Q8_0", ggml: 8, block_len: 32, block_bytes: 34, scales: &[0],
@@ -219,12 +220,27 @@ fn f32_encode(v: &[f32; 1], b: &mut [u8; 4]) {
     *b = v[0].to_le_bytes();
 }
 
-fn f16_decode(b: &[u8; 2], v: &mut [f32; 1]) {
-    v[0] = f16::from_le_bytes(*b).to_f32();
+/// Values that are converted at once: `half` chooses the instructions for each call.
+const HALVES: usize = 256;
+
+fn f16_decode(bytes: &[u8], values: &mut [f32]) {
+    let mut halves = [f16::ZERO; HALVES];
+    for (b, v) in bytes.chunks(2 * HALVES).zip(values.chunks_mut(HALVES)) {
+        for (half, b) in halves.iter_mut().zip(b.as_chunks::<2>().0) {
+            *half = f16::from_le_bytes(*b);
+        }
+        halves[..v.len()].convert_to_f32_slice(v);
+    }
 }
 
-fn f16_encode(v: &[f32; 1], b: &mut [u8; 2]) {
-    *b = f16::from_f32(v[0]).to_le_bytes();
+fn f16_encode(values: &[f32], bytes: &mut [u8]) {
+    let mut halves = [f16::ZERO; HALVES];
+    for (v, b) in values.chunks(HALVES).zip(bytes.chunks_mut(2 * HALVES)) {
+        halves[..v.len()].convert_from_f32_slice(v);
+        for (half, b) in halves.iter().zip(b.as_chunks_mut::<2>().0) {
+            *b = half.to_le_bytes();
+        }
+    }
 }
 
 fn bf16_decode(b: &[u8; 2], v: &mut [f32; 1]) {

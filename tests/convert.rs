@@ -503,6 +503,10 @@ fn configs_that_are_not_understood() {
     with("num_hidden_layers", json!(u32::MAX)).fails(Unsupported, &["4294967295"]);
     with("vocab_size", json!(u32::MAX)).fails(Format, &["backbone.embeddings.weight", "shape"]);
 
+    let mut w = with("sw_layers", json!([24]));
+    w.config["sliding_something"] = json!(512);
+    w.fails(Unsupported, &["sw_layers", "[24]", "sliding_something"]);
+
     let mut w = with("a_new_switch", json!(true));
     w.put("config.json", w.config.to_string());
     w.tensors.write(&w.path("model.safetensors"));
@@ -540,6 +544,8 @@ fn ramba_configs_that_do_not_fit() {
         w
     };
     with("segment_size", json!(-1)).all().unwrap();
+    with("stick_breaking", json!(true)).all().unwrap();
+    with("stick_breaking", json!(false)).fails(Unsupported, &["stick_breaking", "enable_softmax"]);
     for (key, value) in [
         ("num_upper_groups", json!(0)),
         ("num_upper_groups", json!(2)),

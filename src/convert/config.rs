@@ -390,6 +390,8 @@ fn upper(f: &mut Fields<'_>, hidden: u64) -> Result<Option<Upper>> {
         enc_prenorm: f.flag("enc_prenorm")?.unwrap_or(false) && enc_layers > 0,
         rope_base: f.float("encoder_rope_theta")?.unwrap_or(ROPE_BASE) as f32,
     };
+    // An older name of the same choice.
+    f.only("stick_breaking", &[(!found.softmax).into()]).map_err(|e| e.context("with enable_softmax"))?;
     if groups == 0 {
         return match blocks {
             0 => Ok(None),
@@ -637,18 +639,19 @@ impl<'a> Fields<'a> {
     }
 
     fn finish(&self, ignored: &[String]) -> Result<()> {
-        let unknown = self
-            .object
-            .iter()
-            .find(|(key, value)| !value.is_null() && !self.known.contains(key.as_str()) && !ignored.contains(key));
-        match unknown {
-            Some((key, value)) => Err(Error::unsupported(format!(
-                "the field {} = {} is not understood and may change what the model computes",
-                Quoted(key),
-                short(value)
-            ))),
-            None => Ok(()),
+        let known = |key: &String| self.known.contains(key.as_str()) || ignored.contains(key);
+        let unknown: Vec<_> = self.object.iter().filter(|(key, value)| !value.is_null() && !known(key)).collect();
+        if unknown.is_empty() {
+            return Ok(());
         }
+        const SHOWN: usize = 8;
+        let list: Vec<_> =
+            unknown.iter().take(SHOWN).map(|(key, value)| format!("{} = {}", Quoted(key), short(value))).collect();
+        let more = if unknown.len() > SHOWN { format!(" and {} more", unknown.len() - SHOWN) } else { String::new() };
+        Err(Error::unsupported(format!(
+            "fields that are not understood and may change what the model computes: {}{more}",
+            list.join(", ")
+        )))
     }
 }
 
