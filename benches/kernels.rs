@@ -9,10 +9,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use half::f16;
 use ramba::backend::{Backend, EncoderShape, HsaShape, Pick, SsmParams, SsmShape, SsmState};
 use ramba::cpu::Cpu;
-use ramba::memory::{ChunkView, KvData, LandmarkBlock, LandmarkData, TopK};
+use ramba::memory::{ChunkMemory, ChunkShape, Precision, TopK};
 use ramba::quant::{self, DType};
 use ramba::weights::Tensor;
 
@@ -227,16 +226,8 @@ fn products<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
 
 fn mixers<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
     for (inner, state) in [(2048, 128), (512, 64)] {
-        let shape = SsmShape {
-            inner,
-            heads: inner / 64,
-            state,
-            groups: 1,
-            conv: 4,
-            dt_min: 0.0,
-            dt_max: f32::INFINITY,
-            eps: 1e-5,
-        };
+        let shape =
+            SsmShape { inner, heads: inner / 64, state, groups: 1, conv: 4, dt_min: 0.0, dt_max: f32::INFINITY };
         let new = || {
             let small = |n| cpu.vector(&vec![-0.5; n]).expect("memory");
             let params = SsmParams {
@@ -245,7 +236,6 @@ fn mixers<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
                 dt_bias: small(shape.heads),
                 a: small(shape.heads),
                 d: small(shape.heads),
-                norm: buffer(cpu, inner),
             };
             let state = SsmState { conv: buffer(cpu, shape.conv_state_len()), ssm: buffer(cpu, shape.ssm_state_len()) };
             (params, state)
@@ -277,17 +267,18 @@ fn attention<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
     }));
 
     let (count, width) = (262_144, 128);
-    let landmarks: Vec<u16> = values(count * width).iter().map(|&v| f16::from_f32(v).to_bits()).collect();
+    let shape = ChunkShape { chunk_size: 1, kv_heads: 1, head_dim: 1, retrieval_heads: 1, retrieval_width: width };
+    let landmarks = values(count * width);
     for n in [1, 128] {
-        let landmarks = landmarks.clone();
         let count = if n == 1 { count } else { 16384 };
+        let mut memory = memory(shape, landmarks.chunks(width).take(count).map(|l| (vec![0.5], l)));
+        let mut mirror = cpu.mirror(shape, Precision::F16, 0).expect("nothing");
         let q = buffer(cpu, n * width);
         let (limit, work) = if n == 1 { (Limit::Read, count * width * 2) } else { (Limit::Float, n * count * width) };
         rows.push(row(format!("score_top_k {n} x {count} x {width} {label}"), limit, work, move || {
-            let data = LandmarkData::F16(&landmarks[..count * width]);
-            let block = LandmarkBlock { first: 0, count, data };
             let mut top: Vec<TopK> = (0..n).map(|_| TopK::new(8).expect("k")).collect();
-            cpu.score_top_k(&q, 1, width, &block, &vec![u64::MAX; n], 0.1, &mut top).expect("shapes");
+            let visible = vec![count as u64; n];
+            cpu.score_top_k(&q, &visible, 0.1, &mut memory, &mut mirror, &mut top).expect("shapes");
             black_box(top);
         }));
     }
@@ -301,15 +292,25 @@ fn attention<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
         top_k: 8,
         softmax_off_by_one: false,
     };
-    let kv: Vec<u16> = values(2 * 64 * 64).iter().map(|&v| f16::from_f32(v).to_bits()).collect();
+    let kept = ChunkShape { chunk_size: 64, kv_heads: 1, head_dim: 64, retrieval_heads: 1, retrieval_width: 1 };
     for n in [1, 64] {
-        let kv = kv.clone();
+        let mut memory = memory(kept, std::iter::once((values(64 * 64), &[0.5][..])));
+        let mut mirror = cpu.mirror(kept, Precision::F16, 0).expect("nothing");
         let (q, mut out) = (buffer(cpu, n * 1024), buffer(cpu, n * 1024));
-        let picks = vec![Pick { chunk: 0, weight: 0.1 }; n * 8];
+        cpu.fetch(&mut memory, &mut mirror, &[0], &vec![Pick { chunk: 0, weight: 0.1 }; n * 8]).expect("in range");
         let work = n * 2 * 16 * 8 * 64 * 64;
         rows.push(row(format!("hsa_attend {n} x 16 heads x 8 chunks {label}"), Limit::Float, work, move || {
-            let chunk = ChunkView { keys: KvData::F16(&kv[..4096]), values: KvData::F16(&kv[4096..]) };
-            cpu.hsa_attend(&shape, &q, 0..n, &[chunk], &picks, &mut out).expect("shapes");
+            cpu.hsa_attend(&shape, &q, 0..n, &memory, &mut mirror, &mut out).expect("shapes");
         }));
     }
+}
+
+/// A memory that keeps all of `chunks`, keys that are also the values and landmarks, in RAM.
+fn memory<'l>(shape: ChunkShape, chunks: impl Iterator<Item = (Vec<f32>, &'l [f32])>) -> ChunkMemory {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut memory = ChunkMemory::create(dir.path(), shape, Precision::F16, 1 << 30).expect("memory");
+    for (kv, landmark) in chunks {
+        memory.append(&kv, &kv, landmark, 0..1).expect("space");
+    }
+    memory
 }

@@ -20,7 +20,7 @@ use common::process;
 use common::prose::{self, Rng};
 use common::show::{grouped, mib, parse_count, parse_size, print};
 use common::workdir::WorkDir;
-use ramba::{AskOptions, Engine, EngineOptions, Error, Result, Session, SessionOptions};
+use ramba::{AskOptions, Device, Engine, EngineOptions, Error, Result, Session, SessionOptions};
 use serde_json::json;
 
 /// Measure retrieval of facts hidden in long texts.
@@ -51,6 +51,12 @@ struct Args {
     /// Worker threads [default: one per core]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     threads: usize,
+    /// Where the model runs: cpu, cuda or cuda:NUMBER
+    #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
+    device: Device,
+    /// Bytes of its own memory that a device other than the CPU may use for chunk memories
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
+    device_budget: u64,
     /// Where the facts and their places are drawn from
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -86,7 +92,10 @@ struct Score {
 
 fn run(args: &Args) -> Result<()> {
     let model = files::model_path(args.model.as_deref())?;
-    let engine = Engine::open(&model, &EngineOptions { threads: args.threads, ..EngineOptions::default() })?;
+    let engine = Engine::open(
+        &model,
+        &EngineOptions { threads: args.threads, device: args.device, ..EngineOptions::default() },
+    )?;
     let dir = WorkDir::new(args.memory.as_deref())?;
     let haystack = haystack(args)?;
     // Lengths are counted in tokens, text is cut in bytes: a sample says how they relate.
@@ -106,6 +115,7 @@ fn run(args: &Args) -> Result<()> {
             let facts = facts::facts(&mut rng, per_document.min(args.facts - score.asked));
             let mut session = engine.session(&SessionOptions {
                 budget: args.budget,
+                device_budget: args.device_budget,
                 directory: Some(dir.path().to_owned()),
                 ..SessionOptions::default()
             })?;

@@ -16,7 +16,7 @@ use common::files::{self, Document, Reading};
 use common::prose::{self, Rng};
 use common::show::{grouped, mib, one_line, parse_size, print};
 use common::{process, workdir};
-use ramba::{Answer, AskOptions, Engine, EngineOptions, Error, Result, Session, SessionOptions};
+use ramba::{Answer, AskOptions, Device, Engine, EngineOptions, Error, Result, Session, SessionOptions};
 use serde_json::json;
 
 /// Stream a document through the model and ask about it.
@@ -40,6 +40,12 @@ struct Args {
     /// Worker threads [default: one per core]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
+    /// Where the model runs: cpu, cuda or cuda:NUMBER
+    #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
+    device: Device,
+    /// Bytes of its own memory that a device other than the CPU may use for chunk memories
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
+    device_budget: u64,
     /// Print one JSON object to standard output
     #[arg(long)]
     json: bool,
@@ -58,7 +64,10 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     let model = files::model_path(args.model.as_deref())?;
-    let engine = Engine::open(&model, &EngineOptions { threads: args.threads, ..EngineOptions::default() })?;
+    let engine = Engine::open(
+        &model,
+        &EngineOptions { threads: args.threads, device: args.device, ..EngineOptions::default() },
+    )?;
     let dir = workdir::WorkDir::new(args.memory.as_deref())?;
 
     // Facts that we hid ourselves are asked for, each, and the answers are counted.
@@ -77,6 +86,7 @@ fn run(args: &Args) -> Result<()> {
     let mut document = Document::open(&file, dir.path())?;
     let mut session = engine.session(&SessionOptions {
         budget: args.budget,
+        device_budget: args.device_budget,
         directory: Some(dir.path().to_owned()),
         ..SessionOptions::default()
     })?;

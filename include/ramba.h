@@ -24,6 +24,8 @@ typedef enum ramba_status {
     RAMBA_STATUS_CANCELLED = 6,
     // A bug in the library. The handle that was used must only be closed.
     RAMBA_STATUS_INTERNAL = 7,
+    // An accelerator or its driver failed.
+    RAMBA_STATUS_DEVICE = 8,
 } ramba_status;
 
 // A loaded model. May be used from several threads at once.

@@ -7,8 +7,9 @@
 //! - checks the lengths of its arguments and returns [`InvalidArgument`](crate::ErrorKind::InvalidArgument) instead of
 //!   reading or writing outside of them;
 //! - computes each element of its result in an order of additions that depends on the shape of the model alone: not on
-//!   the number of rows `n`, nor on the number of threads. A row gives the same bits alone and among others;
-//!   [`Backend::ssm_mix`] states its one exception;
+//!   the number of threads, nor, on the CPU, on the number of rows `n`: there a row gives the same bits alone and among
+//!   others ([`Backend::ssm_mix`] states its one exception), while a GPU has other kernels for few rows than for many,
+//!   which agree within rounding;
 //! - may be called from several threads at once, and from inside a parallel task.
 //!
 //! Symbols: D hidden width · E inner width of a Mamba-2 block · nh heads, P = E / nh their width · N state · Ng groups ·
@@ -17,9 +18,9 @@
 
 use std::ops::Range;
 
-use crate::Result;
-use crate::memory::{ChunkView, LandmarkBlock, TopK};
+use crate::memory::{ChunkMemory, ChunkShape, Precision, TopK};
 use crate::weights::Tensor;
+use crate::{Error, Result};
 
 /// Shape and constants of the mixer of a Mamba-2 block.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,8 +39,6 @@ pub struct SsmShape {
     pub dt_min: f32,
     /// Upper limit of the time step, may be infinite.
     pub dt_max: f32,
-    /// Epsilon of the gated norm.
-    pub eps: f32,
 }
 
 impl SsmShape {
@@ -82,8 +81,6 @@ pub struct SsmParams<Buffer> {
     pub a: Buffer,
     /// (nh)
     pub d: Buffer,
-    /// (E), weight of the gated norm, (Ng, E/Ng) in the file
-    pub norm: Buffer,
 }
 
 /// What one Mamba-2 block carries from token to token. All zeros at the start of a sequence.
@@ -132,7 +129,7 @@ pub struct HsaShape {
 /// One chunk chosen for a token.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pick {
-    /// Index into the list of chunk views given along.
+    /// Index into the list of chunks given along.
     pub chunk: u32,
     /// Weight of what is read there. A pick of weight 0 is skipped, whatever its index.
     pub weight: f32,
@@ -141,6 +138,17 @@ pub struct Pick {
 impl Pick {
     /// No chunk.
     pub const NONE: Pick = Pick { chunk: 0, weight: 0.0 };
+}
+
+/// The norm of [`Backend::norm_matmul`].
+#[derive(Debug)]
+pub struct Norm<'a, Buffer> {
+    /// (m, width), where m · width are the inputs of the product
+    pub weight: &'a Buffer,
+    /// Values that are normed together.
+    pub width: usize,
+    /// Added to the mean of their squares.
+    pub eps: f32,
 }
 
 /// Where the rows of [`Backend::copy`] lie in a buffer.
@@ -152,18 +160,124 @@ pub struct Span {
     pub stride: usize,
 }
 
+/// Fails unless `len` is at least the product of `dims`, naming the argument.
+pub(crate) fn need(what: &str, len: usize, dims: &[usize]) -> Result<()> {
+    match dims.iter().try_fold(1usize, |p, &d| p.checked_mul(d)) {
+        Some(wanted) if wanted <= len => Ok(()),
+        _ => Err(Error::invalid(format!("{what}: {len} values, needed {dims:?}"))),
+    }
+}
+
+/// Fails unless `ok`.
+pub(crate) fn check(ok: bool, what: impl FnOnce() -> String) -> Result<()> {
+    if ok { Ok(()) } else { Err(Error::invalid(what())) }
+}
+
+/// The widest convolution.
+pub(crate) const MAX_CONV: usize = 8;
+
+impl SsmShape {
+    /// # Errors
+    /// `InvalidArgument` if the shape is inconsistent or absurd.
+    pub(crate) fn check(&self) -> Result<()> {
+        let SsmShape { inner, heads, state, groups, conv, .. } = *self;
+        let whole = heads > 0 && groups > 0 && state > 0 && inner > 0;
+        let whole = whole && inner.is_multiple_of(heads) && heads.is_multiple_of(groups);
+        let small = [inner, heads, state, groups].iter().all(|&v| v <= 1 << 20);
+        check(whole && small && (1..=MAX_CONV).contains(&conv), || format!("shape of a Mamba-2 block: {self:?}"))
+    }
+
+    /// Checks the shape and the lengths of [`Backend::ssm_mix`]'s buffers: those of `SsmParams` and `SsmState` in their order.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the shape is inconsistent or a buffer too short.
+    pub(crate) fn check_mix(
+        &self,
+        n: usize,
+        zxbcdt: usize,
+        y: usize,
+        params: [usize; 5],
+        state: [usize; 2],
+    ) -> Result<()> {
+        self.check()?;
+        let (channels, heads) = (self.conv_channels(), self.heads);
+        need("ssm_mix: input", zxbcdt, &[n, self.projected()])?;
+        need("ssm_mix: result", y, &[n, self.inner])?;
+        need("ssm_mix: convolution", params[0], &[channels, self.conv])?;
+        need("ssm_mix: bias of the convolution", params[1], &[channels])?;
+        need("ssm_mix: bias of the time step", params[2], &[heads])?;
+        need("ssm_mix: a", params[3], &[heads])?;
+        need("ssm_mix: d", params[4], &[heads])?;
+        // The state is split by heads, so that its length must be right exactly.
+        let right = state == [self.conv_state_len(), self.ssm_state_len()];
+        check(right, || format!("ssm_mix: state of {} and {} values", state[0], state[1]))
+    }
+}
+
+impl EncoderShape {
+    /// # Errors
+    /// `InvalidArgument` if the shape is inconsistent or absurd.
+    pub(crate) fn check(&self) -> Result<()> {
+        let EncoderShape { rows, heads, kv_heads, head_dim, .. } = *self;
+        let whole = rows > 0 && kv_heads > 0 && heads > 0 && heads.is_multiple_of(kv_heads);
+        let whole = whole && head_dim > 0 && head_dim.is_multiple_of(2) && rows <= 1 << 14;
+        check(whole, || format!("shape of the encoder: {self:?}"))
+    }
+}
+
+impl HsaShape {
+    /// # Errors
+    /// `InvalidArgument` if the shape is inconsistent with itself or the memory's, or `tokens` is no range.
+    pub(crate) fn check(&self, tokens: &Range<usize>, memory: &ChunkMemory) -> Result<()> {
+        let HsaShape { heads, kv_heads, head_dim, chunk_size, retrieval_heads, .. } = *self;
+        let kept = memory.shape();
+        let whole = kv_heads > 0 && heads > 0 && heads.is_multiple_of(kv_heads) && head_dim > 0 && chunk_size > 0;
+        let whole = whole && (retrieval_heads == 1 || retrieval_heads == kv_heads);
+        let same = (chunk_size, kv_heads, head_dim) == (kept.chunk_size, kept.kv_heads, kept.head_dim);
+        check(whole && same, || format!("shape of HSA: {self:?}, of the memory: {kept:?}"))?;
+        check(tokens.start <= tokens.end, || format!("hsa_attend: tokens {tokens:?}"))
+    }
+}
+
+impl<Buffer> Norm<'_, Buffer> {
+    /// # Errors
+    /// `InvalidArgument` unless `cols` values are whole parts.
+    pub(crate) fn check(&self, cols: usize) -> Result<()> {
+        let whole = self.width > 0 && cols.is_multiple_of(self.width);
+        check(whole, || format!("norm of {} values for a product of {cols}", self.width))
+    }
+}
+
 /// A device that runs the model.
 pub trait Backend: Send + Sync + 'static {
     /// Activations and small parameters: f32, row-major.
     type Buffer: Send + Sync;
     /// A weight matrix (rows = outputs, cols = inputs) as the device keeps it.
     type Weight: Send + Sync;
+    /// What the device keeps of a chunk memory: landmarks, chunks in use, and what is to be read next.
+    type Mirror: Send;
+    /// Work that was recorded to be repeated.
+    type Recording: Send + Default;
+
+    /// Tokens that are best computed at once: enough to make products efficient, few enough to keep the scratch small.
+    fn tile(&self) -> usize;
 
     /// Runs `f` where the other operations are cheapest to call, for the CPU on a thread of its pool, and waits for it.
     ///
     /// Never needed for a correct result. Around many small operations (a generated token) it saves waking a thread in
     /// each, and parallel iterators of `rayon` inside `f` use the threads of the backend.
     fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R;
+
+    /// Does `work`, the first time with `recording`; afterwards a device may repeat the operations that `work` did then
+    /// instead of calling it.
+    ///
+    /// Every call with the same recording must therefore do the same operations on the same buffers, and may do none that
+    /// takes data from the host or brings it there: [`Backend::read`], [`Backend::write`], [`Backend::embed`],
+    /// [`Backend::score_top_k`] and [`Backend::fetch`]. The buffers must still exist.
+    ///
+    /// # Errors
+    /// Those of `work`, and failures of the device.
+    fn replay(&self, recording: &mut Self::Recording, work: impl FnOnce() -> Result<()>) -> Result<()>;
 
     /// Takes a weight matrix. The CPU keeps reading the mapped file.
     ///
@@ -176,6 +290,12 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// If the device has no memory for it.
     fn buffer(&self, len: usize) -> Result<Self::Buffer>;
+
+    /// Sets all of `buffer` to zero.
+    ///
+    /// # Errors
+    /// Failures of the device.
+    fn zero(&self, buffer: &mut Self::Buffer) -> Result<()>;
 
     /// Copies the first `out.len()` values of `buffer` to the host.
     ///
@@ -219,8 +339,8 @@ pub trait Backend: Send + Sync + 'static {
     /// If an id is not below the rows of the table.
     fn embed(&self, table: &Self::Weight, ids: &[u32], out: &mut Self::Buffer) -> Result<()>;
 
-    /// `out[r] = weight · x[r] / √(mean(x[r]²) + eps)` for `rows` rows of `width` values; with rows = n·heads and
-    /// width = d this is the norm per head.
+    /// `out[r] = weight[r mod m] · x[r] / √(mean(x[r]²) + eps)` for `rows` rows of `width` values, where `weight` has m rows;
+    /// with rows = n·heads, width = d and m = 1 this is the norm per head.
     ///
     /// # Errors
     /// If a buffer is too short.
@@ -249,7 +369,7 @@ pub trait Backend: Send + Sync + 'static {
 
     /// `y (n, rows) = x (n, cols) · wᵀ`, or `y += x · wᵀ` with `accumulate`.
     ///
-    /// Quantized weights multiply activations that are quantized to 8 bits in blocks of 32, with f32 sums over blocks.
+    /// Quantized weights may multiply activations that are quantized to 8 bits in blocks of 32, with f32 sums over blocks.
     ///
     /// # Errors
     /// If a buffer is too short.
@@ -258,6 +378,23 @@ pub trait Backend: Send + Sync + 'static {
         w: &Self::Weight,
         x: &Self::Buffer,
         n: usize,
+        y: &mut Self::Buffer,
+        accumulate: bool,
+    ) -> Result<()>;
+
+    /// [`Backend::rms_norm`] and [`Backend::matmul`] in one: `y (n, rows) = norm(x) (n, cols) · wᵀ`, or added to `y`. Each
+    /// row of x is normed in parts of `width` values. `normed` (n, cols) is scratch.
+    ///
+    /// # Errors
+    /// If a buffer is too short.
+    #[allow(clippy::too_many_arguments)]
+    fn norm_matmul(
+        &self,
+        norm: &Norm<'_, Self::Buffer>,
+        w: &Self::Weight,
+        x: &Self::Buffer,
+        n: usize,
+        normed: &mut Self::Buffer,
         y: &mut Self::Buffer,
         accumulate: bool,
     ) -> Result<()>;
@@ -287,7 +424,8 @@ pub trait Backend: Send + Sync + 'static {
         out: &mut Self::Buffer,
     ) -> Result<()>;
 
-    /// The mixer of a Mamba-2 block between its input and output projections, for `n` tokens that follow those of `state`.
+    /// The mixer of a Mamba-2 block between its input projection and the norm before its output projection, for `n` tokens
+    /// that follow those of `state`.
     ///
     /// `zxbcdt` is (n, 2·E + 2·Ng·N + nh), rows `[z | x | B | C | dt]`; `y` is (n, E).
     ///
@@ -295,7 +433,7 @@ pub trait Backend: Send + Sync + 'static {
     ///    from `state.conv`.
     /// 2. `dt = clamp(softplus(dt_in + dt_bias), dt_min, dt_max)` per head.
     /// 3. Per head h with B and C of group h / (nh / Ng): `s ← exp(dt·a)·s + dt·x ⊗ B`, `v = s·C + d·x`, s from `state.ssm`.
-    /// 4. `y = norm · u / √(mean(u²) + eps)` with `u = v · silu(z)`, mean over each of the Ng groups of E / Ng values.
+    /// 4. `y = v · silu(z)`.
     ///
     /// `state` is updated. More than one token are computed in blocks of 64 with matrix products, which agrees with the
     /// step for one token within f32 rounding; the result is the same bits however the tokens are split over calls at
@@ -331,42 +469,57 @@ pub trait Backend: Send + Sync + 'static {
         out: &mut Self::Buffer,
     ) -> Result<()>;
 
-    /// Scores landmarks and keeps the best: for token i < n and retrieval head g, every chunk `c` of `block` with
-    /// `c < visible[i]` is offered to `top[i·Gr + g]` with the score `scale · q[i, g] · landmark[c, g]`.
-    ///
-    /// q is (n, Gr, width), `visible` (n), `top` (n, Gr).
+    /// What this device needs to read chunk memories of a shape, in at most `budget` bytes of its own memory. The CPU reads
+    /// the memory's own cache and needs none.
     ///
     /// # Errors
-    /// If an argument is too short.
-    #[allow(clippy::too_many_arguments)]
+    /// `Capacity` if the budget is too small (the message names the smallest), or the device has no memory for it.
+    fn mirror(&self, shape: ChunkShape, precision: Precision, budget: u64) -> Result<Self::Mirror>;
+
+    /// How many different chunks [`Backend::fetch`] can ready at once.
+    fn slots(&self, memory: &ChunkMemory, mirror: &Self::Mirror) -> usize;
+
+    /// Scores landmarks and keeps the best: for token i and retrieval head g, every chunk `c < visible[i]` of `memory` is
+    /// offered to `top[i·Gr + g]` with the score `scale · q[i, g] · landmark[c, g]`.
+    ///
+    /// q is (n, Gr, R/Gr), `visible` (n), `top` (n, Gr); a row of scores is never written.
+    ///
+    /// # Errors
+    /// If an argument is too short or `visible` goes beyond the memory, and failures of the memory.
     fn score_top_k(
         &self,
         q: &Self::Buffer,
-        retrieval_heads: usize,
-        width: usize,
-        block: &LandmarkBlock<'_>,
         visible: &[u64],
         scale: f32,
+        memory: &mut ChunkMemory,
+        mirror: &mut Self::Mirror,
         top: &mut [TopK],
     ) -> Result<()>;
 
-    /// Attention inside the chosen chunks: for each token i of `tokens` and query head h of key/value head g,
-    /// with i' = i − tokens.start,
+    /// Readies the chunks `ids` of `memory` for [`Backend::hsa_attend`], and `picks`, which count them from 0.
+    ///
+    /// # Errors
+    /// `Capacity` if these are more different chunks than [`Backend::slots`], `InvalidArgument` if a pick is out of range,
+    /// and failures of the memory.
+    fn fetch(&self, memory: &mut ChunkMemory, mirror: &mut Self::Mirror, ids: &[u64], picks: &[Pick]) -> Result<()>;
+
+    /// Attention inside the chosen chunks, those given to the last [`Backend::fetch`]: for each token i of `tokens` and
+    /// query head h of key/value head g, with i' = i − tokens.start,
     /// `out[i, h] = Σ_j w_j · Σ_s softmax_s(q[i, h] · keys[c_j, s, g] / √d) · values[c_j, s, g]`, in the order of the
     /// picks j < K at `picks[(i'·Gr + min(g, Gr − 1))·K + j]`, each chunk with its own softmax.
     ///
-    /// q and `out` are (n, H, d) with n ≥ tokens.end, `picks` is (tokens.len(), Gr, K), indices into `chunks`. Without
-    /// picks the result is zero. Rows of `out` beyond `tokens` are left alone.
+    /// q and `out` are (n, H, d) with n ≥ tokens.end, the picks were (tokens.len(), Gr, K). Without picks the result is
+    /// zero. Rows of `out` beyond `tokens` are left alone.
     ///
     /// # Errors
-    /// If an argument is too short, an index is out of range, or the shape is inconsistent.
+    /// If an argument is too short or the shape is inconsistent with itself or the memory's.
     fn hsa_attend(
         &self,
         shape: &HsaShape,
         q: &Self::Buffer,
         tokens: Range<usize>,
-        chunks: &[ChunkView<'_>],
-        picks: &[Pick],
+        memory: &ChunkMemory,
+        mirror: &mut Self::Mirror,
         out: &mut Self::Buffer,
     ) -> Result<()>;
 }

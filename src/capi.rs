@@ -32,6 +32,8 @@ pub enum RambaStatus {
     Cancelled = 6,
     /// A bug in the library. The handle that was used must only be closed.
     Internal = 7,
+    /// An accelerator or its driver failed.
+    Device = 8,
 }
 
 /// A loaded model. May be used from several threads at once.
@@ -87,6 +89,7 @@ fn enter(body: impl FnOnce() -> Result<()>) -> RambaStatus {
                 ErrorKind::InvalidArgument => RambaStatus::InvalidArgument,
                 ErrorKind::Capacity => RambaStatus::Capacity,
                 ErrorKind::Cancelled => RambaStatus::Cancelled,
+                ErrorKind::Device => RambaStatus::Device,
             }
         }
         Err(panic) => {

@@ -18,6 +18,8 @@ pub enum ErrorKind {
     Capacity,
     /// The caller asked to stop.
     Cancelled,
+    /// An accelerator or its driver failed.
+    Device,
 }
 
 /// Result of every fallible function of this crate.

@@ -26,6 +26,8 @@ pub mod capi;
 #[cfg(feature = "convert")]
 pub mod convert;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod error;
 pub mod gguf;
 pub mod memory;

@@ -3,6 +3,7 @@
 mod common;
 
 use common::model::{Fixture, Runner, argmax, ids, relative};
+use ramba::backend::Backend;
 use ramba::cpu::Cpu;
 use ramba::memory::Precision;
 use ramba::model::{Logits, Model, Pass};
@@ -50,7 +51,7 @@ fn rows_at(logits: &[f32], vocab: usize, positions: &Value) -> Vec<f32> {
     ids(positions).iter().flat_map(|&p| logits[p as usize * vocab..][..vocab].iter().copied()).collect()
 }
 
-fn check(f: &Fixture, model: &Model<Cpu>, precision: Precision, tolerance: Tolerance) -> Report {
+fn check<B: Backend>(f: &Fixture, model: &Model<B>, precision: Precision, tolerance: Tolerance) -> Report {
     let mut report = Report { name: f.name.clone(), failures: Vec::new(), worst: 0.0 };
     let vocab = model.config().vocab;
     let tokens = f.tokens();
@@ -88,7 +89,7 @@ fn check(f: &Fixture, model: &Model<Cpu>, precision: Precision, tolerance: Toler
     report
 }
 
-fn check_selections(report: &mut Report, f: &Fixture, run: &Runner<'_>, tolerance: Tolerance) {
+fn check_selections<B: Backend>(report: &mut Report, f: &Fixture, run: &Runner<'_, B>, tolerance: Tolerance) {
     for row in f.json["selections"].as_array().into_iter().flatten() {
         let key = |name: &str| row[name].as_u64().unwrap();
         let (position, group, head) = (key("position"), key("group"), key("head"));
@@ -107,7 +108,13 @@ fn check_weights(report: &mut Report, what: &str, got: &[f32], want: &Value, tol
     }
 }
 
-fn check_memory(report: &mut Report, f: &Fixture, run: &mut Runner<'_>, precision: Precision, tolerance: Tolerance) {
+fn check_memory<B: Backend>(
+    report: &mut Report,
+    f: &Fixture,
+    run: &mut Runner<'_, B>,
+    precision: Precision,
+    tolerance: Tolerance,
+) {
     for row in f.json["memory"].as_array().into_iter().flatten() {
         let shape = run.model.chunk_shape().unwrap();
         let id = row["chunk"].as_u64().unwrap();
@@ -135,7 +142,13 @@ fn check_memory(report: &mut Report, f: &Fixture, run: &mut Runner<'_>, precisio
     }
 }
 
-fn check_question(report: &mut Report, f: &Fixture, model: &Model<Cpu>, precision: Precision, tolerance: Tolerance) {
+fn check_question<B: Backend>(
+    report: &mut Report,
+    f: &Fixture,
+    model: &Model<B>,
+    precision: Precision,
+    tolerance: Tolerance,
+) {
     let ask = &f.json["ask"];
     let vocab = model.config().vocab;
     let mut document = f.tokens()[..ask["document"].as_u64().unwrap() as usize].to_vec();
@@ -172,9 +185,18 @@ fn check_question(report: &mut Report, f: &Fixture, model: &Model<Cpu>, precisio
 }
 
 fn check_all(precision: Precision, tolerance: impl Fn(&Fixture) -> Tolerance) {
+    check_on(|| Cpu::new(2).unwrap(), precision, &tolerance);
+    #[cfg(feature = "cuda")]
+    match ramba::cuda::Cuda::new(0) {
+        Ok(_) => check_on(|| ramba::cuda::Cuda::new(0).unwrap(), precision, &tolerance),
+        Err(e) => eprintln!("not run on a CUDA device: {e}"),
+    }
+}
+
+fn check_on<B: Backend>(backend: impl Fn() -> B, precision: Precision, tolerance: &dyn Fn(&Fixture) -> Tolerance) {
     let mut failures = Vec::new();
     for f in Fixture::all() {
-        let model = f.load(Cpu::new(2).unwrap());
+        let model = f.load(backend());
         let report = check(&f, &model, precision, tolerance(&f));
         println!("{:20} {:>5}  logits within {:.1e}", f.name, f.json["type"].as_str().unwrap(), report.worst);
         failures.extend(report.failures);

@@ -107,7 +107,7 @@ fn wrong_arguments_change_nothing() {
     invalid(memory.source(2000).map(drop));
     invalid(memory.fetch(&[0, 2000]));
     invalid(memory.fetch(&[u64::MAX]));
-    invalid(memory.for_each_landmarks(2001, |_| Ok(())));
+    invalid(memory.for_each_landmarks(0..2001, |_| Ok(())));
 
     memory.fetch(&[7]).unwrap();
     let many: Vec<u64> = (0..=slots).collect();
@@ -118,7 +118,7 @@ fn wrong_arguments_change_nothing() {
     let exactly: Vec<u64> = (500..500 + slots).chain(500..500 + slots).collect();
     naive.check_chunks(&mut memory, &exactly).unwrap();
 
-    let stop = memory.for_each_landmarks(2000, |_| Err(ramba::Error::new(ErrorKind::Cancelled, "stop")));
+    let stop = memory.for_each_landmarks(0..2000, |_| Err(ramba::Error::new(ErrorKind::Cancelled, "stop")));
     assert_eq!(stop.unwrap_err().kind(), ErrorKind::Cancelled);
     naive.check_all(&mut memory).unwrap();
 
@@ -284,8 +284,8 @@ fn every_flipped_byte_of_a_record_is_noticed() {
             bad[4096 + id * landmark_stride + at] ^= 1 << (at % 8);
             std::fs::write(&landmarks, bad).unwrap();
             assert_eq!(memory.source(698).unwrap_err().kind(), ErrorKind::Format);
-            assert_eq!(memory.for_each_landmarks(700, |_| Ok(())).unwrap_err().kind(), ErrorKind::Format);
-            memory.for_each_landmarks(698, |_| Ok(())).unwrap();
+            assert_eq!(memory.for_each_landmarks(0..700, |_| Ok(())).unwrap_err().kind(), ErrorKind::Format);
+            memory.for_each_landmarks(0..698, |_| Ok(())).unwrap();
             memory.source(699).unwrap();
         }
         // Two whole records in each other's place are not what they claim to be.

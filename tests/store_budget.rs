@@ -35,7 +35,7 @@ fn ram_is_the_budget_whatever_the_length() {
         for _ in 0..50 {
             top.clear();
             memory
-                .for_each_landmarks(len.min(3000), |block| {
+                .for_each_landmarks(0..len.min(3000), |block| {
                     (0..block.count as u64).for_each(|i| top.push(block.first + i, below(1000) as f32));
                     Ok(())
                 })

@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use common::files::{self, Document};
 use common::show::{self, parse_size, print};
 use common::workdir::WorkDir;
-use ramba::{AskOptions, Engine, EngineOptions, Result, SessionOptions};
+use ramba::{AskOptions, Device, Engine, EngineOptions, Result, SessionOptions};
 
 /// Run RAMba models: documents of any length in bounded memory.
 #[derive(Parser)]
@@ -57,6 +57,9 @@ struct AskArgs {
     /// Bytes of memory that may hold chunk memories; the rest stays on disk
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     budget: u64,
+    /// Bytes of its own memory that a device other than the CPU may use for chunk memories
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
+    device_budget: u64,
     /// Most tokens of an answer
     #[arg(long, value_name = "N", default_value_t = AskOptions::default().max_tokens)]
     max_tokens: usize,
@@ -74,11 +77,14 @@ struct ModelArgs {
     /// Worker threads [default: one per core]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
+    /// Where the model runs: cpu, cuda or cuda:NUMBER
+    #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
+    device: Device,
 }
 
 impl ModelArgs {
     fn open(&self) -> Result<Engine> {
-        let options = EngineOptions { threads: self.threads, ..EngineOptions::default() };
+        let options = EngineOptions { threads: self.threads, device: self.device, ..EngineOptions::default() };
         Engine::open(files::model_path(self.model.as_deref())?, &options)
     }
 }
@@ -109,6 +115,7 @@ fn ask(args: &AskArgs) -> Result<()> {
     let mut document = Document::open(&args.file, dir.path())?;
     let mut session = engine.session(&SessionOptions {
         budget: args.budget,
+        device_budget: args.device_budget,
         directory: Some(dir.path().to_owned()),
         ..SessionOptions::default()
     })?;
@@ -128,5 +135,14 @@ fn ask(args: &AskArgs) -> Result<()> {
 fn version() -> Result<()> {
     print(format!("ramba {}", env!("CARGO_PKG_VERSION")))?;
     let isas: Vec<_> = ramba::cpu::Isa::available().map(|isa| format!("{isa:?}").to_lowercase()).collect();
-    print(format!("instruction sets of this CPU, best first: {}", isas.join(", ")))
+    print(format!("instruction sets of this CPU, best first: {}", isas.join(", ")))?;
+    #[cfg(feature = "cuda")]
+    match ramba::cuda::Cuda::new(0) {
+        Ok(cuda) => {
+            let (major, minor) = cuda.capability();
+            print(format!("CUDA device 0: {}, compute capability {major}.{minor}", cuda.name()))?;
+        }
+        Err(e) => print(format!("CUDA: {e}"))?,
+    }
+    Ok(())
 }

@@ -33,10 +33,10 @@ fn scale_by<S: Simd>(s: S, x: &mut [f32], factor: f32, weight: &[f32]) {
     s.store_part(x_rest, v);
 }
 
-/// RMS norm of each row of the width of `weight`, in place.
+/// RMS norm of each row of `width` values, in place; the rows of `weight` take turns.
 #[inline(always)]
-pub(super) fn rms_norm<S: Simd>(s: S, x: &mut [f32], weight: &[f32], eps: f32) {
-    for row in x.chunks_exact_mut(weight.len()) {
+pub(super) fn rms_norm<S: Simd>(s: S, x: &mut [f32], weight: &[f32], width: usize, eps: f32) {
+    for (row, weight) in x.chunks_exact_mut(width).zip(weight.chunks_exact(width).cycle()) {
         let mean = sum_of_squares(s, row) / row.len() as f32;
         scale_by(s, row, 1.0 / (mean + eps).sqrt(), weight);
     }
@@ -67,21 +67,16 @@ pub(super) fn silu_mul<S: Simd>(s: S, gate: &mut [f32], up: &[f32]) {
     s.store_part(g_rest, v);
 }
 
-/// `y = norm · u / √(mean(u²) + eps)`, `u = v · silu(z)`, with the mean over groups of `group` values. On entry `y` is v.
+/// `y[i] = y[i] · silu(z[i])`
 #[inline(always)]
-pub(super) fn gated_norm<S: Simd>(s: S, y: &mut [f32], z: &[f32], norm: &[f32], group: usize, eps: f32) {
-    let groups = y.chunks_exact_mut(group).zip(z.chunks_exact(group)).zip(norm.chunks_exact(group));
-    for ((y, z), norm) in groups {
-        let (ys, y_rest) = y.as_chunks_mut::<LANES>();
-        let (zs, z_rest) = z.as_chunks::<LANES>();
-        for (y, z) in ys.iter_mut().zip(zs) {
-            *y = s.to_array(s.mul(s.vector(*y), silu(s, s.vector(*z))));
-        }
-        let v = s.mul(s.load_part(y_rest), silu(s, s.load_part(z_rest)));
-        s.store_part(y_rest, v);
-        let mean = sum_of_squares(s, y) / group as f32;
-        scale_by(s, y, 1.0 / (mean + eps).sqrt(), norm);
+pub(super) fn gate<S: Simd>(s: S, y: &mut [f32], z: &[f32]) {
+    let (ys, y_rest) = y.as_chunks_mut::<LANES>();
+    let (zs, z_rest) = z.as_chunks::<LANES>();
+    for (y, z) in ys.iter_mut().zip(zs) {
+        *y = s.to_array(s.mul(s.vector(*y), silu(s, s.vector(*z))));
     }
+    let v = s.mul(s.load_part(y_rest), silu(s, s.load_part(z_rest)));
+    s.store_part(y_rest, v);
 }
 
 /// `x = factor · softmax(scale · x)`. With `off_by_one`, the denominator is larger by 1 before any shift.

@@ -76,10 +76,10 @@ macro_rules! with_kernels {
                 = quantized::multiply_rows;
             fn multiply_floats(product: &FloatProduct<'_>, first: usize, y: &mut Columns<'_>, panels: &mut [f32])
                 = matmul::multiply_floats;
-            fn rms_norm(x: &mut [f32], weight: &[f32], eps: f32) = elementwise::rms_norm;
+            fn rms_norm(x: &mut [f32], weight: &[f32], width: usize, eps: f32) = elementwise::rms_norm;
             fn add_into(y: &mut [f32], x: &[f32]) = elementwise::add_into;
             fn silu_mul(gate: &mut [f32], up: &[f32]) = elementwise::silu_mul;
-            fn gated_norm(y: &mut [f32], z: &[f32], norm: &[f32], group: usize, eps: f32) = elementwise::gated_norm;
+            fn gate(y: &mut [f32], z: &[f32]) = elementwise::gate;
             fn convolve(mixer: &Mixer<'_>, history: &[f32], first: usize, out: &mut [f32]) = ssm::convolve;
             fn gram(shape: &SsmShape, xbc: &[f32], out: &mut [f32]) = ssm::gram;
             fn scan(mixer: &Mixer<'_>, mixed: Mixed<'_>, head: usize, state: &mut [f32], v: &mut [f32], scratch: &mut [f32])

@@ -24,8 +24,8 @@ mod tests;
 
 use std::ops::Range;
 
-use crate::backend::{Backend, EncoderShape, HsaShape, Pick, Span, SsmParams, SsmShape, SsmState};
-use crate::memory::{ChunkView, KvData, LandmarkBlock, LandmarkData, TopK};
+use crate::backend::{Backend, EncoderShape, HsaShape, Norm, Pick, Span, SsmParams, SsmShape, SsmState, need};
+use crate::memory::{ChunkMemory, ChunkShape, ChunkView, Precision, TopK};
 use crate::quant;
 use crate::weights::Tensor;
 use crate::{Error, Result};
@@ -82,32 +82,24 @@ impl std::fmt::Debug for Cpu {
     }
 }
 
-/// Fails unless `len` is at least the product of `dims`, naming the argument.
-fn need(what: &str, len: usize, dims: &[usize]) -> Result<()> {
-    match dims.iter().try_fold(1usize, |p, &d| p.checked_mul(d)) {
-        Some(wanted) if wanted <= len => Ok(()),
-        _ => Err(Error::invalid(format!("{what}: {len} values, needed {dims:?}"))),
-    }
-}
-
-/// Fails unless `ok`.
-fn check(ok: bool, what: impl FnOnce() -> String) -> Result<()> {
-    if ok { Ok(()) } else { Err(Error::invalid(what())) }
-}
-
-impl SsmShape {
-    fn check(&self) -> Result<()> {
-        let SsmShape { inner, heads, state, groups, conv, .. } = *self;
-        let whole = heads > 0 && groups > 0 && state > 0 && inner > 0;
-        let whole = whole && inner.is_multiple_of(heads) && heads.is_multiple_of(groups);
-        let small = [inner, heads, state, groups].iter().all(|&v| v <= 1 << 20);
-        check(whole && small && (1..=ssm::MAX_CONV).contains(&conv), || format!("shape of a Mamba-2 block: {self:?}"))
-    }
-}
-
 impl Backend for Cpu {
     type Buffer = Buffer;
     type Weight = Tensor;
+    type Mirror = Reads;
+    type Recording = ();
+
+    fn tile(&self) -> usize {
+        256
+    }
+
+    fn replay(&self, (): &mut (), work: impl FnOnce() -> Result<()>) -> Result<()> {
+        work()
+    }
+
+    fn zero(&self, buffer: &mut Buffer) -> Result<()> {
+        buffer.fill(0.0);
+        Ok(())
+    }
 
     fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         self.pool.run(f)
@@ -178,7 +170,7 @@ impl Backend for Cpu {
         need("rms_norm: values", x.len(), &[rows, width])?;
         need("rms_norm: weight", weight.len(), &[width])?;
         if width > 0 {
-            self.kernels.rms_norm(&mut x[..rows * width], &weight[..width], eps);
+            self.kernels.rms_norm(&mut x[..rows * width], weight, width, eps);
         }
         Ok(())
     }
@@ -188,6 +180,21 @@ impl Backend for Cpu {
         need("matmul: result", y.len(), &[n, w.rows()])?;
         matmul::matmul(self.kernels, &self.pool, w, x, n, y, accumulate);
         Ok(())
+    }
+
+    fn norm_matmul(
+        &self,
+        norm: &Norm<'_, Buffer>,
+        w: &Tensor,
+        x: &Buffer,
+        n: usize,
+        normed: &mut Buffer,
+        y: &mut Buffer,
+        accumulate: bool,
+    ) -> Result<()> {
+        norm.check(w.cols())?;
+        self.rms_norm(x, norm.weight, norm.eps, n * (w.cols() / norm.width), norm.width, normed)?;
+        self.matmul(w, normed, n, y, accumulate)
     }
 
     fn add_bias(&self, y: &mut Buffer, bias: &Buffer, n: usize, width: usize) -> Result<()> {
@@ -233,19 +240,8 @@ impl Backend for Cpu {
         state: &mut SsmState<Buffer>,
         y: &mut Buffer,
     ) -> Result<()> {
-        shape.check()?;
-        let (channels, heads) = (shape.conv_channels(), shape.heads);
-        need("ssm_mix: input", zxbcdt.len(), &[n, shape.projected()])?;
-        need("ssm_mix: result", y.len(), &[n, shape.inner])?;
-        need("ssm_mix: convolution", params.conv_weight.len(), &[channels, shape.conv])?;
-        need("ssm_mix: bias of the convolution", params.conv_bias.len(), &[channels])?;
-        need("ssm_mix: bias of the time step", params.dt_bias.len(), &[heads])?;
-        need("ssm_mix: a", params.a.len(), &[heads])?;
-        need("ssm_mix: d", params.d.len(), &[heads])?;
-        need("ssm_mix: norm", params.norm.len(), &[shape.inner])?;
-        // The state is split by heads, so that its length must be right exactly.
-        let right = state.conv.len() == shape.conv_state_len() && state.ssm.len() == shape.ssm_state_len();
-        check(right, || format!("ssm_mix: state of {} and {} values", state.conv.len(), state.ssm.len()))?;
+        let lengths = [&params.conv_weight, &params.conv_bias, &params.dt_bias, &params.a, &params.d].map(|b| b.len());
+        shape.check_mix(n, zxbcdt.len(), y.len(), lengths, [state.conv.len(), state.ssm.len()])?;
         if n > 0 {
             ssm::mix(self.kernels, &self.pool, &Mixer { shape, params, zxbcdt, n }, state, y);
         }
@@ -261,10 +257,8 @@ impl Backend for Cpu {
         chunks: usize,
         out: &mut Buffer,
     ) -> Result<()> {
+        shape.check()?;
         let EncoderShape { rows, heads, kv_heads, head_dim, .. } = *shape;
-        let whole = rows > 0 && kv_heads > 0 && heads > 0 && heads.is_multiple_of(kv_heads);
-        let whole = whole && head_dim > 0 && head_dim.is_multiple_of(2) && rows <= 1 << 14;
-        check(whole, || format!("shape of the encoder: {shape:?}"))?;
         need("encoder_attention: q", q.len(), &[chunks, rows, heads, head_dim])?;
         need("encoder_attention: k", k.len(), &[chunks, rows, kv_heads, head_dim])?;
         need("encoder_attention: v", v.len(), &[chunks, rows, kv_heads, head_dim])?;
@@ -273,30 +267,44 @@ impl Backend for Cpu {
         Ok(())
     }
 
+    fn mirror(&self, _: ChunkShape, _: Precision, _: u64) -> Result<Reads> {
+        Ok(Reads::default())
+    }
+
+    fn slots(&self, memory: &ChunkMemory, _: &Reads) -> usize {
+        memory.slots()
+    }
+
     fn score_top_k(
         &self,
         q: &Buffer,
-        retrieval_heads: usize,
-        width: usize,
-        block: &LandmarkBlock<'_>,
         visible: &[u64],
         scale: f32,
+        memory: &mut ChunkMemory,
+        _: &mut Reads,
         top: &mut [TopK],
     ) -> Result<()> {
         let n = visible.len();
-        need("score_top_k: queries", q.len(), &[n, retrieval_heads, width])?;
-        need("score_top_k: selections", top.len(), &[n, retrieval_heads])?;
-        let landmarks = match block.data {
-            LandmarkData::F32(v) => v.len(),
-            LandmarkData::F16(v) => v.len(),
-        };
-        need("score_top_k: landmarks", landmarks, &[block.count, retrieval_heads, width])?;
-        if n == 0 || retrieval_heads == 0 || width == 0 {
-            return Ok(());
+        let ChunkShape { retrieval_heads: heads, retrieval_width: width, .. } = memory.shape();
+        need("score_top_k: queries", q.len(), &[n, heads, width])?;
+        need("score_top_k: selections", top.len(), &[n, heads])?;
+        let top = &mut top[..n * heads];
+        memory.for_each_landmarks(0..visible.iter().copied().max().unwrap_or(0), |block| {
+            let scoring = Scoring { q, heads, width, block: &block, visible, scale };
+            retrieval::score_top_k(self.kernels, &self.pool, &scoring, top);
+            Ok(())
+        })
+    }
+
+    fn fetch(&self, memory: &mut ChunkMemory, mirror: &mut Reads, ids: &[u64], picks: &[Pick]) -> Result<()> {
+        if let Some(pick) = picks.iter().find(|p| p.weight != 0.0 && p.chunk as usize >= ids.len()) {
+            return Err(Error::invalid(format!("fetch: chunk {} of {}", pick.chunk, ids.len())));
         }
-        let scoring = Scoring { q, heads: retrieval_heads, width, block, visible, scale };
-        retrieval::score_top_k(self.kernels, &self.pool, &scoring, &mut top[..n * retrieval_heads]);
-        Ok(())
+        mirror.ids.clear();
+        mirror.ids.extend_from_slice(ids);
+        mirror.picks.clear();
+        mirror.picks.extend_from_slice(picks);
+        memory.fetch(ids)
     }
 
     fn hsa_attend(
@@ -304,32 +312,40 @@ impl Backend for Cpu {
         shape: &HsaShape,
         q: &Buffer,
         tokens: Range<usize>,
-        chunks: &[ChunkView<'_>],
-        picks: &[Pick],
+        memory: &ChunkMemory,
+        mirror: &mut Reads,
         out: &mut Buffer,
     ) -> Result<()> {
-        let HsaShape { heads, kv_heads, head_dim, chunk_size, retrieval_heads, top_k, .. } = *shape;
-        let whole = kv_heads > 0 && heads > 0 && heads.is_multiple_of(kv_heads) && head_dim > 0 && chunk_size > 0;
-        check(whole && (retrieval_heads == 1 || retrieval_heads == kv_heads), || format!("shape of HSA: {shape:?}"))?;
-        check(tokens.start <= tokens.end, || format!("hsa_attend: tokens {tokens:?}"))?;
+        shape.check(&tokens, memory)?;
+        let HsaShape { heads, head_dim, retrieval_heads, top_k, .. } = *shape;
         need("hsa_attend: q", q.len(), &[tokens.end, heads, head_dim])?;
-        need("hsa_attend: picks", picks.len(), &[tokens.len(), retrieval_heads, top_k])?;
+        need("hsa_attend: picks", mirror.picks.len(), &[tokens.len(), retrieval_heads, top_k])?;
         need("hsa_attend: result", out.len(), &[tokens.end, heads, head_dim])?;
-        let picks = &picks[..tokens.len() * retrieval_heads * top_k];
-        if let Some(pick) = picks.iter().find(|p| p.weight != 0.0 && p.chunk as usize >= chunks.len()) {
-            return Err(Error::invalid(format!("hsa_attend: chunk {} of {}", pick.chunk, chunks.len())));
+        let mut chunks = recycle(std::mem::take(&mut mirror.views));
+        for &id in &mirror.ids {
+            let view = memory.view(id);
+            chunks.push(view.ok_or_else(|| Error::invalid(format!("hsa_attend: chunk {id} was not fetched")))?);
         }
-        for chunk in chunks {
-            for data in [&chunk.keys, &chunk.values] {
-                need("hsa_attend: chunk", attention::kv_len(data), &[chunk_size, kv_heads, head_dim])?;
-                if let KvData::Int8 { scales, .. } = data {
-                    need("hsa_attend: scales", scales.len(), &[chunk_size, kv_heads])?;
-                }
-            }
-        }
+        let picks = &mirror.picks[..tokens.len() * retrieval_heads * top_k];
         let rows = tokens.start * heads * head_dim..tokens.end * heads * head_dim;
-        let reading = Reading { shape, q: &q[rows.clone()], chunks, picks };
+        let reading = Reading { shape, q: &q[rows.clone()], chunks: &chunks, picks };
         attention::attend(self.kernels, &self.pool, &reading, &mut out[rows]);
+        mirror.views = recycle(chunks);
         Ok(())
     }
+}
+
+/// The chunks to read next. They are read where the memory's cache has them.
+#[derive(Debug, Default)]
+pub struct Reads {
+    ids: Vec<u64>,
+    picks: Vec<Pick>,
+    /// Always empty: its allocation is what is kept.
+    views: Vec<ChunkView<'static>>,
+}
+
+/// The allocation of `views`, emptied, for views of another lifetime: collecting a vector's own iterator happens in place.
+fn recycle<'a>(mut views: Vec<ChunkView<'_>>) -> Vec<ChunkView<'a>> {
+    views.clear();
+    views.into_iter().map_while(|_| None).collect()
 }

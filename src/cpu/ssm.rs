@@ -1,4 +1,4 @@
-//! The mixer of a Mamba-2 block: causal convolution, selective state space, gated norm.
+//! The mixer of a Mamba-2 block: causal convolution, selective state space, gate.
 //!
 //! Many tokens are taken in blocks of [`SPAN`]. With a running sum c of dt·a inside the block, token i of a head gets
 //!
@@ -15,13 +15,10 @@ use super::dense::{Factors, View, ViewMut, dot_block, sum_block, transpose};
 use super::kernels::Kernels;
 use super::pool::{Pool, Scratch};
 use super::simd::{F32, LANES, Simd, exp, silu, softplus};
-use crate::backend::{SsmParams, SsmShape, SsmState};
+use crate::backend::{MAX_CONV, SsmParams, SsmShape, SsmState};
 
 /// Tokens in a block.
 pub(super) const SPAN: usize = 64;
-
-/// The widest convolution.
-pub(super) const MAX_CONV: usize = 8;
 
 /// Everything that the kernels below read. The lengths have been checked by [`mix`]'s caller.
 pub(super) struct Mixer<'a> {
@@ -75,7 +72,7 @@ pub(super) fn mix(kernels: &Kernels, pool: &Pool, mixer: &Mixer<'_>, state: &mut
         kernels.scan(mixer, mixed, head, state, v, scratch.a.scratch(scan_scratch(shape)));
     });
 
-    // Gate and norm, row by row.
+    // The gate, row by row.
     let v = &*v;
     let inner = shape.inner;
     pool.each_part(&mut y[..n * inner], inner, n * inner * 12, |t, y| {
@@ -83,7 +80,7 @@ pub(super) fn mix(kernels: &Kernels, pool: &Pool, mixer: &Mixer<'_>, state: &mut
             y.copy_from_slice(&v[(head * n + t) * width..][..width]);
         }
         let z = &mixer.zxbcdt[t * shape.projected()..][..inner];
-        kernels.gated_norm(y, z, &mixer.params.norm[..inner], inner / shape.groups, shape.eps);
+        kernels.gate(y, z);
     });
 }
 

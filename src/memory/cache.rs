@@ -87,7 +87,7 @@ struct Slot {
 }
 
 /// Slots for chunk records and the map from chunk ids to slots. Its size depends on the number of slots alone.
-pub(super) struct Cache {
+pub(crate) struct Cache {
     data: Buffer,
     stride: usize,
     slots: Vec<Slot>,
@@ -115,7 +115,22 @@ impl Cache {
         })
     }
 
-    pub(super) fn slots(&self) -> usize {
+    /// Slots without records, for who keeps those elsewhere.
+    ///
+    /// # Errors
+    /// `Capacity` if there is not enough memory.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn index(slots: usize) -> Result<Self> {
+        Self::new(slots, 0)
+    }
+
+    /// The slot of a resident chunk.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn slot(&self, id: u64) -> Option<usize> {
+        self.find(id)
+    }
+
+    pub(crate) fn slots(&self) -> usize {
         self.slots.len()
     }
 
@@ -126,18 +141,18 @@ impl Cache {
     }
 
     /// Starts a round: what it pins stays resident until the next one.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.round += 1;
         self.pinned = 0;
     }
 
     /// Slots pinned in this round.
-    pub(super) fn pinned(&self) -> usize {
+    pub(crate) fn pinned(&self) -> usize {
         self.pinned
     }
 
     /// Pins a chunk if it is resident.
-    pub(super) fn pin(&mut self, id: u64) -> bool {
+    pub(crate) fn pin(&mut self, id: u64) -> bool {
         let Some(index) = self.find(id) else { return false };
         let slot = &mut self.slots[index];
         self.pinned += usize::from(slot.round != self.round);
@@ -146,7 +161,7 @@ impl Cache {
     }
 
     /// Empties a slot that this round does not need, and returns its number. None if the round pinned all.
-    pub(super) fn claim(&mut self) -> Option<usize> {
+    pub(crate) fn claim(&mut self) -> Option<usize> {
         // The first turn clears the marks, the second finds a slot.
         for _ in 0..2 * self.slots.len() {
             let index = self.hand;
@@ -171,7 +186,7 @@ impl Cache {
     }
 
     /// Makes a claimed slot, whose record is complete, the place of chunk `id` and pins it.
-    pub(super) fn publish(&mut self, index: usize, id: u64) {
+    pub(crate) fn publish(&mut self, index: usize, id: u64) {
         let mut at = self.home(id);
         while self.table[at] != FREE {
             at = (at + 1) % self.table.len();
@@ -182,7 +197,7 @@ impl Cache {
     }
 
     /// Drops the chunks from `len` on.
-    pub(super) fn truncate(&mut self, len: u64) {
+    pub(crate) fn truncate(&mut self, len: u64) {
         for index in 0..self.slots.len() {
             if self.slots[index].id >= len {
                 self.release(index);

@@ -1,5 +1,7 @@
 //! The landmarks of the first chunks, kept in RAM, and how records from the disk become blocks.
 
+use std::ops::Range;
+
 use super::buffer::Buffer;
 use super::shape::LandmarkBlock;
 use super::store::{Layout, RECORD_HEADER};
@@ -35,13 +37,14 @@ impl Landmarks {
         layout.encode_landmark(landmark, &mut self.data.bytes_mut()[at..])
     }
 
-    /// The first `count` landmarks as one block.
+    /// The landmarks of `chunks`, which must be kept, as one block.
     ///
     /// # Errors
-    /// None unless `count` exceeds the capacity.
-    pub(super) fn block(&self, layout: &Layout, count: usize) -> Result<LandmarkBlock<'_>> {
-        let data = layout.landmarks(&self.data.bytes()[..count * layout.landmark_bytes])?;
-        Ok(LandmarkBlock { first: 0, count, data })
+    /// None in practice.
+    pub(super) fn block(&self, layout: &Layout, chunks: Range<usize>) -> Result<LandmarkBlock<'_>> {
+        let size = layout.landmark_bytes;
+        let data = layout.landmarks(&self.data.bytes()[chunks.start * size..chunks.end * size])?;
+        Ok(LandmarkBlock { first: chunks.start as u64, count: chunks.len(), data })
     }
 }
 

@@ -14,6 +14,7 @@ mod topk;
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use io::Storage;
 pub use shape::{ChunkShape, ChunkView, KvData, LandmarkBlock, LandmarkData, Precision};
@@ -21,9 +22,13 @@ pub use topk::{Candidate, MAX_TOP_K, TopK};
 
 use crate::{Error, Result};
 use buffer::{Buffer, filled};
-use cache::{Cache, Plan};
+pub(crate) use cache::Cache;
+use cache::Plan;
 use landmarks::Landmarks;
 use store::{Layout, Store};
+
+/// The [`ChunkMemory::id`] of the next memory.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// What a memory has done since it was made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,6 +62,11 @@ pub struct ChunkMemory {
     reserved: usize,
     hits: u64,
     misses: u64,
+    id: u64,
+    /// How often it was cut off.
+    version: u64,
+    /// Where it was cut off lately, the last one last.
+    cuts: heapless::Deque<u64, 16>,
 }
 
 impl ChunkMemory {
@@ -107,6 +117,9 @@ impl ChunkMemory {
             reserved: plan.total,
             hits: 0,
             misses: 0,
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            version: 0,
+            cuts: heapless::Deque::new(),
         })
     }
 
@@ -210,7 +223,32 @@ impl ChunkMemory {
         }
         self.cache.truncate(len);
         self.store.truncate(len);
+        if self.cuts.is_full() {
+            self.cuts.pop_front();
+        }
+        // There is room for one more.
+        let _ = self.cuts.push_back(len);
+        self.version += 1;
         Ok(())
+    }
+
+    /// Tells memories apart: no two of a process have the same.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Changes with every [`ChunkMemory::truncate`].
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// How many of the first chunks are certainly the ones they were at `version`, for who keeps copies of them.
+    pub fn unchanged_since(&self, version: u64) -> u64 {
+        let since = usize::try_from(self.version - version.min(self.version)).unwrap_or(usize::MAX);
+        if since > self.cuts.len() {
+            return 0;
+        }
+        self.cuts.iter().rev().take(since).copied().fold(self.len(), u64::min)
     }
 
     /// Writes what is buffered and waits until all chunks are on the device.
@@ -232,24 +270,26 @@ impl ChunkMemory {
         Ok(Store::source(record))
     }
 
-    /// Calls `visit` with the landmarks of chunks `0..upto`, in order, in blocks: those in RAM first, then the rest
-    /// as they are read from the disk.
+    /// Calls `visit` with the landmarks of `chunks`, in order, in blocks: those in RAM first, then the rest as they are
+    /// read from the disk.
     ///
     /// # Errors
-    /// `InvalidArgument` if there are fewer than `upto` chunks, `Io` or `Format` if records cannot be read or are
-    /// damaged, and what `visit` returns.
+    /// `InvalidArgument` if there are no such chunks, `Io` or `Format` if records cannot be read or are damaged, and
+    /// what `visit` returns.
     pub fn for_each_landmarks(
         &mut self,
-        upto: u64,
+        chunks: Range<u64>,
         mut visit: impl FnMut(LandmarkBlock<'_>) -> Result<()>,
     ) -> Result<()> {
+        let Range { start: mut first, end: upto } = chunks;
         if upto > self.len() {
             return Err(Error::invalid(format!("landmarks of {upto} chunks, there are {}", self.len())));
         }
         let layout = self.store.layout;
-        let mut first = upto.min(self.landmarks.capacity());
-        if first > 0 {
-            visit(self.landmarks.block(&layout, first as usize)?)?;
+        let kept = upto.min(self.landmarks.capacity());
+        if first < kept {
+            visit(self.landmarks.block(&layout, first as usize..kept as usize)?)?;
+            first = kept;
         }
         while first < upto {
             let room = self.read.bytes().len() / layout.landmark_stride;

@@ -1,6 +1,6 @@
 //! The hyperparameters of a model, read from its file and checked before anything is allocated.
 
-use crate::backend::SsmShape;
+use crate::backend::{MAX_CONV, SsmShape};
 use crate::gguf::Gguf;
 use crate::memory::ChunkShape;
 use crate::memory::MAX_TOP_K;
@@ -154,7 +154,7 @@ impl Config {
         }
         let blocks = keys.count("block_count", 1, MAX_BLOCKS)?;
         let norm_eps = keys.epsilon("attention.layer_norm_rms_epsilon")?;
-        let ssm = keys.ssm(norm_eps)?;
+        let ssm = keys.ssm()?;
         // What one sequence keeps between tokens; every factor is at most 2^16, so nothing overflows.
         let per_block = ssm.ssm_state_len() + ssm.conv_state_len();
         if per_block.saturating_mul(blocks) > MAX_STATE_VALUES {
@@ -242,12 +242,12 @@ impl Keys<'_> {
         Ok(token)
     }
 
-    fn ssm(&self, eps: f32) -> Result<SsmShape> {
+    fn ssm(&self) -> Result<SsmShape> {
         let inner = self.count("ssm.inner_size", 1, MAX_WIDTH)?;
         let heads = self.count("ssm.time_step_rank", 1, MAX_WIDTH)?;
         let state = self.count("ssm.state_size", 1, MAX_WIDTH)?;
         let groups = self.count("ssm.group_count", 1, MAX_WIDTH)?;
-        let conv = self.count("ssm.conv_kernel", 2, 16)?;
+        let conv = self.count("ssm.conv_kernel", 2, MAX_CONV as u64)?;
         self.divides("ssm.time_step_rank", heads, "ssm.inner_size", inner)?;
         self.divides("ssm.group_count", groups, "ssm.time_step_rank", heads)?;
         check_range(&self.name("ssm.group_count × state_size"), (groups * state) as u64, 1, MAX_WIDTH)?;
@@ -257,7 +257,7 @@ impl Keys<'_> {
         require(dt_min >= 0.0 && dt_min.is_finite() && dt_max >= dt_min, || {
             format!("{}: the range {dt_min}..{dt_max} is empty", self.name("ssm.time_step_min"))
         })?;
-        Ok(SsmShape { inner, heads, state, groups, conv, dt_min, dt_max, eps })
+        Ok(SsmShape { inner, heads, state, groups, conv, dt_min, dt_max })
     }
 
     fn hsa(&self, config: &Config) -> Result<HsaConfig> {

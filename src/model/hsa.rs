@@ -1,9 +1,9 @@
 //! An HSA layer: attention inside the chunks that retrieval has selected.
 
-use crate::backend::{Backend, HsaShape};
-use crate::memory::{ChunkMemory, ChunkView};
+use crate::Result;
+use crate::backend::{Backend, HsaShape, Norm};
+use crate::memory::ChunkMemory;
 use crate::weights::Weights;
-use crate::{Error, Result};
 
 use super::config::{Config, HsaConfig};
 use super::retrieval::Selection;
@@ -28,14 +28,12 @@ pub(super) struct Scratch<B: Backend> {
     q: B::Buffer,
     /// (T, H, d)
     attended: B::Buffer,
-    /// Always empty: its allocation is what is kept.
-    views: Vec<ChunkView<'static>>,
 }
 
 impl<B: Backend> Scratch<B> {
     pub(super) fn new(config: &Config, backend: &B, tokens: usize) -> Result<Self> {
         let buffer = || backend.buffer(tokens * config.hidden);
-        Ok(Self { norm: buffer()?, q: buffer()?, attended: buffer()?, views: Vec::new() })
+        Ok(Self { norm: buffer()?, q: buffer()?, attended: buffer()? })
     }
 }
 
@@ -58,6 +56,8 @@ impl<B: Backend> HsaLayer<B> {
     }
 
     /// Adds to the residual stream `x` (n, D) what its tokens read in the chunks of `selection`.
+    ///
+    /// The chunks of a selection of one batch must be [fetched](Backend::fetch) already: all layers of the group share them.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn forward(
         &self,
@@ -68,14 +68,12 @@ impl<B: Backend> HsaLayer<B> {
         n: usize,
         selection: &Selection<B>,
         memory: &mut ChunkMemory,
+        mirror: &mut B::Mirror,
         s: &mut Scratch<B>,
     ) -> Result<()> {
-        if selection.is_empty() {
-            return Ok(());
-        }
         let head_dim = hsa.head_dim(config.hidden);
-        backend.rms_norm(x, &self.norm, hsa.norm_eps, n, config.hidden, &mut s.norm)?;
-        backend.matmul(&self.q, &s.norm, n, &mut s.q, false)?;
+        let norm = Norm { weight: &self.norm, width: config.hidden, eps: hsa.norm_eps };
+        backend.norm_matmul(&norm, &self.q, x, n, &mut s.norm, &mut s.q, false)?;
         if let Some(weight) = &self.q_norm {
             backend.rms_norm_in_place(&mut s.q, weight, hsa.norm_eps, n * hsa.heads, head_dim)?;
         }
@@ -89,24 +87,11 @@ impl<B: Backend> HsaLayer<B> {
             softmax_off_by_one: hsa.off_by_one,
         };
         for batch in &selection.batches {
-            let ids = selection.chunks(batch);
-            memory.fetch(ids)?;
-            let mut views = recycle(std::mem::take(&mut s.views));
-            for &id in ids {
-                let view = memory.view(id);
-                views.push(view.ok_or_else(|| Error::invalid(format!("chunk {id} is not in the cache")))?);
+            if selection.batches.len() > 1 {
+                backend.fetch(memory, mirror, selection.chunks(batch), selection.picks(hsa, batch))?;
             }
-            let picks = selection.picks(hsa, batch);
-            let done = backend.hsa_attend(&shape, &s.q, batch.tokens.clone(), &views, picks, &mut s.attended);
-            s.views = recycle(views);
-            done?;
+            backend.hsa_attend(&shape, &s.q, batch.tokens.clone(), memory, mirror, &mut s.attended)?;
         }
         backend.matmul(&self.output, &s.attended, n, x, true)
     }
-}
-
-/// The allocation of `views`, emptied, for views of another lifetime: collecting a vector's own iterator happens in place.
-fn recycle<'a>(mut views: Vec<ChunkView<'_>>) -> Vec<ChunkView<'a>> {
-    views.clear();
-    views.into_iter().map_while(|_| None).collect()
 }

@@ -1,7 +1,7 @@
 //! A Mamba-2 block: x + out_proj(mixer(in_proj(RMSNorm(x)))).
 
 use crate::Result;
-use crate::backend::{Backend, SsmParams, SsmShape, SsmState};
+use crate::backend::{Backend, Norm, SsmParams, SsmShape, SsmState};
 use crate::weights::Weights;
 
 use super::Config;
@@ -12,8 +12,10 @@ pub(super) struct Block<B: Backend> {
     norm: B::Buffer,
     /// (2·E + 2·Ng·N + nh, D), rows z, x, B, C, dt
     in_proj: B::Weight,
-    /// Convolution, time step, A, D and the gated norm.
+    /// Convolution, time step, A and D.
     mixer: SsmParams<B::Buffer>,
+    /// (E), in the file (Ng, E/Ng)
+    gated_norm: B::Buffer,
     /// (D, E)
     out_proj: B::Weight,
 }
@@ -26,6 +28,8 @@ pub(super) struct Scratch<B: Backend> {
     projected: B::Buffer,
     /// (T, E)
     mixed: B::Buffer,
+    /// (T, E)
+    mixed_norm: B::Buffer,
 }
 
 impl<B: Backend> Scratch<B> {
@@ -34,6 +38,7 @@ impl<B: Backend> Scratch<B> {
             norm: backend.buffer(tokens * config.hidden)?,
             projected: backend.buffer(tokens * config.ssm.projected())?,
             mixed: backend.buffer(tokens * config.ssm.inner)?,
+            mixed_norm: backend.buffer(tokens * config.ssm.inner)?,
         })
     }
 }
@@ -67,12 +72,12 @@ impl<B: Backend> Block<B> {
                 dt_bias: vector("ssm_dt.bias", ssm.heads)?,
                 a: vector("ssm_a", ssm.heads)?,
                 d: vector("ssm_d", ssm.heads)?,
-                norm: backend.vector(&weights.matrix_f32(
-                    &name("ssm_norm.weight"),
-                    ssm.groups,
-                    ssm.inner / ssm.groups,
-                )?)?,
             },
+            gated_norm: backend.vector(&weights.matrix_f32(
+                &name("ssm_norm.weight"),
+                ssm.groups,
+                ssm.inner / ssm.groups,
+            )?)?,
             out_proj: backend.weight(weights.matrix(&name("ssm_out.weight"), config.hidden, ssm.inner)?)?,
         })
     }
@@ -87,9 +92,11 @@ impl<B: Backend> Block<B> {
         state: &mut SsmState<B::Buffer>,
         s: &mut Scratch<B>,
     ) -> Result<()> {
-        backend.rms_norm(x, &self.norm, config.norm_eps, n, config.hidden, &mut s.norm)?;
-        backend.matmul(&self.in_proj, &s.norm, n, &mut s.projected, false)?;
-        backend.ssm_mix(&config.ssm, &self.mixer, &s.projected, n, state, &mut s.mixed)?;
-        backend.matmul(&self.out_proj, &s.mixed, n, x, true)
+        let (eps, ssm) = (config.norm_eps, &config.ssm);
+        let norm = Norm { weight: &self.norm, width: config.hidden, eps };
+        backend.norm_matmul(&norm, &self.in_proj, x, n, &mut s.norm, &mut s.projected, false)?;
+        backend.ssm_mix(ssm, &self.mixer, &s.projected, n, state, &mut s.mixed)?;
+        let norm = Norm { weight: &self.gated_norm, width: ssm.inner / ssm.groups, eps };
+        backend.norm_matmul(&norm, &self.out_proj, &s.mixed, n, &mut s.mixed_norm, x, true)
     }
 }

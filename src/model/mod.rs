@@ -21,8 +21,9 @@ mod segment;
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::backend::{Backend, Span as At, SsmState};
+use crate::backend::{Backend, Norm, Span as At, SsmState};
 use crate::memory::{ChunkMemory, ChunkShape};
 use crate::weights::Weights;
 use crate::{Error, Result};
@@ -37,12 +38,14 @@ use hsa::HsaLayer;
 use mamba2::Block;
 use retrieval::{Retrieval, Selection};
 
-/// Tokens computed at once, rounded to whole chunks: enough to make matrix products efficient, few enough to
-/// keep the scratch small.
-const TILE: usize = 256;
-
 /// Most rows of logits computed at once.
 const LOGIT_ROWS: usize = 16;
+
+/// Device memory for chunk memories, unless [`Scratch::set_device_budget`] says otherwise.
+const DEVICE_BUDGET: u64 = 64 << 20;
+
+/// The number of the next scratch.
+static NEXT_SCRATCH: AtomicU64 = AtomicU64::new(1);
 
 /// A loaded model: immutable, shared by all sequences.
 pub struct Model<B: Backend> {
@@ -88,10 +91,23 @@ pub struct State<B: Backend> {
     recent: VecDeque<u32>,
     /// Whether a failed call has left the state between two tokens.
     torn: bool,
+    /// What one token does to this state.
+    step: Step<B>,
+}
+
+/// The operations of one token, recorded in parts between those that need the host.
+struct Step<B: Backend> {
+    /// The scratch whose buffers they use, 0 for none.
+    scratch: u64,
+    lower: B::Recording,
+    /// For each upper group, without and with chunks to read.
+    groups: Vec<[B::Recording; 2]>,
 }
 
 /// Working memory of one call at a time: bounded, whatever the number of tokens.
 pub struct Scratch<B: Backend> {
+    /// Never the same for two of a process.
+    id: u64,
     /// (T, D) the residual stream
     x: B::Buffer,
     mamba: mamba2::Scratch<B>,
@@ -106,6 +122,8 @@ pub struct Scratch<B: Backend> {
     logits: B::Buffer,
     /// Rows of the three buffers above.
     head_rows: usize,
+    /// The head for the first row of `x`.
+    head_step: B::Recording,
     /// (wanted, vocab)
     host_logits: Vec<f32>,
 }
@@ -114,6 +132,9 @@ struct UpperScratch<B: Backend> {
     encoder: encoder::Scratch<B>,
     selection: Selection<B>,
     hsa: hsa::Scratch<B>,
+    /// What the device keeps of the memory with this [`id`](ChunkMemory::id), the last one read.
+    mirror: Option<(u64, B::Mirror)>,
+    device_budget: u64,
 }
 
 /// Which logits a call is to compute.
@@ -213,9 +234,12 @@ impl<B: Backend> Model<B> {
                 encoder: encoder::Scratch::new(config, hsa, backend, tokens / hsa.chunk_size)?,
                 selection: Selection::new(config, hsa, backend, tokens)?,
                 hsa: hsa::Scratch::new(config, backend, tokens)?,
+                mirror: None,
+                device_budget: DEVICE_BUDGET,
             }),
         };
         Ok(Scratch {
+            id: NEXT_SCRATCH.fetch_add(1, Ordering::Relaxed),
             x: backend.buffer(tokens * config.hidden)?,
             mamba: mamba2::Scratch::new(config, backend, tokens)?,
             upper,
@@ -224,6 +248,7 @@ impl<B: Backend> Model<B> {
             head_norm: backend.buffer(config.hidden)?,
             logits: backend.buffer(config.vocab)?,
             head_rows: 1,
+            head_step: B::Recording::default(),
             host_logits: Vec::new(),
         })
     }
@@ -243,15 +268,17 @@ impl<B: Backend> Model<B> {
             origin: 0,
             recent: VecDeque::with_capacity(config.segments.overlap() as usize),
             torn: false,
+            step: Step::new(0, config.hsa.as_ref().map_or(0, |hsa| hsa.groups)),
         })
     }
 
     /// Sets `state` to zero at `position`, with no chunk begun.
     ///
     /// # Errors
-    /// If the device has no memory for it.
+    /// Failures of the device.
     pub fn reset(&self, state: &mut State<B>, position: u64) -> Result<()> {
-        state.blocks = self.zero_states(self.config.blocks)?;
+        state.torn = true;
+        self.clear(&mut state.blocks)?;
         state.tail_len = 0;
         state.position = position;
         state.origin = position;
@@ -311,7 +338,11 @@ impl<B: Backend> Model<B> {
         }
         let backend = &self.backend;
         backend.run(|| {
-            scratch.lower = self.zero_states(self.lower.len())?;
+            if scratch.lower.is_empty() {
+                scratch.lower = self.zero_states(self.lower.len())?;
+            } else {
+                self.clear(&mut scratch.lower)?;
+            }
             for tile in run_in.chunks(self.tile()) {
                 let Scratch { x, mamba, lower, .. } = scratch;
                 self.lower_half(tile, lower, x, mamba)?;
@@ -425,38 +456,56 @@ impl<B: Backend> Model<B> {
     /// All layers up to the final norm, for the tokens of one tile. Leaves the residual stream in `s.x`.
     fn whole_stack(&self, state: &mut State<B>, s: &mut Scratch<B>, tokens: &[u32], pass: &mut Pass<'_>) -> Result<()> {
         let (config, backend, n) = (&self.config, &self.backend, tokens.len());
-        let (lower, upper) = state.blocks.split_at_mut(self.lower.len());
-        let position = state.position;
-        self.lower_half(tokens, lower, &mut s.x, &mut s.mamba)?;
+        let State { blocks, tail, tail_len, position, step, .. } = state;
+        if step.scratch != s.id {
+            *step = Step::new(s.id, step.groups.len());
+        }
+        let (lower, mut upper) = blocks.split_at_mut(self.lower.len());
+        backend.embed(&self.embedding, tokens, &mut s.x)?;
+        // Many tokens are worth their launches; a token alone is not.
+        let replay = |recording: &mut B::Recording, work: &mut dyn FnMut() -> Result<()>| match n {
+            1 => backend.replay(recording, work),
+            _ => work(),
+        };
+        replay(&mut step.lower, &mut || self.lower_blocks(n, lower, &mut s.x, &mut s.mamba))?;
 
         if let (Some(u), Some(us)) = (&self.upper, &mut s.upper) {
             if let Some(source) = pass.remember {
                 let memory = pass.memory.as_deref_mut();
                 let memory = memory.ok_or_else(|| Error::invalid("no memory to append chunks to"))?;
-                let tail = (&mut state.tail, &mut state.tail_len);
-                self.remember(u, &s.x, n, position, tail, &mut us.encoder, memory, source)?;
+                self.remember(u, &s.x, n, *position, (tail, tail_len), &mut us.encoder, memory, source)?;
             }
-            let mut states = upper.iter_mut();
-            for (g, group) in u.groups.iter().enumerate() {
-                let mut memory = pass.memory.as_deref_mut().filter(|_| !pass.skip_hsa);
-                if let Some(memory) = &mut memory {
-                    let retrieval = &group.retrieval;
-                    retrieval.select(config, &u.hsa, backend, &s.x, n, position, memory, &mut us.selection)?;
+            let mut memory = pass.memory.as_deref_mut().filter(|_| !pass.skip_hsa);
+            for (g, (group, steps)) in u.groups.iter().zip(&mut step.groups).enumerate() {
+                let mut reads = None;
+                if let Some(memory) = memory.as_deref_mut() {
+                    let mirror = mirror(backend, &mut us.mirror, memory, us.device_budget)?;
+                    let (retrieval, selection) = (&group.retrieval, &mut us.selection);
+                    retrieval.select(config, &u.hsa, backend, &s.x, n, *position, memory, mirror, selection)?;
                     if let Some(trace) = pass.trace.as_deref_mut() {
-                        us.selection.trace(&u.hsa, position, g, trace);
+                        selection.trace(&u.hsa, *position, g, trace);
                     }
+                    reads = (!selection.is_empty()).then_some((memory, mirror));
                 }
-                for (layer, blocks) in &group.layers {
-                    if let Some(memory) = &mut memory {
-                        layer.forward(config, &u.hsa, backend, &mut s.x, n, &us.selection, memory, &mut us.hsa)?;
+                let (own, rest) = upper.split_at_mut(group.layers.iter().map(|(_, blocks)| blocks.len()).sum());
+                upper = rest;
+                let recording = &mut steps[usize::from(reads.is_some())];
+                replay(recording, &mut || {
+                    let mut states = own.iter_mut();
+                    for (layer, blocks) in &group.layers {
+                        if let Some((memory, mirror)) = &mut reads {
+                            let (selection, hsa) = (&us.selection, &mut us.hsa);
+                            layer.forward(config, &u.hsa, backend, &mut s.x, n, selection, memory, mirror, hsa)?;
+                        }
+                        for (block, state) in blocks.iter().zip(&mut states) {
+                            block.forward(config, backend, &mut s.x, n, state, &mut s.mamba)?;
+                        }
                     }
-                    for (block, state) in blocks.iter().zip(&mut states) {
-                        block.forward(config, backend, &mut s.x, n, state, &mut s.mamba)?;
-                    }
-                }
+                    Ok(())
+                })?;
             }
         }
-        state.position += n as u64;
+        *position += n as u64;
         Ok(())
     }
 
@@ -469,10 +518,19 @@ impl<B: Backend> Model<B> {
         s: &mut mamba2::Scratch<B>,
     ) -> Result<()> {
         self.backend.embed(&self.embedding, tokens, x)?;
-        for (block, state) in self.lower.iter().zip(states) {
-            block.forward(&self.config, &self.backend, x, tokens.len(), state, s)?;
-        }
-        Ok(())
+        self.lower_blocks(tokens.len(), states, x, s)
+    }
+
+    /// The lower blocks over `x` (n, D).
+    fn lower_blocks(
+        &self,
+        n: usize,
+        states: &mut [SsmState<B::Buffer>],
+        x: &mut B::Buffer,
+        s: &mut mamba2::Scratch<B>,
+    ) -> Result<()> {
+        let mut blocks = self.lower.iter().zip(states);
+        blocks.try_for_each(|(block, state)| block.forward(&self.config, &self.backend, x, n, state, s))
     }
 
     /// Appends the memories of the chunks that end among the n tokens of `x`, and keeps the rest for later.
@@ -551,14 +609,15 @@ impl<B: Backend> Model<B> {
             s.head_norm = backend.buffer(at_once * config.hidden)?;
             s.logits = backend.buffer(at_once * config.vocab)?;
             s.head_rows = at_once;
+            s.head_step = B::Recording::default();
         }
-        let output = self.output.as_ref().unwrap_or(&self.embedding);
-        let stride = config.hidden;
         for first in rows.clone().step_by(at_once.max(1)) {
             let n = at_once.min(rows.end - first);
-            backend.copy(&s.x, At { at: first * stride, stride }, &mut s.head, At { at: 0, stride }, n, stride)?;
-            backend.rms_norm(&s.head, &self.output_norm, config.norm_eps, n, config.hidden, &mut s.head_norm)?;
-            backend.matmul(output, &s.head_norm, n, &mut s.logits, false)?;
+            let Scratch { x, head, head_norm, logits, head_step, .. } = s;
+            match (first, n) {
+                (0, 1) => backend.replay(head_step, || self.head(x, 0, 1, head, head_norm, logits))?,
+                _ => self.head(x, first, n, head, head_norm, logits)?,
+            }
             let before = s.host_logits.len();
             s.host_logits.resize(before + n * config.vocab, 0.0);
             backend.read(&s.logits, s.host_logits.get_mut(before..).unwrap_or_default())?;
@@ -566,8 +625,34 @@ impl<B: Backend> Model<B> {
         Ok(())
     }
 
+    /// `logits` (n, vocab) of n rows of `x` from `first` on, by way of `head` and `normed` (n, D).
+    fn head(
+        &self,
+        x: &B::Buffer,
+        first: usize,
+        n: usize,
+        head: &mut B::Buffer,
+        normed: &mut B::Buffer,
+        logits: &mut B::Buffer,
+    ) -> Result<()> {
+        let (backend, width) = (&self.backend, self.config.hidden);
+        let at = |row: usize| At { at: row * width, stride: width };
+        backend.copy(x, at(first), head, at(0), n, width)?;
+        let norm = Norm { weight: &self.output_norm, width, eps: self.config.norm_eps };
+        let output = self.output.as_ref().unwrap_or(&self.embedding);
+        backend.norm_matmul(&norm, output, head, n, normed, logits, false)
+    }
+
     fn zero_states(&self, blocks: usize) -> Result<Vec<SsmState<B::Buffer>>> {
         (0..blocks).map(|_| mamba2::zero_state(&self.config.ssm, &self.backend)).collect()
+    }
+
+    /// Makes all of `states` those before a first token.
+    fn clear(&self, states: &mut [SsmState<B::Buffer>]) -> Result<()> {
+        states.iter_mut().try_for_each(|state| {
+            self.backend.zero(&mut state.conv)?;
+            self.backend.zero(&mut state.ssm)
+        })
     }
 
     fn chunk_size(&self) -> Option<usize> {
@@ -575,14 +660,46 @@ impl<B: Backend> Model<B> {
     }
 
     /// T: most tokens of a tile, whole chunks.
-    fn tile(&self) -> usize {
-        self.chunk_size().map_or(TILE, |chunk| (TILE / chunk).max(1) * chunk)
+    pub fn tile(&self) -> usize {
+        let wanted = self.backend.tile();
+        self.chunk_size().map_or(wanted, |chunk| (wanted / chunk).max(1) * chunk)
     }
 
     fn check_ids(&self, ids: &[u32]) -> Result<()> {
         match ids.iter().find(|&&id| id as usize >= self.config.vocab) {
             Some(id) => Err(Error::invalid(format!("token {id} of a vocabulary of {}", self.config.vocab))),
             None => Ok(()),
+        }
+    }
+}
+
+/// What the device keeps of `memory`, made anew if `slot` has that of another one.
+fn mirror<'a, B: Backend>(
+    backend: &B,
+    slot: &'a mut Option<(u64, B::Mirror)>,
+    memory: &ChunkMemory,
+    budget: u64,
+) -> Result<&'a mut B::Mirror> {
+    let kept = match slot.take() {
+        Some(kept) if kept.0 == memory.id() => kept,
+        _ => (memory.id(), backend.mirror(memory.shape(), memory.precision(), budget)?),
+    };
+    Ok(&mut slot.insert(kept).1)
+}
+
+impl<B: Backend> Step<B> {
+    fn new(scratch: u64, groups: usize) -> Self {
+        Self { scratch, lower: B::Recording::default(), groups: (0..groups).map(|_| Default::default()).collect() }
+    }
+}
+
+impl<B: Backend> Scratch<B> {
+    /// How many bytes of its own memory the device may use for chunk memories; a budget for the CPU has no effect.
+    /// The next call takes it.
+    pub fn set_device_budget(&mut self, bytes: u64) {
+        if let Some(upper) = &mut self.upper {
+            upper.device_budget = bytes;
+            upper.mirror = None;
         }
     }
 }

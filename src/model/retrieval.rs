@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::backend::{Backend, Pick};
+use crate::backend::{Backend, Norm, Pick};
 use crate::memory::{Candidate, ChunkMemory, TopK};
 use crate::weights::Weights;
 use crate::{Error, Result};
@@ -140,7 +140,8 @@ impl<B: Backend> Retrieval<B> {
         })
     }
 
-    /// Selects chunks for the n tokens of `x` (n, D), the first of which is at `position`, into `s`.
+    /// Selects chunks for the n tokens of `x` (n, D), the first of which is at `position`, into `s`, and fetches them if
+    /// they are one batch.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn select(
         &self,
@@ -151,6 +152,7 @@ impl<B: Backend> Retrieval<B> {
         n: usize,
         position: u64,
         memory: &mut ChunkMemory,
+        mirror: &mut B::Mirror,
         s: &mut Selection<B>,
     ) -> Result<()> {
         s.chunks.clear();
@@ -165,8 +167,8 @@ impl<B: Backend> Retrieval<B> {
             return Ok(());
         }
 
-        backend.rms_norm(x, &self.norm, hsa.norm_eps, n, config.hidden, &mut s.norm)?;
-        backend.matmul(&self.q, &s.norm, n, &mut s.q, false)?;
+        let norm = Norm { weight: &self.norm, width: config.hidden, eps: hsa.norm_eps };
+        backend.norm_matmul(&norm, &self.q, x, n, &mut s.norm, &mut s.q, false)?;
         let (heads, width) = (hsa.retrieval_heads, hsa.landmark_width());
         if let Some(weight) = &self.q_norm {
             backend.rms_norm_in_place(&mut s.q, weight, hsa.norm_eps, n * heads, width)?;
@@ -174,10 +176,11 @@ impl<B: Backend> Retrieval<B> {
         let top = s.top.get_mut(..n * heads).ok_or_else(|| Error::invalid("more tokens than the scratch holds"))?;
         top.iter_mut().for_each(TopK::clear);
         let scale = 1.0 / (width as f32).sqrt();
-        memory.for_each_landmarks(most, |block| {
-            backend.score_top_k(&s.q, heads, width, &block, &s.visible, scale, top)
-        })?;
-        self.weigh_and_batch(hsa, n, memory.slots(), s);
+        backend.score_top_k(&s.q, &s.visible, scale, memory, mirror, top)?;
+        self.weigh_and_batch(hsa, n, backend.slots(memory, mirror), s);
+        if let [batch] = s.batches.as_slice() {
+            backend.fetch(memory, mirror, s.chunks(batch), s.picks(hsa, batch))?;
+        }
         Ok(())
     }
 

@@ -4,29 +4,20 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::cpu::Cpu;
 use crate::gguf::Gguf;
-use crate::model::{Config, Model};
+use crate::model::Config;
+use crate::session::device::{Device, Model};
 use crate::session::{Session, SessionOptions};
 use crate::tokenizer::Tokenizer;
 use crate::weights::Weights;
 use crate::{Error, Result};
-
-/// Where the model runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Device {
-    /// The processor, with the best instruction set that it has.
-    #[default]
-    Cpu,
-}
 
 /// How to open a model.
 #[derive(Debug, Clone, Default)]
 pub struct EngineOptions {
     /// Where the model runs.
     pub device: Device,
-    /// Worker threads; 0 takes one per core. Results do not depend on it.
+    /// Worker threads; 0 takes one per core, for a CUDA device at most eight. Results do not depend on it.
     pub threads: usize,
 }
 
@@ -39,7 +30,7 @@ pub struct Engine {
 
 pub(super) struct Shared {
     pub weights: Weights,
-    pub model: Model<Cpu>,
+    pub model: Model,
     /// Absent from files that were made for ids alone.
     pub tokenizer: Option<Tokenizer>,
     pub threads: usize,
@@ -60,14 +51,17 @@ impl Engine {
     }
 
     fn new(weights: Weights, options: &EngineOptions) -> Result<Self> {
-        let Device::Cpu = options.device;
-        let threads = threads(options.threads);
+        let threads = match (options.device, options.threads) {
+            // Each keeps a stream of the device busy.
+            (Device::Cuda(_), 0) => threads(0).min(8),
+            (_, n) => threads(n),
+        };
         let gguf = weights.gguf();
         let tokenizer = match gguf.get("tokenizer.ggml.model") {
             Some(_) => Some(Tokenizer::from_gguf(gguf)?),
             None => None,
         };
-        let model = Model::load(&weights, Cpu::new(threads)?)?;
+        let model = Model::load(&weights, options.device, threads)?;
         if let Some(tokenizer) = &tokenizer {
             // Padding of the embedding beyond the vocabulary is common and harmless; the reverse is not.
             if tokenizer.vocab_len() > model.config().vocab {

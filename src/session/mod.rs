@@ -9,6 +9,7 @@
 //! through the whole model in order.
 
 mod answer;
+mod device;
 mod engine;
 mod needs;
 mod reading;
@@ -23,14 +24,15 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 pub use answer::{Answer, AskOptions, Source, StopReason};
-pub use engine::{Device, Engine, EngineOptions};
+pub use device::Device;
+pub use engine::{Engine, EngineOptions};
 pub use needs::MemoryNeeds;
 
-use crate::cpu::Cpu;
 use crate::memory::{ChunkMemory, Precision};
-use crate::model::{Logits, Model, Pass, Scratch, State, Trace};
+use crate::model::{Logits, Pass, Trace};
 use crate::tokenizer::EncodeStream;
 use crate::{Error, ErrorKind, Result};
+use device::{Model, Scratch, State};
 use reading::Job;
 use tail::Tail;
 use writing::Writing;
@@ -41,9 +43,6 @@ const BLOCK: usize = 64 * 1024;
 /// Tokens per thread that wait to be read together: enough that threads rarely wait for the last of them.
 const WINDOW: u64 = 8192;
 
-/// Tokens of a document that go through the whole model at once, rounded to whole chunks.
-const STEP: u64 = 256;
-
 /// Where and how a session keeps the memory of its document.
 #[derive(Debug, Clone)]
 pub struct SessionOptions {
@@ -51,6 +50,8 @@ pub struct SessionOptions {
     pub budget: u64,
     /// Folder for the file of chunk memories, which is deleted with the session; by default the system's temporary folder.
     pub directory: Option<PathBuf>,
+    /// Bytes of its own memory that a device other than the CPU may use for chunk memories. The default is 64 MiB.
+    pub device_budget: u64,
     /// How keys and values are stored.
     pub precision: Precision,
     /// For a model whose recurrence is never reset: read documents without HSA, which is faster and changes what the
@@ -60,7 +61,13 @@ pub struct SessionOptions {
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { budget: 64 << 20, directory: None, precision: Precision::default(), skip_hsa_while_reading: false }
+        Self {
+            budget: 64 << 20,
+            directory: None,
+            device_budget: 64 << 20,
+            precision: Precision::default(),
+            skip_hsa_while_reading: false,
+        }
     }
 }
 
@@ -84,7 +91,7 @@ pub struct Session {
     /// None for models without chunks.
     memory: Option<ChunkMemory>,
     /// Working memory of the threads; the first is also that of answers.
-    scratches: Vec<Scratch<Cpu>>,
+    scratches: Vec<Scratch>,
     /// None for models without a tokenizer.
     stream: Option<EncodeStream>,
     /// Bytes of the source before those of `stream`.
@@ -94,9 +101,9 @@ pub struct Session {
     /// Tokens before this position are read for good: whole segments, or whole steps.
     read_to: u64,
     /// At `read_to`, if the recurrence never restarts.
-    reading: Option<State<Cpu>>,
+    reading: Option<State>,
     /// Of the question or the text being written; made when first needed.
-    answering: Option<State<Cpu>>,
+    answering: Option<State>,
     /// Tokens of the document, if the memories of all of it are in place. They are provisional from `read_to` on.
     settled: Option<u64>,
     skip_hsa: bool,
@@ -129,7 +136,7 @@ impl Session {
         };
         Ok(Self {
             memory,
-            scratches: vec![model.scratch()?],
+            scratches: vec![model.scratch(options.device_budget)?],
             stream: engine.tokenizer().ok().map(|t| t.stream()),
             taken: 0,
             tail: Tail::default(),
@@ -412,7 +419,7 @@ impl Session {
     fn advance(&mut self, all: bool) -> Result<()> {
         let before_last = self.tail.end().saturating_sub(1);
         let Some(size) = self.segment_size() else {
-            let step = (STEP / self.chunk_size()).max(1) * self.chunk_size();
+            let step = self.engine.shared.model.tile() as u64;
             while before_last >= self.read_to + step {
                 let done = self.read_step(step);
                 self.poison(done)?;
@@ -468,7 +475,8 @@ impl Session {
         let wanted = engine.threads().min(jobs.len());
         let mut result = Ok(());
         while scratches.len() < wanted && result.is_ok() {
-            result = model.scratch().map(|scratch| scratches.push(scratch));
+            // They only read segments, for which a device keeps no chunks.
+            result = model.scratch(0).map(|scratch| scratches.push(scratch));
         }
         let result = result.and_then(|()| {
             reading::read(model, scratches, &jobs, memory, &mut |memory| {
@@ -590,7 +598,7 @@ impl fmt::Debug for Session {
 }
 
 /// Fails unless `memory` can hold all chunks that one token may read.
-fn enough_slots(model: &Model<Cpu>, memory: &ChunkMemory, options: &SessionOptions) -> Result<()> {
+fn enough_slots(model: &Model, memory: &ChunkMemory, options: &SessionOptions) -> Result<()> {
     let wanted = model.config().hsa.as_ref().map_or(0, |hsa| hsa.top_k * hsa.retrieval_heads);
     if memory.slots() >= wanted {
         return Ok(());
@@ -604,7 +612,7 @@ fn enough_slots(model: &Model<Cpu>, memory: &ChunkMemory, options: &SessionOptio
 }
 
 /// The state in `slot`, made if there is none.
-fn state<'a>(model: &Model<Cpu>, slot: &'a mut Option<State<Cpu>>) -> Result<&'a mut State<Cpu>> {
+fn state<'a>(model: &Model, slot: &'a mut Option<State>) -> Result<&'a mut State> {
     let state = match slot.take() {
         Some(state) => state,
         None => model.state()?,

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use crate::cpu::Cpu;
 use crate::memory::ChunkMemory;
-use crate::model::{Model, Scratch};
+use crate::session::device::{Model, Scratch};
 use crate::{Error, Result};
 
 /// One segment to read.
@@ -40,8 +39,8 @@ struct Chunks {
 /// # Errors
 /// Those of the model and of the memory.
 pub(super) fn read(
-    model: &Model<Cpu>,
-    scratches: &mut [Scratch<Cpu>],
+    model: &Model,
+    scratches: &mut [Scratch],
     jobs: &[Job],
     memory: &mut ChunkMemory,
     on_job: &mut dyn FnMut(&ChunkMemory) -> ControlFlow<()>,
@@ -94,7 +93,7 @@ fn take<'a>(next: &AtomicUsize, jobs: &'a [Job]) -> Option<(usize, &'a Job)> {
     jobs.get(i).map(|job| (i, job))
 }
 
-fn compute(model: &Model<Cpu>, scratch: &mut Scratch<Cpu>, job: &Job) -> Result<Chunks> {
+fn compute(model: &Model, scratch: &mut Scratch, job: &Job) -> Result<Chunks> {
     let mut chunks = Chunks::default();
     model.read_segment(scratch, &job.tokens, job.run_in, &mut |c| {
         chunks.keys = c.keys.len();

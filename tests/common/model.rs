@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use ramba::backend::Backend;
 use ramba::cpu::Cpu;
 use ramba::memory::{ChunkMemory, ChunkView, KvData, Precision};
 use ramba::model::{Logits, Model, Pass, Scratch, Segments, State, Trace};
@@ -57,8 +58,8 @@ impl Fixture {
         Weights::open(&self.path).unwrap()
     }
 
-    pub fn load(&self, cpu: Cpu) -> Model<Cpu> {
-        Model::load(&self.weights(), cpu).unwrap_or_else(|e| panic!("{}: {e}", self.name))
+    pub fn load<B: Backend>(&self, backend: B) -> Model<B> {
+        Model::load(&self.weights(), backend).unwrap_or_else(|e| panic!("{}: {e}", self.name))
     }
 
     pub fn tokens(&self) -> Vec<u32> {
@@ -77,10 +78,10 @@ pub fn ids(array: &Value) -> Vec<u32> {
 }
 
 /// A model, one sequence and its memory.
-pub struct Runner<'a> {
-    pub model: &'a Model<Cpu>,
-    pub state: State<Cpu>,
-    pub scratch: Scratch<Cpu>,
+pub struct Runner<'a, B: Backend = Cpu> {
+    pub model: &'a Model<B>,
+    pub state: State<B>,
+    pub scratch: Scratch<B>,
     pub memory: Option<ChunkMemory>,
     pub trace: Trace,
     _dir: tempfile::TempDir,
@@ -91,13 +92,13 @@ pub fn token_range(chunk_size: u64) -> impl Fn(u64) -> Range<u64> + Sync {
     move |chunk| chunk * chunk_size..(chunk + 1) * chunk_size
 }
 
-impl<'a> Runner<'a> {
-    pub fn new(model: &'a Model<Cpu>, precision: Precision) -> Self {
+impl<'a, B: Backend> Runner<'a, B> {
+    pub fn new(model: &'a Model<B>, precision: Precision) -> Self {
         Self::with_slots(model, precision, 64)
     }
 
     /// A runner whose memory has room for at least `slots` chunks in RAM.
-    pub fn with_slots(model: &'a Model<Cpu>, precision: Precision, slots: usize) -> Self {
+    pub fn with_slots(model: &'a Model<B>, precision: Precision, slots: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let memory = model.chunk_shape().map(|shape| {
             let budget = ChunkMemory::minimum_budget(&shape, precision, slots).unwrap();
@@ -170,7 +171,7 @@ impl<'a> Runner<'a> {
         let memory = self.memory.as_mut().unwrap();
         let mut all = Vec::new();
         memory
-            .for_each_landmarks(memory.len(), |block| {
+            .for_each_landmarks(0..memory.len(), |block| {
                 match block.data {
                     ramba::memory::LandmarkData::F32(data) => all.extend_from_slice(data),
                     ramba::memory::LandmarkData::F16(_) => panic!("f16 landmarks"),

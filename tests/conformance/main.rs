@@ -6,17 +6,56 @@ mod naive;
 use half::f16;
 use naive::{Params, State};
 use ramba::ErrorKind;
-use ramba::backend::{Backend, EncoderShape, HsaShape, Pick, Span, SsmParams, SsmShape, SsmState};
+use ramba::backend::{Backend, EncoderShape, HsaShape, Norm, Pick, Span, SsmParams, SsmShape, SsmState};
 use ramba::cpu::{Cpu, Isa};
-use ramba::memory::{ChunkView, KvData, LandmarkBlock, LandmarkData, TopK};
+use ramba::memory::{ChunkMemory, ChunkShape, KvData, LandmarkBlock, LandmarkData, Precision, TopK};
 use ramba::quant::{self, DType};
 use ramba::weights::Tensor;
 
-/// Runs `test` on every instruction set that this CPU has.
-fn everywhere(test: impl Fn(&Cpu)) {
-    for isa in Isa::available() {
-        test(&Cpu::with_isa(1, isa).unwrap());
+/// A backend, and how exactly it computes.
+trait Named: Backend + std::fmt::Debug {
+    /// Whether quantized weights multiply `n` rows of activations as 8-bit numbers.
+    fn quantizes(&self, n: usize) -> bool;
+    /// Error of a product of `n` rows, as a share of the largest value.
+    fn product_error(&self, n: usize) -> f64;
+    /// Error of other operations, in units of what f32 on the CPU is held to.
+    const SLACK: f64;
+}
+
+impl Named for Cpu {
+    fn quantizes(&self, _: usize) -> bool {
+        true
     }
+    fn product_error(&self, _: usize) -> f64 {
+        3e-6
+    }
+    const SLACK: f64 = 1.0;
+}
+
+#[cfg(feature = "cuda")]
+impl Named for ramba::cuda::Cuda {
+    fn quantizes(&self, n: usize) -> bool {
+        n <= ramba::cuda::FEW
+    }
+    fn product_error(&self, n: usize) -> f64 {
+        // Matrix units take the factors as sums of two bfloat16, exact to 2^-16 of each.
+        if n <= ramba::cuda::FEW { 3e-6 } else { 5e-5 }
+    }
+    const SLACK: f64 = 30.0;
+}
+
+/// Runs a test on every instruction set that this CPU has, and on the first CUDA device if there is one.
+macro_rules! everywhere {
+    ($test:ident) => {
+        for isa in Isa::available() {
+            $test(&Cpu::with_isa(1, isa).unwrap());
+        }
+        #[cfg(feature = "cuda")]
+        match ramba::cuda::Cuda::new(0) {
+            Ok(cuda) => $test(&cuda),
+            Err(e) => eprintln!("not run on a CUDA device: {e}"),
+        }
+    };
 }
 
 /// A small deterministic generator (xorshift64*, Vigna 2016).
@@ -42,10 +81,15 @@ fn wide(v: &[f32]) -> Vec<f64> {
     v.iter().map(|&v| f64::from(v)).collect()
 }
 
-fn read(b: &Cpu, buffer: &<Cpu as Backend>::Buffer, n: usize) -> Vec<f32> {
+fn read<B: Backend>(b: &B, buffer: &B::Buffer, n: usize) -> Vec<f32> {
     let mut out = vec![0.0; n];
     b.read(buffer, &mut out).unwrap();
     out
+}
+
+/// A buffer of values that no result may keep.
+fn poisoned<B: Backend>(b: &B, n: usize) -> B::Buffer {
+    b.vector(&vec![f32::NAN; n]).unwrap()
 }
 
 fn assert_close(what: &str, got: &[f32], want: &[f64], tolerance: f64) {
@@ -66,56 +110,59 @@ const SIZES: [usize; 8] = [1, 3, 7, 8, 9, 31, 64, 100];
 
 #[test]
 fn rms_norm_follows_its_formula() {
-    everywhere(|b| {
-        let mut rng = Rng(1);
-        for width in SIZES {
-            for rows in [0, 1, 3] {
-                let (x, w) = (rng.values(rows * width), rng.values(width));
-                let want: Vec<f64> = x.chunks(width).flat_map(|x| naive::rms_norm(&wide(x), &w, 1e-5)).collect();
-                let (x, w) = (b.vector(&x).unwrap(), b.vector(&w).unwrap());
-                let mut out = b.buffer(rows * width).unwrap();
-                b.rms_norm(&x, &w, 1e-5, rows, width, &mut out).unwrap();
-                assert_close(&format!("{b:?} {rows} x {width}"), &read(b, &out, rows * width), &want, 1e-6);
-            }
+    everywhere!(rms_norm_follows_its_formula_on);
+}
+
+fn rms_norm_follows_its_formula_on<B: Named>(b: &B) {
+    let mut rng = Rng(1);
+    for width in SIZES {
+        for rows in [0, 1, 3] {
+            let (x, w) = (rng.values(rows * width), rng.values(width));
+            let want: Vec<f64> = x.chunks(width).flat_map(|x| naive::rms_norm(&wide(x), &w, 1e-5)).collect();
+            let (x, w) = (b.vector(&x).unwrap(), b.vector(&w).unwrap());
+            let mut out = poisoned(b, rows * width);
+            b.rms_norm(&x, &w, 1e-5, rows, width, &mut out).unwrap();
+            assert_close(&format!("{b:?} {rows} x {width}"), &read(b, &out, rows * width), &want, 1e-6 * B::SLACK);
         }
-    });
+    }
 }
 
 #[test]
 fn elementwise_operations_follow_their_formulas() {
-    everywhere(|b| {
-        let mut rng = Rng(2);
-        for n in SIZES.into_iter().chain([0, 40_000]) {
-            // Far into both ends, where a careless exp overflows.
-            let gate: Vec<f32> = rng.values(n).iter().map(|v| v * 40.0).chain([-200.0, 200.0, 0.0]).collect();
-            let up = rng.values(n + 3);
-            let want: Vec<f64> =
-                gate.iter().zip(&up).map(|(&g, &u)| naive::silu(f64::from(g)) * f64::from(u)).collect();
-            let mut out = b.vector(&gate).unwrap();
-            let up = b.vector(&up).unwrap();
-            b.silu_mul(&mut out, &up, n + 3).unwrap();
-            for (got, want) in read(b, &out, n + 3).iter().zip(&want) {
-                assert!((f64::from(*got) - want).abs() <= 1e-6 * want.abs() + 1e-30, "{b:?}: {got} for {want}");
-            }
+    everywhere!(elementwise_operations_follow_their_formulas_on);
+}
+
+fn elementwise_operations_follow_their_formulas_on<B: Named>(b: &B) {
+    let mut rng = Rng(2);
+    for n in SIZES.into_iter().chain([0, 40_000]) {
+        // Far into both ends, where a careless exp overflows.
+        let gate: Vec<f32> = rng.values(n).iter().map(|v| v * 40.0).chain([-200.0, 200.0, 0.0]).collect();
+        let up = rng.values(n + 3);
+        let want: Vec<f64> = gate.iter().zip(&up).map(|(&g, &u)| naive::silu(f64::from(g)) * f64::from(u)).collect();
+        let mut out = b.vector(&gate).unwrap();
+        let up = b.vector(&up).unwrap();
+        b.silu_mul(&mut out, &up, n + 3).unwrap();
+        for (got, want) in read(b, &out, n + 3).iter().zip(&want) {
+            assert!((f64::from(*got) - want).abs() <= 1e-6 * B::SLACK * want.abs() + 1e-30, "{b:?}: {got} for {want}");
         }
-        let (y, bias) = (rng.values(5 * 9), rng.values(9));
-        let want: Vec<f64> = y.iter().enumerate().map(|(i, v)| f64::from(*v) + f64::from(bias[i % 9])).collect();
-        let mut out = b.vector(&y).unwrap();
-        b.add_bias(&mut out, &b.vector(&bias).unwrap(), 5, 9).unwrap();
-        assert_close("add_bias", &read(b, &out, 45), &want, 1e-7);
+    }
+    let (y, bias) = (rng.values(5 * 9), rng.values(9));
+    let want: Vec<f64> = y.iter().enumerate().map(|(i, v)| f64::from(*v) + f64::from(bias[i % 9])).collect();
+    let mut out = b.vector(&y).unwrap();
+    b.add_bias(&mut out, &b.vector(&bias).unwrap(), 5, 9).unwrap();
+    assert_close("add_bias", &read(b, &out, 45), &want, 1e-7);
 
-        let x = rng.values(2 * 3 * 9);
-        let mean = |i: usize| (0..3).map(|r| f64::from(x[(i / 9 * 3 + r) * 9 + i % 9])).sum::<f64>() / 3.0;
-        let want: Vec<f64> = (0..18).map(mean).collect();
-        let mut out = b.buffer(18).unwrap();
-        b.mean_rows(&b.vector(&x).unwrap(), 2, 3, 9, &mut out).unwrap();
-        assert_close("mean_rows", &read(b, &out, 18), &want, 1e-6);
+    let x = rng.values(2 * 3 * 9);
+    let mean = |i: usize| (0..3).map(|r| f64::from(x[(i / 9 * 3 + r) * 9 + i % 9])).sum::<f64>() / 3.0;
+    let want: Vec<f64> = (0..18).map(mean).collect();
+    let mut out = poisoned(b, 18);
+    b.mean_rows(&b.vector(&x).unwrap(), 2, 3, 9, &mut out).unwrap();
+    assert_close("mean_rows", &read(b, &out, 18), &want, 1e-6 * B::SLACK);
 
-        let mut out = b.buffer(10).unwrap();
-        let x = b.vector(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
-        b.copy(&x, Span { at: 1, stride: 2 }, &mut out, Span { at: 0, stride: 5 }, 2, 3).unwrap();
-        assert_eq!(read(b, &out, 10), [2.0, 3.0, 4.0, 0.0, 0.0, 4.0, 5.0, 6.0, 0.0, 0.0]);
-    });
+    let mut out = b.buffer(10).unwrap();
+    let x = b.vector(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
+    b.copy(&x, Span { at: 1, stride: 2 }, &mut out, Span { at: 0, stride: 5 }, 2, 3).unwrap();
+    assert_eq!(read(b, &out, 10), [2.0, 3.0, 4.0, 0.0, 0.0, 4.0, 5.0, 6.0, 0.0, 0.0]);
 }
 
 /// Random weights of a type, and what they stand for.
@@ -129,70 +176,74 @@ fn weights(rng: &mut Rng, dtype: DType, rows: usize, cols: usize) -> (Tensor, Ve
 
 #[test]
 fn matmul_follows_its_formula_for_every_type() {
-    everywhere(|b| {
-        let mut rng = Rng(3);
-        for dtype in DType::ALL {
-            let quantized = dtype.block_len() > 1;
-            let all: &[usize] = if quantized { &[0, 32, 96, 256, 1280] } else { &[0, 1, 7, 8, 9, 33, 100, 513] };
-            for &cols in all.iter().filter(|cols| cols.is_multiple_of(dtype.block_len())) {
-                for rows in [0, 1, 3, 8, 17, 37] {
-                    let (w, values) = weights(&mut rng, dtype, rows, cols);
-                    for n in [0, 1, 2, 3, 5, 6, 7, 13, 70] {
-                        let x: Vec<f32> = rng.values(n * cols).iter().map(|v| v * 3.0).collect();
-                        let seen = if quantized { naive::through_8_bits(&x) } else { wide(&x) };
-                        let want = naive::matmul(&seen, &values, n, rows, cols);
-                        let (w, x) = (b.weight(w.clone()).unwrap(), b.vector(&x).unwrap());
-                        let mut y = b.buffer(n * rows).unwrap();
-                        b.matmul(&w, &x, n, &mut y, false).unwrap();
-                        let what = format!("{b:?} {dtype} {n} x {cols} x {rows}");
-                        assert_close(&what, &read(b, &y, n * rows), &want, 3e-6);
-                        b.matmul(&w, &x, n, &mut y, true).unwrap();
-                        let twice: Vec<f64> = want.iter().map(|v| 2.0 * v).collect();
-                        assert_close(&what, &read(b, &y, n * rows), &twice, 3e-6);
-                    }
+    everywhere!(matmul_follows_its_formula_for_every_type_on);
+}
+
+fn matmul_follows_its_formula_for_every_type_on<B: Named>(b: &B) {
+    let mut rng = Rng(3);
+    for dtype in DType::ALL {
+        let quantized = dtype.block_len() > 1;
+        let all: &[usize] = if quantized { &[0, 32, 96, 256, 1280] } else { &[0, 1, 7, 8, 9, 33, 100, 513] };
+        for &cols in all.iter().filter(|cols| cols.is_multiple_of(dtype.block_len())) {
+            for rows in [0, 1, 3, 8, 17, 37] {
+                let (w, values) = weights(&mut rng, dtype, rows, cols);
+                for n in [0, 1, 2, 3, 5, 6, 7, 13, 70] {
+                    let x: Vec<f32> = rng.values(n * cols).iter().map(|v| v * 3.0).collect();
+                    let seen = if quantized && b.quantizes(n) { naive::through_8_bits(&x) } else { wide(&x) };
+                    let want = naive::matmul(&seen, &values, n, rows, cols);
+                    let (w, x) = (b.weight(w.clone()).unwrap(), b.vector(&x).unwrap());
+                    let mut y = poisoned(b, n * rows);
+                    b.matmul(&w, &x, n, &mut y, false).unwrap();
+                    let what = format!("{b:?} {dtype} {n} x {cols} x {rows}");
+                    assert_close(&what, &read(b, &y, n * rows), &want, b.product_error(n));
+                    b.matmul(&w, &x, n, &mut y, true).unwrap();
+                    let twice: Vec<f64> = want.iter().map(|v| 2.0 * v).collect();
+                    assert_close(&what, &read(b, &y, n * rows), &twice, b.product_error(n));
                 }
             }
         }
-    });
+    }
 }
 
 #[test]
 fn extreme_quantized_values_do_not_overflow() {
-    everywhere(|b| {
-        for dtype in DType::ALL.into_iter().filter(|t| t.block_len() > 1) {
-            for fill in [0x00, 0x7f, 0x80, 0xff] {
-                // Every byte of every integer at an end of its range, with scales of 1.
-                let (rows, cols) = (16, 512);
-                let mut bytes = vec![fill; rows * dtype.row_bytes(cols).unwrap()];
-                for block in bytes.chunks_exact_mut(dtype.block_bytes()) {
-                    let scales: &[usize] = match dtype {
-                        DType::Q4_K => &[0, 2],
-                        DType::Q6_K => &[208],
-                        _ => &[0],
-                    };
-                    for &at in scales {
-                        block[at..at + 2].copy_from_slice(&f16::ONE.to_le_bytes());
-                    }
+    everywhere!(extreme_quantized_values_do_not_overflow_on);
+}
+
+fn extreme_quantized_values_do_not_overflow_on<B: Named>(b: &B) {
+    for dtype in DType::ALL.into_iter().filter(|t| t.block_len() > 1) {
+        for fill in [0x00, 0x7f, 0x80, 0xff] {
+            // Every byte of every integer at an end of its range, with scales of 1.
+            let (rows, cols) = (16, 512);
+            let mut bytes = vec![fill; rows * dtype.row_bytes(cols).unwrap()];
+            for block in bytes.chunks_exact_mut(dtype.block_bytes()) {
+                let scales: &[usize] = match dtype {
+                    DType::Q4_K => &[0, 2],
+                    DType::Q6_K => &[208],
+                    _ => &[0],
+                };
+                for &at in scales {
+                    block[at..at + 2].copy_from_slice(&f16::ONE.to_le_bytes());
                 }
-                let w = Tensor::from_bytes(dtype, rows, cols, bytes).unwrap();
-                let values = wide(&w.to_f32().unwrap());
-                for sign in [1.0, -1.0] {
-                    let x = vec![sign; 9 * cols];
-                    let want = naive::matmul(&wide(&x), &values, 9, rows, cols);
-                    for n in [1, 9] {
-                        let mut y = b.buffer(n * rows).unwrap();
-                        b.matmul(&w, &b.vector(&x).unwrap(), n, &mut y, false).unwrap();
-                        assert_close(
-                            &format!("{b:?} {dtype} {fill:x}"),
-                            &read(b, &y, n * rows),
-                            &want[..n * rows],
-                            1e-5,
-                        );
-                    }
+            }
+            let w = Tensor::from_bytes(dtype, rows, cols, bytes).unwrap();
+            let values = wide(&w.to_f32().unwrap());
+            for sign in [1.0, -1.0] {
+                let x = vec![sign; 9 * cols];
+                let want = naive::matmul(&wide(&x), &values, 9, rows, cols);
+                for n in [1, 9] {
+                    let mut y = poisoned(b, n * rows);
+                    b.matmul(&b.weight(w.clone()).unwrap(), &b.vector(&x).unwrap(), n, &mut y, false).unwrap();
+                    assert_close(
+                        &format!("{b:?} {dtype} {fill:x}"),
+                        &read(b, &y, n * rows),
+                        &want[..n * rows],
+                        b.product_error(n).max(1e-5),
+                    );
                 }
             }
         }
-    });
+    }
 }
 
 #[test]
@@ -208,7 +259,7 @@ fn a_row_has_the_same_bits_alone_and_among_others_and_on_any_number_of_threads()
             let x = rng.values(n * cols);
             let run = |b: &Cpu, x: &[f32]| {
                 let n = x.len() / cols;
-                let mut y = b.buffer(n * rows).unwrap();
+                let mut y = poisoned(b, n * rows);
                 b.matmul(&w, &b.vector(x).unwrap(), n, &mut y, false).unwrap();
                 bits(&read(b, &y, n * rows))
             };
@@ -226,22 +277,24 @@ fn a_row_has_the_same_bits_alone_and_among_others_and_on_any_number_of_threads()
 
 #[test]
 fn embed_looks_rows_up() {
-    everywhere(|b| {
-        let mut rng = Rng(5);
-        for dtype in DType::ALL {
-            let (w, values) = weights(&mut rng, dtype, 5, 256);
-            let mut out = b.buffer(3 * 256).unwrap();
-            b.embed(&w, &[4, 0, 4], &mut out).unwrap();
-            let want: Vec<f64> = [4, 0, 4].iter().flat_map(|r| values[r * 256..(r + 1) * 256].to_vec()).collect();
-            assert_close(dtype.name(), &read(b, &out, 3 * 256), &want, 0.0);
-            assert_eq!(b.embed(&w, &[5], &mut out).unwrap_err().kind(), ErrorKind::InvalidArgument);
-        }
-    });
+    everywhere!(embed_looks_rows_up_on);
+}
+
+fn embed_looks_rows_up_on<B: Named>(b: &B) {
+    let mut rng = Rng(5);
+    for dtype in DType::ALL {
+        let (w, values) = weights(&mut rng, dtype, 5, 256);
+        let mut out = poisoned(b, 3 * 256);
+        let w = b.weight(w).unwrap();
+        b.embed(&w, &[4, 0, 4], &mut out).unwrap();
+        let want: Vec<f64> = [4, 0, 4].iter().flat_map(|r| values[r * 256..(r + 1) * 256].to_vec()).collect();
+        assert_close(dtype.name(), &read(b, &out, 3 * 256), &want, 0.0);
+        assert_eq!(b.embed(&w, &[5], &mut out).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
 }
 
 const SSM_SHAPES: [SsmShape; 5] = {
-    let base =
-        SsmShape { inner: 64, heads: 2, state: 16, groups: 1, conv: 4, dt_min: 0.0, dt_max: f32::INFINITY, eps: 1e-5 };
+    let base = SsmShape { inner: 64, heads: 2, state: 16, groups: 1, conv: 4, dt_min: 0.0, dt_max: f32::INFINITY };
     [
         base,
         SsmShape { inner: 15, heads: 3, state: 7, groups: 3, conv: 3, ..base },
@@ -259,15 +312,10 @@ fn ssm_params(rng: &mut Rng, shape: &SsmShape) -> Params {
         dt_bias: rng.values(shape.heads).iter().map(|v| v * 2.0 - 1.0).collect(),
         a: rng.values(shape.heads).iter().map(|v| -(v * 3.0).exp()).collect(),
         d: rng.values(shape.heads),
-        norm: rng.values(shape.inner),
     }
 }
 
-fn ssm_buffers(
-    b: &Cpu,
-    p: &Params,
-    shape: &SsmShape,
-) -> (SsmParams<<Cpu as Backend>::Buffer>, SsmState<<Cpu as Backend>::Buffer>) {
+fn ssm_buffers<B: Backend>(b: &B, p: &Params, shape: &SsmShape) -> (SsmParams<B::Buffer>, SsmState<B::Buffer>) {
     let v = |v: &[f32]| b.vector(v).unwrap();
     let params = SsmParams {
         conv_weight: v(&p.conv_weight),
@@ -275,7 +323,6 @@ fn ssm_buffers(
         dt_bias: v(&p.dt_bias),
         a: v(&p.a),
         d: v(&p.d),
-        norm: v(&p.norm),
     };
     let state =
         SsmState { conv: b.buffer(shape.conv_state_len()).unwrap(), ssm: b.buffer(shape.ssm_state_len()).unwrap() };
@@ -284,33 +331,35 @@ fn ssm_buffers(
 
 #[test]
 fn ssm_mix_follows_its_recurrence_in_any_split() {
-    everywhere(|b| {
-        let mut rng = Rng(6);
-        for shape in SSM_SHAPES {
-            let p = ssm_params(&mut rng, &shape);
-            let total = 200;
-            let input: Vec<f32> = rng.values(total * shape.projected()).iter().map(|v| v * 2.0).collect();
-            let zero = State { conv: vec![0.0; shape.conv_state_len()], ssm: vec![0.0; shape.ssm_state_len()] };
-            let mut end = zero.clone();
-            let want = naive::ssm_mix(&shape, &p, &input, &mut end);
-            for split in [vec![200], vec![1; 200], vec![64, 1, 63, 2, 70], vec![3, 61, 65, 7, 64]] {
-                let (params, mut state) = ssm_buffers(b, &p, &shape);
-                let mut got = Vec::new();
-                let mut at = 0;
-                for n in split {
-                    let x = b.vector(&input[at * shape.projected()..(at + n) * shape.projected()]).unwrap();
-                    let mut y = b.buffer(n * shape.inner).unwrap();
-                    b.ssm_mix(&shape, &params, &x, n, &mut state, &mut y).unwrap();
-                    got.extend(read(b, &y, n * shape.inner));
-                    at += n;
-                }
-                let what = format!("{b:?} {shape:?}");
-                assert_close(&what, &got, &want, 2e-5);
-                assert_close(&what, &read(b, &state.conv, shape.conv_state_len()), &end.conv, 1e-7);
-                assert_close(&what, &read(b, &state.ssm, shape.ssm_state_len()), &end.ssm, 1e-5);
+    everywhere!(ssm_mix_follows_its_recurrence_in_any_split_on);
+}
+
+fn ssm_mix_follows_its_recurrence_in_any_split_on<B: Named>(b: &B) {
+    let mut rng = Rng(6);
+    for shape in SSM_SHAPES {
+        let p = ssm_params(&mut rng, &shape);
+        let total = 200;
+        let input: Vec<f32> = rng.values(total * shape.projected()).iter().map(|v| v * 2.0).collect();
+        let zero = State { conv: vec![0.0; shape.conv_state_len()], ssm: vec![0.0; shape.ssm_state_len()] };
+        let mut end = zero.clone();
+        let want = naive::ssm_mix(&shape, &p, &input, &mut end);
+        for split in [vec![200], vec![1; 200], vec![64, 1, 63, 2, 70], vec![3, 61, 65, 7, 64]] {
+            let (params, mut state) = ssm_buffers(b, &p, &shape);
+            let mut got = Vec::new();
+            let mut at = 0;
+            for n in split {
+                let x = b.vector(&input[at * shape.projected()..(at + n) * shape.projected()]).unwrap();
+                let mut y = poisoned(b, n * shape.inner);
+                b.ssm_mix(&shape, &params, &x, n, &mut state, &mut y).unwrap();
+                got.extend(read(b, &y, n * shape.inner));
+                at += n;
             }
+            let what = format!("{b:?} {shape:?}");
+            assert_close(&what, &got, &want, 2e-5 * B::SLACK);
+            assert_close(&what, &read(b, &state.conv, shape.conv_state_len()), &end.conv, 1e-7);
+            assert_close(&what, &read(b, &state.ssm, shape.ssm_state_len()), &end.ssm, 1e-5 * B::SLACK);
         }
-    });
+    }
 }
 
 #[test]
@@ -328,7 +377,7 @@ fn ssm_mix_has_the_same_bits_for_splits_at_64_and_any_number_of_threads() {
             let mut at = 0;
             for n in split {
                 let x = b.vector(&input[at * shape.projected()..(at + n) * shape.projected()]).unwrap();
-                let mut y = b.buffer(n * shape.inner).unwrap();
+                let mut y = poisoned(b, n * shape.inner);
                 b.ssm_mix(&shape, &params, &x, *n, &mut state, &mut y).unwrap();
                 got.extend(bits(&read(b, &y, n * shape.inner)));
                 at += n;
@@ -347,22 +396,24 @@ fn ssm_mix_has_the_same_bits_for_splits_at_64_and_any_number_of_threads() {
 
 #[test]
 fn encoder_attention_follows_its_formula() {
-    everywhere(|b| {
-        let mut rng = Rng(8);
-        for (rows, heads, kv_heads, head_dim) in [(1, 1, 1, 2), (5, 2, 1, 6), (17, 4, 2, 16), (65, 4, 4, 32)] {
-            let shape = EncoderShape { rows, heads, kv_heads, head_dim, freq_base: 10000.0 };
-            for chunks in [0, 1, 3] {
-                let q: Vec<f32> = rng.values(chunks * rows * heads * head_dim).iter().map(|v| v * 3.0).collect();
-                let k = rng.values(chunks * rows * kv_heads * head_dim);
-                let v = rng.values(chunks * rows * kv_heads * head_dim);
-                let want = naive::encoder_attention(&shape, &q, &k, &v, chunks);
-                let mut out = b.buffer(q.len()).unwrap();
-                let [bq, bk, bv] = [&q, &k, &v].map(|v| b.vector(v).unwrap());
-                b.encoder_attention(&shape, &bq, &bk, &bv, chunks, &mut out).unwrap();
-                assert_close(&format!("{b:?} {shape:?}"), &read(b, &out, q.len()), &want, 5e-6);
-            }
+    everywhere!(encoder_attention_follows_its_formula_on);
+}
+
+fn encoder_attention_follows_its_formula_on<B: Named>(b: &B) {
+    let mut rng = Rng(8);
+    for (rows, heads, kv_heads, head_dim) in [(1, 1, 1, 2), (5, 2, 1, 6), (17, 4, 2, 16), (65, 4, 4, 32)] {
+        let shape = EncoderShape { rows, heads, kv_heads, head_dim, freq_base: 10000.0 };
+        for chunks in [0, 1, 3] {
+            let q: Vec<f32> = rng.values(chunks * rows * heads * head_dim).iter().map(|v| v * 3.0).collect();
+            let k = rng.values(chunks * rows * kv_heads * head_dim);
+            let v = rng.values(chunks * rows * kv_heads * head_dim);
+            let want = naive::encoder_attention(&shape, &q, &k, &v, chunks);
+            let mut out = poisoned(b, q.len());
+            let [bq, bk, bv] = [&q, &k, &v].map(|v| b.vector(v).unwrap());
+            b.encoder_attention(&shape, &bq, &bk, &bv, chunks, &mut out).unwrap();
+            assert_close(&format!("{b:?} {shape:?}"), &read(b, &out, q.len()), &want, 5e-6 * B::SLACK);
         }
-    });
+    }
 }
 
 /// The best `k` of all visible landmarks, by a full sort.
@@ -373,65 +424,101 @@ fn best_of(scores: &[f64], visible: u64, k: usize) -> Vec<u64> {
     ids
 }
 
+/// A memory of random chunks, as small in RAM as it can be, and what it has of them.
+struct Kept {
+    memory: ChunkMemory,
+    /// (chunks, Gr, R/Gr)
+    landmarks: Vec<f64>,
+    /// Keys and values (S, G, d) of each chunk.
+    chunks: Vec<(Vec<f64>, Vec<f64>)>,
+    _dir: tempfile::TempDir,
+}
+
+fn kept(rng: &mut Rng, shape: ChunkShape, precision: Precision, count: usize) -> Kept {
+    let dir = tempfile::tempdir().unwrap();
+    let budget = ChunkMemory::minimum_budget(&shape, precision, 8).unwrap();
+    let mut memory = ChunkMemory::create(dir.path(), shape, precision, budget).unwrap();
+    for _ in 0..count {
+        let (keys, values) = (rng.values(shape.kv_len()), rng.values(shape.kv_len()));
+        memory.append(&keys, &values, &rng.values(shape.landmark_len()), 0..1).unwrap();
+    }
+    let half = |v: &[u16]| v.iter().map(|&v| f64::from(f16::from_bits(v).to_f32())).collect::<Vec<_>>();
+    let mut landmarks = Vec::new();
+    let add = |block: LandmarkBlock<'_>| {
+        landmarks.extend(match block.data {
+            LandmarkData::F32(v) => wide(v),
+            LandmarkData::F16(v) => half(v),
+        });
+        Ok(())
+    };
+    memory.for_each_landmarks(0..count as u64, add).unwrap();
+    let decode = |data: KvData<'_>| match data {
+        KvData::F32(v) => wide(v),
+        KvData::F16(v) => half(v),
+        KvData::Int8 { scales, data } => {
+            let scaled = |(e, &v): (usize, &i8)| f64::from(v) * f64::from(scales[e / shape.head_dim]);
+            data.iter().enumerate().map(scaled).collect()
+        }
+    };
+    let mut chunks = Vec::new();
+    for id in 0..count as u64 {
+        memory.fetch(&[id]).unwrap();
+        let view = memory.view(id).unwrap();
+        chunks.push((decode(view.keys), decode(view.values)));
+    }
+    Kept { memory, landmarks, chunks, _dir: dir }
+}
+
 #[test]
 fn score_top_k_selects_what_a_sort_selects() {
-    for (isa, threads) in Isa::available().flat_map(|isa| [(isa, 1), (isa, 2)]) {
-        let b = &Cpu::with_isa(threads, isa).unwrap();
-        let mut rng = Rng(9);
-        for (n, heads, width, count, k) in [
-            (1, 1, 64, 1, 8),
-            (1, 2, 9, 300, 4),
-            (3, 1, 128, 5000, 8),
-            (70, 1, 32, 257, 8),
-            (20, 3, 7, 65, 64),
-            (2, 1, 1, 40, 1),
-        ] {
-            for half in [false, true] {
-                let row = heads * width;
-                let (q, landmarks) = (rng.values(n * row), rng.values(count * row));
-                let halves: Vec<u16> = landmarks.iter().map(|&v| f16::from_f32(v).to_bits()).collect();
-                let seen: Vec<f64> = match half {
-                    true => halves.iter().map(|&v| f64::from(f16::from_bits(v).to_f32())).collect(),
-                    false => wide(&landmarks),
-                };
-                // From nothing to more than there is.
-                let visible: Vec<u64> =
-                    (0..n).map(|i| (i * (count + 2) / n.max(1)) as u64 + (n == 1) as u64 * 999).collect();
-                let scale = 1.0 / (width as f32).sqrt();
-                let mut top: Vec<TopK> = (0..n * heads).map(|_| TopK::new(k).unwrap()).collect();
-                let bq = b.vector(&q).unwrap();
-                // In two blocks, the second not a multiple of anything.
-                let first = count / 3;
-                for (from, to) in [(0, first), (first, count)] {
-                    if from == to {
-                        continue;
-                    }
-                    let (f, h) = (&landmarks[from * row..to * row], &halves[from * row..to * row]);
-                    let data = if half { LandmarkData::F16(h) } else { LandmarkData::F32(f) };
-                    let block = LandmarkBlock { first: from as u64, count: to - from, data };
-                    b.score_top_k(&bq, heads, width, &block, &visible, scale, &mut top).unwrap();
-                }
-                for i in 0..n {
-                    for h in 0..heads {
-                        let scores: Vec<f64> = (0..count)
-                            .map(|c| {
-                                let l = &seen[c * row + h * width..][..width];
-                                let q = &q[i * row + h * width..][..width];
-                                q.iter().zip(l).map(|(&q, &l)| f64::from(q) * l).sum::<f64>() * f64::from(scale)
-                            })
-                            .collect();
-                        let want = best_of(&scores, visible[i], k);
-                        let got = top[i * heads + h].best_first();
-                        assert_eq!(got.len(), want.len());
-                        for (got, want) in got.iter().zip(want) {
-                            // Different ids are fine where the scores are equal but for rounding.
-                            let (a, z) = (scores[got.id as usize], scores[want as usize]);
-                            assert!(
-                                (a - z).abs() < 1e-5 && (f64::from(got.score) - a).abs() < 1e-5,
-                                "{b:?} {n} {count}"
-                            );
-                            assert!(got.id < visible[i]);
-                        }
+    everywhere!(score_top_k_selects_what_a_sort_selects_on);
+    for isa in Isa::available() {
+        score_top_k_selects_what_a_sort_selects_on(&Cpu::with_isa(2, isa).unwrap());
+    }
+}
+
+fn score_top_k_selects_what_a_sort_selects_on<B: Named>(b: &B) {
+    let mut rng = Rng(9);
+    for (n, heads, width, count, k) in [
+        (1, 1, 64, 1, 8),
+        (1, 2, 9, 300, 4),
+        (3, 1, 128, 5000, 8),
+        (70, 1, 32, 257, 8),
+        (20, 3, 7, 65, 64),
+        (2, 1, 1, 40, 1),
+        (1, 1, 128, 30_000, 8),
+    ] {
+        for precision in [Precision::F32, Precision::F16] {
+            let row = heads * width;
+            let shape = ChunkShape { retrieval_heads: heads, retrieval_width: width, ..ONE };
+            let Kept { mut memory, landmarks, _dir, .. } = kept(&mut rng, shape, precision, count);
+            let q = rng.values(n * row);
+            // From nothing to all there is.
+            let visible: Vec<u64> =
+                (0..n).map(|i| if n == 1 { count as u64 } else { (i * count / (n - 1)) as u64 }).collect();
+            let scale = 1.0 / (width as f32).sqrt();
+            let mut top: Vec<TopK> = (0..n * heads).map(|_| TopK::new(k).unwrap()).collect();
+            // So small that a device cannot keep all landmarks.
+            let mut mirror = smallest_mirror(b, &memory);
+            b.score_top_k(&b.vector(&q).unwrap(), &visible, scale, &mut memory, &mut mirror, &mut top).unwrap();
+            for i in 0..n {
+                for h in 0..heads {
+                    let scores: Vec<f64> = (0..count)
+                        .map(|c| {
+                            let l = &landmarks[c * row + h * width..][..width];
+                            let q = &q[i * row + h * width..][..width];
+                            q.iter().zip(l).map(|(&q, &l)| f64::from(q) * l).sum::<f64>() * f64::from(scale)
+                        })
+                        .collect();
+                    let want = best_of(&scores, visible[i], k);
+                    let got = top[i * heads + h].best_first();
+                    assert_eq!(got.len(), want.len(), "{b:?} {n} {count}");
+                    for (got, want) in got.iter().zip(want) {
+                        // Different ids are fine where the scores are equal but for rounding.
+                        let (a, z) = (scores[got.id as usize], scores[want as usize]);
+                        let near = 1e-5 * B::SLACK.sqrt();
+                        assert!((a - z).abs() < near && (f64::from(got.score) - a).abs() < near, "{b:?} {n} {count}");
+                        assert!(got.id < visible[i]);
                     }
                 }
             }
@@ -439,108 +526,203 @@ fn score_top_k_selects_what_a_sort_selects() {
     }
 }
 
+/// One value of everything.
+const ONE: ChunkShape = ChunkShape { chunk_size: 1, kv_heads: 1, head_dim: 1, retrieval_heads: 1, retrieval_width: 1 };
+
+/// A mirror with the least budget, which the error for none names.
+fn smallest_mirror<B: Backend>(b: &B, memory: &ChunkMemory) -> B::Mirror {
+    let error = match b.mirror(memory.shape(), memory.precision(), 0) {
+        Ok(mirror) => return mirror,
+        Err(e) => e.to_string(),
+    };
+    let least = error.rsplit(' ').next().unwrap().parse().unwrap();
+    b.mirror(memory.shape(), memory.precision(), least).unwrap()
+}
+
+#[test]
+fn a_shortened_memory_is_scored_and_read_anew() {
+    everywhere!(a_shortened_memory_is_scored_and_read_anew_on);
+}
+
+fn a_shortened_memory_is_scored_and_read_anew_on<B: Named>(b: &B) {
+    let mut rng = Rng(12);
+    let shape = ChunkShape { retrieval_width: 16, head_dim: 16, chunk_size: 16, ..ONE };
+    let Kept { mut memory, .. } = kept(&mut rng, shape, Precision::F32, 20);
+    let mut mirror = smallest_mirror(b, &memory);
+    let q = b.vector(&[1.0; 16]).unwrap();
+    let hsa = HsaShape {
+        heads: 1,
+        kv_heads: 1,
+        head_dim: 16,
+        chunk_size: 16,
+        retrieval_heads: 1,
+        top_k: 1,
+        softmax_off_by_one: false,
+    };
+    for round in 1..40u64 {
+        // The last chunks are replaced by others; one of them has by far the best landmark.
+        memory.truncate(20 - round % 3).unwrap();
+        let value = round as f32;
+        while memory.len() < 22 {
+            let best = if memory.len() == 20 { 100.0 + value } else { -1.0 };
+            memory.append(&[0.0; 256], &[value; 256], &[best; 16], 0..1).unwrap();
+        }
+        let mut top = [TopK::new(1).unwrap()];
+        b.score_top_k(&q, &[22], 1.0, &mut memory, &mut mirror, &mut top).unwrap();
+        assert_eq!(top[0].best_first()[0].id, 20, "{b:?} round {round}");
+        assert!((top[0].best_first()[0].score - 16.0 * (100.0 + value)).abs() < 1.0, "{b:?} round {round}");
+        b.fetch(&mut memory, &mut mirror, &[20], &[Pick { chunk: 0, weight: 1.0 }]).unwrap();
+        let mut out = poisoned(b, 16);
+        b.hsa_attend(&hsa, &q, 0..1, &memory, &mut mirror, &mut out).unwrap();
+        assert_close(&format!("{b:?}"), &read(b, &out, 16), &[f64::from(value); 16], 1e-5);
+    }
+}
+
 #[test]
 fn hsa_attend_follows_its_formula_for_every_precision() {
-    everywhere(|b| {
-        let mut rng = Rng(10);
-        for (heads, kv_heads, retrieval_heads, d, s, k) in
-            [(1, 1, 1, 1, 1, 1), (4, 1, 1, 16, 64, 8), (6, 2, 1, 7, 5, 3), (6, 2, 2, 24, 16, 4), (7, 1, 1, 8, 16, 2)]
-        {
-            let base = HsaShape {
-                heads,
-                kv_heads,
-                head_dim: d,
-                chunk_size: s,
-                retrieval_heads,
-                top_k: k,
-                softmax_off_by_one: false,
-            };
-            let len = s * kv_heads * d;
-            let count = 5;
-            let values: Vec<Vec<f32>> = (0..2 * count).map(|_| rng.values(len)).collect();
-            let halves: Vec<Vec<u16>> =
-                values.iter().map(|v| v.iter().map(|&v| f16::from_f32(v).to_bits()).collect()).collect();
-            let bytes: Vec<Vec<i8>> = values.iter().map(|v| v.iter().map(|v| (v * 127.0) as i8).collect()).collect();
-            let scales: Vec<Vec<f32>> = (0..2 * count).map(|_| rng.values(s * kv_heads)).collect();
-            for precision in 0..3 {
-                let data = |i: usize| match precision {
-                    0 => KvData::F32(&values[i]),
-                    1 => KvData::F16(&halves[i]),
-                    _ => KvData::Int8 { scales: &scales[i], data: &bytes[i] },
-                };
-                let seen = |i: usize| -> Vec<f64> {
-                    match precision {
-                        0 => wide(&values[i]),
-                        1 => halves[i].iter().map(|&v| f64::from(f16::from_bits(v).to_f32())).collect(),
-                        _ => {
-                            let scaled = |(e, &v): (usize, &i8)| f64::from(v) * f64::from(scales[i][e / d]);
-                            bytes[i].iter().enumerate().map(scaled).collect()
-                        }
-                    }
-                };
-                let chunks: Vec<ChunkView<'_>> =
-                    (0..count).map(|i| ChunkView { keys: data(2 * i), values: data(2 * i + 1) }).collect();
-                let naive_chunks: Vec<_> = (0..count).map(|i| (seen(2 * i), seen(2 * i + 1))).collect();
-                for (n, softmax_off_by_one) in [(0, false), (1, false), (5, true)] {
-                    let shape = HsaShape { softmax_off_by_one, ..base };
-                    let q: Vec<f32> = rng.values(n * heads * d).iter().map(|v| v * 4.0).collect();
-                    let picks: Vec<Pick> = (0..n * retrieval_heads * k)
-                        .map(|i| match i % 4 {
-                            3 => Pick { chunk: u32::MAX, weight: 0.0 },
-                            _ => Pick { chunk: (rng.next() % count as u64) as u32, weight: rng.value() },
-                        })
-                        .collect();
-                    let want = naive::hsa_attend(&shape, &q, n, &naive_chunks, &picks);
-                    let mut out = b.vector(&vec![9.0; q.len()]).unwrap();
-                    b.hsa_attend(&shape, &b.vector(&q).unwrap(), 0..n, &chunks, &picks, &mut out).unwrap();
-                    assert_close(&format!("{b:?} {shape:?}"), &read(b, &out, q.len()), &want, 1e-5);
-                    if n > 2 {
-                        // Some tokens in the middle: the same bits, and nothing else touched.
-                        let mut part = b.vector(&vec![9.0; q.len()]).unwrap();
-                        let picks = &picks[2 * retrieval_heads * k..];
-                        b.hsa_attend(&shape, &b.vector(&q).unwrap(), 2..4, &chunks, picks, &mut part).unwrap();
-                        let mut whole = read(b, &out, q.len());
-                        whole[..2 * heads * d].fill(9.0);
-                        whole[4 * heads * d..].fill(9.0);
-                        assert_eq!(bits(&read(b, &part, q.len())), bits(&whole));
-                    }
+    everywhere!(hsa_attend_follows_its_formula_for_every_precision_on);
+}
+
+fn hsa_attend_follows_its_formula_for_every_precision_on<B: Named>(b: &B) {
+    let mut rng = Rng(10);
+    for (heads, kv_heads, retrieval_heads, d, s, k) in [
+        (1, 1, 1, 1, 1, 1),
+        (4, 1, 1, 16, 64, 8),
+        (6, 2, 1, 7, 5, 3),
+        (6, 2, 2, 24, 16, 4),
+        (7, 1, 1, 8, 16, 2),
+        (16, 1, 1, 64, 64, 8),
+        (40, 2, 2, 32, 32, 3),
+        (20, 1, 1, 128, 16, 2),
+    ] {
+        let base = HsaShape {
+            heads,
+            kv_heads,
+            head_dim: d,
+            chunk_size: s,
+            retrieval_heads,
+            top_k: k,
+            softmax_off_by_one: false,
+        };
+        let count = 5;
+        for precision in [Precision::F32, Precision::F16, Precision::Int8] {
+            let shape = ChunkShape { chunk_size: s, kv_heads, head_dim: d, ..ONE };
+            let Kept { mut memory, chunks, _dir, .. } = kept(&mut rng, shape, precision, count);
+            let mut mirror = smallest_mirror(b, &memory);
+            let ids: Vec<u64> = (0..count as u64).collect();
+            for (n, softmax_off_by_one) in [(0, false), (1, false), (5, true)] {
+                let shape = HsaShape { softmax_off_by_one, ..base };
+                let q: Vec<f32> = rng.values(n * heads * d).iter().map(|v| v * 4.0).collect();
+                let picks: Vec<Pick> = (0..n * retrieval_heads * k)
+                    .map(|i| match i % 4 {
+                        3 => Pick { chunk: u32::MAX, weight: 0.0 },
+                        _ => Pick { chunk: (rng.next() % count as u64) as u32, weight: rng.value() },
+                    })
+                    .collect();
+                let want = naive::hsa_attend(&shape, &q, n, &chunks, &picks);
+                let mut out = b.vector(&vec![9.0; q.len()]).unwrap();
+                b.fetch(&mut memory, &mut mirror, &ids, &picks).unwrap();
+                b.hsa_attend(&shape, &b.vector(&q).unwrap(), 0..n, &memory, &mut mirror, &mut out).unwrap();
+                let what = format!("{b:?} {precision:?} {shape:?}");
+                assert_close(&what, &read(b, &out, q.len()), &want, 1e-5 * B::SLACK);
+                if n > 2 {
+                    // Some tokens in the middle: the same bits, and nothing else touched.
+                    let mut part = b.vector(&vec![9.0; q.len()]).unwrap();
+                    b.fetch(&mut memory, &mut mirror, &ids, &picks[2 * retrieval_heads * k..]).unwrap();
+                    b.hsa_attend(&shape, &b.vector(&q).unwrap(), 2..4, &memory, &mut mirror, &mut part).unwrap();
+                    let mut whole = read(b, &out, q.len());
+                    whole[..2 * heads * d].fill(9.0);
+                    whole[4 * heads * d..].fill(9.0);
+                    assert_eq!(bits(&read(b, &part, q.len())), bits(&whole));
                 }
             }
         }
-    });
+    }
+}
+
+#[test]
+fn norm_and_product_in_one() {
+    everywhere!(norm_and_product_in_one_on);
+}
+
+fn norm_and_product_in_one_on<B: Named>(b: &B) {
+    let mut rng = Rng(11);
+    for dtype in DType::ALL {
+        for (rows, cols, width) in [(33, 256, 256), (7, 512, 128), (1030, 1024, 1024)] {
+            let (w, values) = weights(&mut rng, dtype, rows, cols);
+            let w = b.weight(w).unwrap();
+            for n in [0, 1, 2, 9] {
+                let (x, norm, before) = (rng.values(n * cols), rng.values(cols), rng.values(n * rows));
+                let mut normed = Vec::new();
+                for x in x.chunks(cols) {
+                    for (x, norm) in x.chunks(width).zip(norm.chunks(width)) {
+                        normed.extend(naive::rms_norm(&wide(x), norm, 1e-5).iter().map(|&v| v as f32));
+                    }
+                }
+                let quantized = dtype.block_len() > 1 && b.quantizes(n);
+                let seen = if quantized { naive::through_8_bits(&normed) } else { wide(&normed) };
+                let product = naive::matmul(&seen, &values, n, rows, cols);
+                let (x, norm) = (b.vector(&x).unwrap(), b.vector(&norm).unwrap());
+                let norm = Norm { weight: &norm, width, eps: 1e-5 };
+                // A value between two bytes falls to either: one step of a block's scale.
+                let error = if quantized { 2e-3 } else { b.product_error(n).max(5e-6) };
+                for accumulate in [false, true] {
+                    let mut scratch = poisoned(b, n * cols);
+                    let mut y = if accumulate { b.vector(&before).unwrap() } else { poisoned(b, n * rows) };
+                    b.norm_matmul(&norm, &w, &x, n, &mut scratch, &mut y, accumulate).unwrap();
+                    let own = |i: usize| if accumulate { f64::from(before[i]) } else { 0.0 };
+                    let want: Vec<f64> = product.iter().enumerate().map(|(i, v)| v + own(i)).collect();
+                    assert_close(&format!("{b:?} {dtype} {n} x {cols} x {rows}"), &read(b, &y, n * rows), &want, error);
+                }
+            }
+        }
+    }
 }
 
 #[test]
 fn wrong_lengths_are_errors() {
-    everywhere(|b| {
-        let small = b.buffer(3).unwrap();
-        let mut out = b.buffer(3).unwrap();
-        let w = Tensor::from_f32(2, 2, vec![0.0; 4]).unwrap();
-        let kind = |r: ramba::Result<()>| r.unwrap_err().kind();
-        assert_eq!(kind(b.matmul(&w, &small, 2, &mut out, false)), ErrorKind::InvalidArgument);
-        assert_eq!(kind(b.matmul(&w, &small, usize::MAX, &mut out, false)), ErrorKind::InvalidArgument);
-        assert_eq!(kind(b.rms_norm(&small, &small, 0.0, 2, 2, &mut out)), ErrorKind::InvalidArgument);
-        assert_eq!(kind(b.write(&mut out, &[0.0; 4])), ErrorKind::InvalidArgument);
-        assert_eq!(kind(b.read(&out, &mut [0.0; 4])), ErrorKind::InvalidArgument);
-        let far = Span { at: usize::MAX, stride: 1 };
-        assert_eq!(kind(b.copy(&small, far, &mut out, far, 2, 1)), ErrorKind::InvalidArgument);
-        let shape = HsaShape {
-            heads: 1,
-            kv_heads: 1,
-            head_dim: 1,
-            chunk_size: 2,
-            retrieval_heads: 1,
-            top_k: 1,
-            softmax_off_by_one: false,
-        };
-        let pick = Pick { chunk: 0, weight: 1.0 };
-        assert_eq!(kind(b.hsa_attend(&shape, &small, 0..1, &[], &[pick], &mut out)), ErrorKind::InvalidArgument);
-        let short = ChunkView { keys: KvData::F32(&[0.0]), values: KvData::F32(&[0.0]) };
-        assert_eq!(kind(b.hsa_attend(&shape, &small, 0..1, &[short], &[pick], &mut out)), ErrorKind::InvalidArgument);
-        let p = ssm_params(&mut Rng(1), &SSM_SHAPES[0]);
-        let (params, mut state) = ssm_buffers(b, &p, &SSM_SHAPES[0]);
-        let odd = SsmShape { heads: 5, ..SSM_SHAPES[0] };
-        assert_eq!(kind(b.ssm_mix(&odd, &params, &small, 1, &mut state, &mut out)), ErrorKind::InvalidArgument);
-        assert_eq!(Cpu::new(0).unwrap_err().kind(), ErrorKind::InvalidArgument);
-    });
+    everywhere!(wrong_lengths_are_errors_on);
+}
+
+fn wrong_lengths_are_errors_on<B: Named>(b: &B) {
+    let small = b.buffer(3).unwrap();
+    let mut out = b.buffer(3).unwrap();
+    let w = b.weight(Tensor::from_f32(2, 2, vec![0.0; 4]).unwrap()).unwrap();
+    let kind = |r: ramba::Result<()>| r.unwrap_err().kind();
+    assert_eq!(kind(b.matmul(&w, &small, 2, &mut out, false)), ErrorKind::InvalidArgument);
+    assert_eq!(kind(b.matmul(&w, &small, usize::MAX, &mut out, false)), ErrorKind::InvalidArgument);
+    assert_eq!(kind(b.rms_norm(&small, &small, 0.0, 2, 2, &mut out)), ErrorKind::InvalidArgument);
+    assert_eq!(kind(b.write(&mut out, &[0.0; 4])), ErrorKind::InvalidArgument);
+    assert_eq!(kind(b.read(&out, &mut [0.0; 4])), ErrorKind::InvalidArgument);
+    let far = Span { at: usize::MAX, stride: 1 };
+    assert_eq!(kind(b.copy(&small, far, &mut out, far, 2, 1)), ErrorKind::InvalidArgument);
+    let shape = HsaShape {
+        heads: 1,
+        kv_heads: 1,
+        head_dim: 1,
+        chunk_size: 2,
+        retrieval_heads: 1,
+        top_k: 1,
+        softmax_off_by_one: false,
+    };
+    let pick = Pick { chunk: 0, weight: 1.0 };
+    let Kept { mut memory, _dir, .. } = kept(&mut Rng(1), ONE, Precision::F32, 1);
+    let mut mirror = smallest_mirror(b, &memory);
+    assert_eq!(kind(b.fetch(&mut memory, &mut mirror, &[], &[pick])), ErrorKind::InvalidArgument);
+    assert_eq!(kind(b.fetch(&mut memory, &mut mirror, &[1], &[pick])), ErrorKind::InvalidArgument);
+    b.fetch(&mut memory, &mut mirror, &[0], &[pick]).unwrap();
+    let attend = b.hsa_attend(&shape, &small, 0..1, &memory, &mut mirror, &mut out);
+    assert_eq!(kind(attend), ErrorKind::InvalidArgument, "chunks of two rows, the memory has one");
+    let shape = HsaShape { chunk_size: 1, ..shape };
+    b.hsa_attend(&shape, &small, 0..1, &memory, &mut mirror, &mut out).unwrap();
+    let attend = b.hsa_attend(&shape, &small, 0..2, &memory, &mut mirror, &mut out);
+    assert_eq!(kind(attend), ErrorKind::InvalidArgument, "picks of one token");
+    let mut top = [TopK::new(1).unwrap()];
+    let far = b.score_top_k(&small, &[2], 1.0, &mut memory, &mut mirror, &mut top);
+    assert_eq!(kind(far), ErrorKind::InvalidArgument);
+    let p = ssm_params(&mut Rng(1), &SSM_SHAPES[0]);
+    let (params, mut state) = ssm_buffers(b, &p, &SSM_SHAPES[0]);
+    let odd = SsmShape { heads: 5, ..SSM_SHAPES[0] };
+    assert_eq!(kind(b.ssm_mix(&odd, &params, &small, 1, &mut state, &mut out)), ErrorKind::InvalidArgument);
+    assert_eq!(Cpu::new(0).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }

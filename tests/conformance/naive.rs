@@ -51,7 +51,6 @@ pub struct Params {
     pub dt_bias: Vec<f32>,
     pub a: Vec<f32>,
     pub d: Vec<f32>,
-    pub norm: Vec<f32>,
 }
 
 /// The state as in `SsmState`.
@@ -96,10 +95,7 @@ pub fn ssm_mix(shape: &SsmShape, p: &Params, zxbcdt: &[f32], state: &mut State) 
                 u[h * width + i] = v * silu(z[h * width + i]);
             }
         }
-        let part = inner / groups;
-        for (u, norm) in u.chunks(part).zip(p.norm.chunks(part)) {
-            y.extend(rms_norm(u, norm, shape.eps));
-        }
+        y.extend(u);
     }
     y
 }

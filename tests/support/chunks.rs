@@ -85,7 +85,7 @@ impl Naive {
     pub fn check_landmarks(&self, memory: &mut ChunkMemory, upto: u64) -> ramba::Result<()> {
         let shape = memory.shape();
         let mut next = 0;
-        memory.for_each_landmarks(upto, |block| {
+        memory.for_each_landmarks(0..upto, |block| {
             assert_eq!(block.first, next);
             assert!(block.count > 0);
             let width = shape.landmark_len();

@@ -10,7 +10,7 @@ use ramba::backend::Backend;
 use ramba::cpu::Cpu;
 use ramba::quant::{self, DType};
 use ramba::weights::Tensor;
-use ramba::{AskOptions, Engine, EngineOptions, Result, SessionOptions};
+use ramba::{AskOptions, Device, Engine, EngineOptions, Result, SessionOptions};
 use serde_json::{Value, json};
 
 use super::common::files;
@@ -32,6 +32,9 @@ pub struct BenchArgs {
     /// Numbers of worker threads to measure with [default: 1 and one per core]
     #[arg(long, value_name = "N", value_delimiter = ',')]
     threads: Vec<usize>,
+    /// Where the model runs: cpu, cuda or cuda:NUMBER
+    #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
+    device: Device,
     /// Runs of each measurement; the median is shown
     #[arg(long, value_name = "N", default_value_t = 3)]
     runs: usize,
@@ -55,7 +58,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     let mut rows = Vec::new();
     for &threads in &counts {
-        let engine = Engine::open(&model, &EngineOptions { threads, ..EngineOptions::default() })?;
+        let engine = Engine::open(&model, &EngineOptions { threads, device: args.device, ..EngineOptions::default() })?;
         rows.extend(end_to_end(args, &engine, threads)?);
         if args.kernels {
             rows.extend(kernels(args, &engine, threads)?);

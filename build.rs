@@ -1,0 +1,104 @@
+//! With the feature `cuda`: compiles `kernels/*.cu` if there is a CUDA compiler, and embeds their source in any case.
+//!
+//! - `RAMBA_NVCC`: the compiler; `none` for none. By default `$CUDA_HOME/bin/nvcc`, then `nvcc` in the path. Without one
+//!   the kernels are compiled by NVRTC when they are first used.
+//! - `RAMBA_CUDA_ARCHS`: the compute capabilities to make machine code for, for example `87,90`. By default those of
+//!   [`ARCHS`] that the compiler knows. Other devices from 8.0 on run the PTX of 8.0.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+/// Turing, Orin, Hopper, Thor.
+const ARCHS: [&str; 4] = ["75", "87", "90", "110"];
+/// What machine code for other devices is made of.
+const PTX: &str = "80";
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    if env::var_os("CARGO_FEATURE_CUDA").is_none() {
+        return;
+    }
+    println!("cargo:rerun-if-changed=kernels");
+    for name in ["RAMBA_NVCC", "RAMBA_CUDA_ARCHS", "CUDA_HOME", "PATH"] {
+        println!("cargo:rerun-if-env-changed={name}");
+    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
+    let mut files: Vec<PathBuf> = fs::read_dir(root.join("kernels"))
+        .expect("the folder kernels")
+        .map(|entry| entry.expect("an entry of the folder kernels").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "cu"))
+        .collect();
+    files.sort();
+
+    let nvcc = nvcc();
+    if let Some(nvcc) = &nvcc {
+        let archs = archs(nvcc);
+        // Two at a time: a compiler takes up to half a gigabyte.
+        for pair in files.chunks(2) {
+            let children: Vec<_> = pair.iter().map(|file| (file, compile(nvcc, &archs, file, &out))).collect();
+            for (file, mut child) in children {
+                let status = child.wait().expect("nvcc");
+                assert!(status.success(), "{} could not compile {}", nvcc.display(), file.display());
+            }
+        }
+    }
+
+    let mut table = String::from("static SOURCES: &[Source] = &[\n");
+    for file in &files {
+        let name = stem(file);
+        let binary = match nvcc {
+            Some(_) => format!("Some(include_bytes!({:?}))", out.join(format!("{name}.fatbin"))),
+            None => "None".to_owned(),
+        };
+        writeln!(table, "    Source {{ name: {name:?}, text: include_str!({file:?}), binary: {binary} }},")
+            .expect("text");
+    }
+    table.push_str("];\n");
+    writeln!(table, "static COMMON: &str = include_str!({:?});", root.join("kernels/common.cuh")).expect("text");
+    fs::write(out.join("kernels.rs"), table).expect("the table of kernels");
+}
+
+fn stem(file: &Path) -> String {
+    file.file_stem().expect("a file").to_string_lossy().into_owned()
+}
+
+/// The compiler, if there is one that runs.
+fn nvcc() -> Option<PathBuf> {
+    let wanted = env::var_os("RAMBA_NVCC").filter(|v| !v.is_empty());
+    let candidates = match &wanted {
+        Some(path) if path == "none" => return None,
+        Some(path) => vec![PathBuf::from(path)],
+        None => {
+            let home = env::var_os("CUDA_HOME").map(|home| Path::new(&home).join("bin/nvcc"));
+            home.into_iter().chain([PathBuf::from("nvcc")]).collect()
+        }
+    };
+    let found = candidates
+        .into_iter()
+        .find(|nvcc| Command::new(nvcc).arg("--version").output().is_ok_and(|o| o.status.success()));
+    assert!(found.is_some() || wanted.is_none(), "RAMBA_NVCC is {wanted:?}, which does not run");
+    found
+}
+
+fn archs(nvcc: &Path) -> Vec<String> {
+    if let Ok(wanted) = env::var("RAMBA_CUDA_ARCHS") {
+        return wanted.split([',', ' ']).filter(|a| !a.is_empty()).map(str::to_owned).collect();
+    }
+    let known = Command::new(nvcc).arg("--list-gpu-code").output().expect("nvcc");
+    let known = String::from_utf8_lossy(&known.stdout).into_owned();
+    let has = |arch: &str| known.lines().any(|line| line.trim() == format!("sm_{arch}"));
+    ARCHS.into_iter().filter(|arch| has(arch)).map(str::to_owned).collect()
+}
+
+fn compile(nvcc: &Path, archs: &[String], file: &Path, out: &Path) -> std::process::Child {
+    let mut command = Command::new(nvcc);
+    command.args(["-std=c++17", "-O3", "--fatbin", "-o"]).arg(out.join(format!("{}.fatbin", stem(file)))).arg(file);
+    for arch in archs {
+        command.arg(format!("-gencode=arch=compute_{arch},code=sm_{arch}"));
+    }
+    command.arg(format!("-gencode=arch=compute_{PTX},code=compute_{PTX}"));
+    command.spawn().expect("nvcc")
+}

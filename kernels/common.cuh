@@ -1,0 +1,282 @@
+// Shared by all kernels: number formats, warp and block sums, products on matrix units, and the order of launches.
+//
+// No header is included, so that the same text compiles with nvcc and, without a toolkit, with NVRTC.
+#pragma once
+
+#ifndef INFINITY
+#define INFINITY __int_as_float(0x7f800000)
+#endif
+
+typedef unsigned char u8;
+typedef signed char i8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+// Every kernel calls this before it touches what an earlier kernel has written or reads. On devices of compute capability
+// 9.0 and up, kernels are launched before their predecessor has ended and wait here; what is constant (weights) may be
+// read before.
+__device__ __forceinline__ void wait_for_previous() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+// Lets the next kernel start as soon as there is room; it still waits for the end of this one.
+__device__ __forceinline__ void allow_next() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+
+__device__ __forceinline__ float f16_to_f32(u16 h) {
+    float f;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h));
+    return f;
+}
+
+__device__ __forceinline__ u16 f32_to_f16(float f) {
+    u16 h;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(f));
+    return h;
+}
+
+__device__ __forceinline__ float bf16_to_f32(u16 h) { return __uint_as_float((u32)h << 16); }
+
+__device__ __forceinline__ u16 low16(u32 v) { return (u16)v; }
+__device__ __forceinline__ u16 high16(u32 v) { return (u16)(v >> 16); }
+
+// 16 bytes of weights, which nothing reads again soon.
+__device__ __forceinline__ uint4 load_once(const void* p) {
+    uint4 v;
+    asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+                 : "l"(p));
+    return v;
+}
+
+__device__ __forceinline__ float warp_sum(float v) {
+    for (int i = 16; i > 0; i >>= 1) v += __shfl_xor_sync(~0u, v, i);
+    return v;
+}
+
+__device__ __forceinline__ float warp_max(float v) {
+    for (int i = 16; i > 0; i >>= 1) v = fmaxf(v, __shfl_xor_sync(~0u, v, i));
+    return v;
+}
+
+// The sum over a block of up to 1024 threads, in an order that depends on their number alone. `part` is shared, 32 values.
+__device__ __forceinline__ float block_sum(float v, float* part) {
+    const int thread = threadIdx.x + threadIdx.y * blockDim.x, threads = blockDim.x * blockDim.y;
+    v = warp_sum(v);
+    __syncthreads();
+    if (thread % 32 == 0) part[thread / 32] = v;
+    __syncthreads();
+    v = 0;
+    for (int i = 0; i < (threads + 31) / 32; i++) v += part[i];
+    return v;
+}
+
+__device__ __forceinline__ float silu(float v) { return v / (1.0f + __expf(-v)); }
+
+// ln(1 + exp(v)), exact where exp(v) is small.
+__device__ __forceinline__ float softplus(float v) { return fmaxf(v, 0.0f) + log1pf(__expf(-fabsf(v))); }
+
+// Two values as sums of two bfloat16 each: hi + lo = v to 2^-17 of v. The first is in the lower half.
+__device__ __forceinline__ void split_bf16(float x, float y, u32& hi, u32& lo) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(hi) : "f"(y), "f"(x));
+    const float rx = x - bf16_to_f32(low16(hi)), ry = y - bf16_to_f32(high16(hi));
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(lo) : "f"(ry), "f"(rx));
+#else
+    // Cut off instead of rounded: hi + lo still holds 16 bits of the value.
+    const u32 a = __float_as_uint(x), b = __float_as_uint(y);
+    hi = (a >> 16) | (b & 0xffff0000u);
+    const float rx = x - __uint_as_float(a & 0xffff0000u), ry = y - __uint_as_float(b & 0xffff0000u);
+    lo = (__float_as_uint(rx) >> 16) | (__float_as_uint(ry) & 0xffff0000u);
+#endif
+}
+
+// Two values as sums of two f16 each, for values of at most about 1.
+__device__ __forceinline__ void split_f16(float x, float y, u32& hi, u32& lo) {
+    const u16 hx = f32_to_f16(x), hy = f32_to_f16(y);
+    hi = hx | ((u32)hy << 16);
+    lo = f32_to_f16(x - f16_to_f32(hx)) | ((u32)f32_to_f16(y - f16_to_f32(hy)) << 16);
+}
+
+__device__ __forceinline__ u32 pack_f16(float x, float y) { return f32_to_f16(x) | ((u32)f32_to_f16(y) << 16); }
+
+// d (16 x 8) += a (16 x 16) · b (16 x 8) by one warp. With g = lane / 4 and t = lane % 4, a lane holds
+//   a: rows g, g + 8 (of the first two), columns 2t, 2t + 1; then the same rows, columns 2t + 8, 2t + 9
+//   b: rows 2t, 2t + 1, then 2t + 8, 2t + 9, of column g
+//   d: row g, columns 2t, 2t + 1; then row g + 8
+struct Bf16 {
+    static __device__ __forceinline__ float wide(u16 v) { return bf16_to_f32(v); }
+};
+struct F16 {
+    static __device__ __forceinline__ float wide(u16 v) { return f16_to_f32(v); }
+};
+
+// What matrix units do, for devices before compute capability 8.0.
+template <class T>
+__device__ void mma_by_lanes(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]) {
+    const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    for (int k = 0; k < 8; k++) {
+        const int from = k % 4, part = k / 4;
+        const u32 up = __shfl_sync(~0u, part ? a[2] : a[0], g * 4 + from);
+        const u32 down = __shfl_sync(~0u, part ? a[3] : a[1], g * 4 + from);
+        const u32 left = __shfl_sync(~0u, b[part], 8 * t + from);
+        const u32 right = __shfl_sync(~0u, b[part], 8 * t + 4 + from);
+        d[0] += T::wide(low16(up)) * T::wide(low16(left)) + T::wide(high16(up)) * T::wide(high16(left));
+        d[1] += T::wide(low16(up)) * T::wide(low16(right)) + T::wide(high16(up)) * T::wide(high16(right));
+        d[2] += T::wide(low16(down)) * T::wide(low16(left)) + T::wide(high16(down)) * T::wide(high16(left));
+        d[3] += T::wide(low16(down)) * T::wide(low16(right)) + T::wide(high16(down)) * T::wide(high16(right));
+    }
+}
+
+__device__ __forceinline__ void mma(Bf16, float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+    mma_by_lanes<Bf16>(d, a, b);
+#endif
+}
+
+__device__ __forceinline__ void mma(F16, float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+    mma_by_lanes<F16>(d, a, b);
+#endif
+}
+
+// Operands of f32 as sums of two bfloat16.
+struct SplitA {
+    u32 hi[4], lo[4];
+    // `at(row, k)` gives the value of a row 0 .. 15 and of k 0 .. 15.
+    template <class At>
+    __device__ __forceinline__ void load(At at) {
+        const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+        split_bf16(at(g, 2 * t), at(g, 2 * t + 1), hi[0], lo[0]);
+        split_bf16(at(g + 8, 2 * t), at(g + 8, 2 * t + 1), hi[1], lo[1]);
+        split_bf16(at(g, 2 * t + 8), at(g, 2 * t + 9), hi[2], lo[2]);
+        split_bf16(at(g + 8, 2 * t + 8), at(g + 8, 2 * t + 9), hi[3], lo[3]);
+    }
+};
+struct SplitB {
+    u32 hi[2], lo[2];
+    // `at(k, column)` gives the value of k 0 .. 15 and of a column 0 .. 7.
+    template <class At>
+    __device__ __forceinline__ void load(At at) {
+        const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+        split_bf16(at(2 * t, g), at(2 * t + 1, g), hi[0], lo[0]);
+        split_bf16(at(2 * t + 8, g), at(2 * t + 9, g), hi[1], lo[1]);
+    }
+};
+
+// d += a · b, exact to about 2^-16 of each product.
+__device__ __forceinline__ void mma_split(float (&d)[4], const SplitA& a, const SplitB& b) {
+    mma(Bf16(), d, a.lo, b.hi);
+    mma(Bf16(), d, a.hi, b.lo);
+    mma(Bf16(), d, a.hi, b.hi);
+}
+
+// How weights are stored on the device; `src/cuda/weight.rs` makes these layouts. All rows are whole.
+//   F32, F16, BF16  q: (rows, cols)
+//   Q8_0            q: (rows, cols) i8;      scales: (rows, cols/32) f16
+//   Q4_0            q: (rows, cols/32, 16), value j of 32 in the low half of byte j, j + 16 in the high half;
+//                   scales: (rows, cols/32) f16
+//   Q4_K            q: as Q4_0;              scales: (rows, cols/32, 2) u8, scale and minimum;
+//                   more: (rows, cols/256, 2) f16, their factors d and dmin
+//   Q6_K            q: as Q4_0, low 4 bits;  scales: (rows, cols/16) i8;
+//                   more: (rows, cols/256) f16;
+//                   bits: (rows, cols/32, 2) u32: the high 2 bits of value 4k + b at 2·(k % 4) of byte b of word k / 4
+enum Type { TF32 = 0, TF16 = 1, TBF16 = 2, TQ8_0 = 3, TQ4_0 = 4, TQ4_K = 5, TQ6_K = 6 };
+
+struct Weight {
+    const u8* q;
+    const u8* scales;
+    const u8* more;
+    const u32* bits;
+    u32 rows, cols;
+};
+
+// Four values of 6 bits, k-th of eight groups in a block of 32, less 32.
+__device__ __forceinline__ u32 six_bits(const uint4& low, const uint2& bits, int k) {
+    const u32 words[4] = {low.x, low.y, low.z, low.w};
+    const u32 nibbles = (words[k % 4] >> (k / 4 * 4)) & 0x0f0f0f0fu;
+    const u32 high = ((k / 4 ? bits.y : bits.x) >> (2 * (k % 4))) & 0x03030303u;
+    return __vsub4(nibbles | high << 4, 0x20202020u);
+}
+
+// Values k0 .. k0 + 15 of a row, k0 a multiple of 16. Past the end of the row of plain floats there are zeros.
+template <int T>
+__device__ __forceinline__ void load16(const Weight& w, u32 row, u32 k0, float (&out)[16]) {
+    if (T == TF32 || T == TF16 || T == TBF16) {
+        const u64 at = (u64)row * w.cols + k0;
+        if (w.cols % 16 == 0) {
+            if (T == TF32) {
+                for (int i = 0; i < 4; i++) {
+                    const float4 v = reinterpret_cast<const float4*>(w.q + at * 4)[i];
+                    out[4 * i] = v.x, out[4 * i + 1] = v.y, out[4 * i + 2] = v.z, out[4 * i + 3] = v.w;
+                }
+            } else {
+                for (int i = 0; i < 2; i++) {
+                    const uint4 v = reinterpret_cast<const uint4*>(w.q + at * 2)[i];
+                    const u32 words[4] = {v.x, v.y, v.z, v.w};
+                    for (int j = 0; j < 4; j++) {
+                        out[8 * i + 2 * j] = T == TF16 ? f16_to_f32(low16(words[j])) : bf16_to_f32(low16(words[j]));
+                        out[8 * i + 2 * j + 1] = T == TF16 ? f16_to_f32(high16(words[j])) : bf16_to_f32(high16(words[j]));
+                    }
+                }
+            }
+        } else {
+            for (u32 i = 0; i < 16; i++) {
+                const u16* halves = reinterpret_cast<const u16*>(w.q);
+                out[i] = k0 + i >= w.cols ? 0.0f
+                         : T == TF32      ? reinterpret_cast<const float*>(w.q)[at + i]
+                         : T == TF16      ? f16_to_f32(halves[at + i])
+                                          : bf16_to_f32(halves[at + i]);
+            }
+        }
+        return;
+    }
+    const u64 block = (u64)row * (w.cols / 32) + k0 / 32;
+    const bool upper = k0 % 32 != 0;
+    if (T == TQ8_0) {
+        const float d = f16_to_f32(reinterpret_cast<const u16*>(w.scales)[block]);
+        const uint4 v = *reinterpret_cast<const uint4*>(w.q + (u64)row * w.cols + k0);
+        const u32 words[4] = {v.x, v.y, v.z, v.w};
+        for (int i = 0; i < 16; i++) out[i] = d * (float)(i8)(words[i / 4] >> (i % 4 * 8));
+        return;
+    }
+    const uint4 v = *reinterpret_cast<const uint4*>(w.q + block * 16);
+    const u32 words[4] = {v.x, v.y, v.z, v.w};
+    if (T == TQ6_K) {
+        const float d = f16_to_f32(reinterpret_cast<const u16*>(w.more)[block / 8]);
+        const float scale = d * (float)reinterpret_cast<const i8*>(w.scales)[block * 2 + upper];
+        const uint2 bits = *reinterpret_cast<const uint2*>(w.bits + block * 2);
+        for (int k = 0; k < 4; k++) {
+            const u32 four = six_bits(v, bits, upper * 4 + k);
+            for (int b = 0; b < 4; b++) out[4 * k + b] = scale * (float)(i8)(four >> (8 * b));
+        }
+        return;
+    }
+    float scale, less;
+    if (T == TQ4_0) {
+        scale = f16_to_f32(reinterpret_cast<const u16*>(w.scales)[block]);
+        less = 8.0f * scale;
+    } else {
+        const u32 factors = reinterpret_cast<const u32*>(w.more)[block / 8];
+        scale = f16_to_f32(low16(factors)) * (float)w.scales[block * 2];
+        less = f16_to_f32(high16(factors)) * (float)w.scales[block * 2 + 1];
+    }
+    for (int i = 0; i < 16; i++) {
+        const u32 q = (words[i / 4] >> (i % 4 * 8 + upper * 4)) & 15;
+        out[i] = scale * (float)q - less;
+    }
+}

@@ -1,0 +1,215 @@
+// Scores of landmarks fused with the selection of the best: a row of scores is never written.
+//   score_top_k: for tokens i < n and head h, the `top` best of the landmarks c < min(count, visible[i] − first) by
+//                scale · q (n, heads, width)[i, h] · landmarks (count, heads, width)[c, h], as lists of this block's
+//                part of the landmarks: found (n, heads, gridDim.x, top), best first, then entries of id NONE.
+//                Grid: x parts of the landmarks, y the heads, z groups of 16 tokens. Blocks of 4 warps.
+//                kind 0: the landmarks are f32. 1: they are f16 and `width` is a multiple of 16, on matrix units with q
+//                as sums of two f16 after scaling to 1. 2: they are f16. Dynamic shared memory: 4 · 16 · top entries of 8
+//                bytes and, for kind 1, 16·width·4 bytes.
+//   best_of:     the best of the lists of all parts: result (n, heads, top). Grid: x the rows. Blocks of 8 warps; dynamic
+//                shared memory 8 · top entries.
+// Bound by the bytes of the landmarks for few tokens. CPU twin: cpu/retrieval.rs.
+#include "common.cuh"
+
+struct Found {
+    float score;
+    u32 id;
+};
+const u32 NONE = ~0u;
+const int WARPS = 4;
+
+__device__ __forceinline__ bool better(float score, u32 id, const Found& than) {
+    return than.id == NONE || score > than.score || (score == than.score && id < than.id);
+}
+
+// Puts a candidate into a sorted list of `top` <= 64 entries in shared memory; all lanes of a warp together.
+__device__ __forceinline__ void insert(Found* list, u32 top, float score, u32 id) {
+    const u32 lane = threadIdx.x % 32;
+    Found own[2], before[2];
+    bool after[2];
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        const u32 at = lane + 32 * i;
+        own[i].id = NONE;
+        after[i] = false;
+        if (at < top) {
+            own[i] = list[at];
+            before[i] = at ? list[at - 1] : own[i];
+            // Behind the new one, and whether the one before is, too.
+            after[i] = better(score, id, own[i]);
+        }
+    }
+    __syncwarp();
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        const u32 at = lane + 32 * i;
+        if (at < top && after[i]) {
+            Found put = {score, id};
+            if (at && better(score, id, before[i])) put = before[i];
+            list[at] = put;
+        }
+    }
+    __syncwarp();
+}
+
+// Offers one candidate of each lane; `wanted` says which.
+__device__ __forceinline__ void offer(Found* lists, u32 top, u32 row, float score, u32 id, bool wanted) {
+    u32 lanes = __ballot_sync(~0u, wanted);
+    while (lanes) {
+        const int from = __ffs(lanes) - 1;
+        lanes &= lanes - 1;
+        const u32 r = __shfl_sync(~0u, row, from);
+        insert(lists + r * top, top, __shfl_sync(~0u, score, from), __shfl_sync(~0u, id, from));
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(128) score_top_k(const float* q, const u32* visible, u32 n, u32 heads,
+                                                              u32 width, const u8* landmarks, u32 count, u32 kind,
+                                                              float scale, u32 top, Found* found) {
+    extern __shared__ uint4 shared[];
+    __shared__ float largest[16];
+    __shared__ u32 seen[16];
+    allow_next();
+    wait_for_previous();
+    const u32 thread = threadIdx.x, lane = thread % 32, warp = thread / 32, head = blockIdx.y, token0 = blockIdx.z * 16;
+    const u32 tokens = min(16u, n - token0), row = heads * width;
+    u32* factors = reinterpret_cast<u32*>(shared);
+    Found* all = reinterpret_cast<Found*>(factors + (kind == 1 ? 16 * width : 0));
+    Found* lists = all + warp * 16 * top;
+    for (u32 i = lane; i < 16 * top; i += 32) lists[i] = Found{0, NONE};
+    if (thread < 16) seen[thread] = thread < tokens ? min(count, visible[token0 + thread]) : 0;
+    q += (u64)token0 * row + head * width;
+
+    if (kind == 1) {
+        // Fragments of q as mma takes them, one after the other: (k step, hi/lo, lane) of four words.
+        for (u32 i = warp; i < 16; i += WARPS) {
+            float most = 0;
+            if (i < tokens)
+                for (u32 k = lane; k < width; k += 32) most = fmaxf(most, fabsf(q[(u64)i * row + k]));
+            most = warp_max(most);
+            if (lane == 0) largest[i] = most > 0 ? most : 1.0f;
+        }
+        __syncthreads();
+        const u32 steps = width / 16;
+        for (u32 i = thread; i < steps * 32; i += 128) {
+            const u32 step = i / 32, g = i % 32 / 4, t = i % 4;
+            u32 hi[4], lo[4];
+#pragma unroll
+            for (int part = 0; part < 4; part++) {
+                const u32 r = g + part % 2 * 8;
+                // Lane t takes 4 neighbours of every 16 landmarks' values: the order of k is free.
+                const u32 k = step * 16 + t * 4 + part / 2 * 2;
+                const float x = r < tokens ? q[(u64)r * row + k] / largest[r] : 0.0f;
+                const float y = r < tokens ? q[(u64)r * row + k + 1] / largest[r] : 0.0f;
+                split_f16(x, y, hi[part], lo[part]);
+            }
+            shared[step * 64 + i % 32] = make_uint4(hi[0], hi[1], hi[2], hi[3]);
+            shared[step * 64 + 32 + i % 32] = make_uint4(lo[0], lo[1], lo[2], lo[3]);
+        }
+    }
+    __syncthreads();
+
+    // Ascending ids inside a warp: of equal scores the first one stays.
+    const u32 parts = gridDim.x * WARPS, share = ((count + parts - 1) / parts + 31) / 32 * 32;
+    const u64 begin = (u64)(blockIdx.x * WARPS + warp) * share;
+    const u32 first = begin < count ? (u32)begin : count, last = min(count, first + share);
+    const u32 g = lane / 4, t = lane % 4;
+    if (kind == 1) {
+        const u32 steps = width / 16, up = g, down = g + 8;
+        const float unit_up = scale * largest[up], unit_down = scale * largest[down];
+        const u64 bytes = (u64)row * 2;
+        for (u32 c0 = first; c0 < last; c0 += 32) {
+            float acc[4][4] = {};
+            const u8* from[4];
+#pragma unroll
+            for (int j = 0; j < 4; j++) from[j] = landmarks + min(c0 + j * 8 + g, last - 1) * bytes + head * width * 2 + t * 8;
+            uint2 next[4];
+#pragma unroll
+            for (int j = 0; j < 4; j++) next[j] = *reinterpret_cast<const uint2*>(from[j]);
+            for (u32 step = 0; step < steps; step++) {
+                uint2 now[4];
+#pragma unroll
+                for (int j = 0; j < 4; j++) {
+                    now[j] = next[j];
+                    if (step + 1 < steps) next[j] = *reinterpret_cast<const uint2*>(from[j] + (step + 1) * 32);
+                }
+                const uint4 h = shared[step * 64 + lane], l = shared[step * 64 + 32 + lane];
+                const u32 hi[4] = {h.x, h.y, h.z, h.w}, lo[4] = {l.x, l.y, l.z, l.w};
+#pragma unroll
+                for (int j = 0; j < 4; j++) {
+                    const u32 b[2] = {now[j].x, now[j].y};
+                    mma(F16(), acc[j], lo, b);
+                    mma(F16(), acc[j], hi, b);
+                }
+            }
+#pragma unroll
+            for (int j = 0; j < 4; j++)
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    const u32 r = i < 2 ? up : down, c = c0 + j * 8 + 2 * t + i % 2;
+                    const float score = acc[j][i] * (i < 2 ? unit_up : unit_down);
+                    const bool wanted = c < last && c < seen[r] && score == score && better(score, c, lists[r * top + top - 1]);
+                    offer(lists, top, r, score, c, wanted);
+                }
+        }
+    } else {
+        for (u32 c0 = first; c0 < last; c0 += 32) {
+            const u32 c = c0 + lane;
+            for (u32 r = 0; r < tokens; r++) {
+                float score = 0;
+                if (c < last) {
+                    const u64 at = (u64)c * row + head * width;
+                    for (u32 k = 0; k < width; k++) {
+                        const float l = kind ? f16_to_f32(reinterpret_cast<const u16*>(landmarks)[at + k])
+                                             : reinterpret_cast<const float*>(landmarks)[at + k];
+                        score += q[(u64)r * row + k] * l;
+                    }
+                }
+                score *= scale;
+                const bool wanted = c < last && c < seen[r] && score == score && better(score, c, lists[r * top + top - 1]);
+                offer(lists, top, r, score, c, wanted);
+            }
+        }
+    }
+    __syncthreads();
+
+    // The lists of the block's warps, joined by one warp a row.
+    for (u32 r = warp; r < tokens; r += WARPS) {
+        for (u32 other = 1; other < WARPS; other++) {
+            Found* mine = all + r * top;
+            for (u32 i = 0; i < top; i++) {
+                const Found f = all[(other * 16 + r) * top + i];
+                if (f.id == NONE || !better(f.score, f.id, mine[top - 1])) break;
+                insert(mine, top, f.score, f.id);
+            }
+        }
+        Found* to = found + (((u64)(token0 + r) * heads + head) * gridDim.x + blockIdx.x) * top;
+        for (u32 i = lane; i < top; i += 32) to[i] = all[r * top + i];
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(256) best_of(const Found* found, u32 parts, u32 top, Found* result) {
+    extern __shared__ uint4 shared[];
+    allow_next();
+    wait_for_previous();
+    Found* all = reinterpret_cast<Found*>(shared);
+    const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
+    Found* list = all + warp * top;
+    for (u32 i = lane; i < top; i += 32) list[i] = Found{0, NONE};
+    __syncwarp();
+    found += (u64)blockIdx.x * parts * top;
+    const u32 count = parts * top;
+    for (u32 i0 = warp * 32; i0 < count; i0 += warps * 32) {
+        const Found f = i0 + lane < count ? found[i0 + lane] : Found{0, NONE};
+        offer(list, top, 0, f.score, f.id, f.id != NONE && better(f.score, f.id, list[top - 1]));
+    }
+    __syncthreads();
+    if (warp) return;
+    for (u32 other = 1; other < warps; other++)
+        for (u32 i = 0; i < top; i++) {
+            const Found f = all[other * top + i];
+            if (f.id == NONE || !better(f.score, f.id, list[top - 1])) break;
+            insert(list, top, f.score, f.id);
+        }
+    for (u32 i = lane; i < top; i += 32) result[(u64)blockIdx.x * top + i] = list[i];
+}

@@ -1,0 +1,183 @@
+// The state space of a Mamba-2 block for many tokens, in blocks of 64 with matrix products: the chunked form of
+// "Transformers are SSMs", Dao and Gu, arXiv 2405.21060, section 6. With a running sum c of dt·a inside a block:
+//   ssd_states: own (blocks, heads, P, N) = Σ_j exp(c_last − c_j)·dt_j·x_j ⊗ B_j and decay (blocks, heads) = exp(c_last).
+//               Grid: x the blocks, y the heads, z tiles of 64 x 64 of (P, N).
+//   ssd_scan:   own ← the state before each block, state (heads, P, N) ← the one after the last.
+//               Grid: x covers heads·P·N.
+//   ssd_out:    y (n, inner)[i] = (exp(c_i)·C_i·s + Σ_{j ≤ i} (C_i·B_j)·exp(c_i − c_j)·dt_j·x_j + d·x_i)·silu(z_i).
+//               Grid: x the blocks, y the heads, z tiles of 64 of P.
+// xbc (n, channels) and dt (n, heads) come from ssm_conv. Blocks of 128 threads: four warps of 16 rows of a 64 x 64 tile.
+// Tokens past the end count as zero, so that a block of fewer than 64 gives the same bits as a whole one.
+// CPU twin: cpu/ssm.rs, gram and span.
+#include "common.cuh"
+
+struct Ssm {
+    u32 inner, heads, state, groups, taps;
+    float dt_min, dt_max;
+    u32 channels, projected;
+};
+
+const int SPAN = 64;
+const int TILE = 64;
+
+// c and dt of the block's tokens of one head, into shared memory. Past the end c is constant and dt zero.
+__device__ __forceinline__ void running_sums(const float* dt, u32 heads, u32 head, u32 first, u32 n, float a, float* sums,
+                                             float* steps) {
+    if (threadIdx.x < 32) {
+        const u32 i = 2 * threadIdx.x, t = first + i;
+        const float x = t < n ? dt[(u64)t * heads + head] : 0.0f;
+        const float y = t + 1 < n ? dt[(u64)(t + 1) * heads + head] : 0.0f;
+        float sum = (x + y) * a;
+        for (int o = 1; o < 32; o <<= 1) {
+            const float before = __shfl_up_sync(~0u, sum, o);
+            if (threadIdx.x >= o) sum += before;
+        }
+        const float before = __shfl_up_sync(~0u, sum, 1);
+        steps[i] = x, steps[i + 1] = y;
+        sums[i] = (threadIdx.x ? before : 0.0f) + x * a;
+        sums[i + 1] = sum;
+    }
+    __syncthreads();
+}
+
+// A 64 x 64 tile of rows `row0` .. and columns `col0` .. of `from` (rows, stride), zeros outside of rows x cols.
+__device__ __forceinline__ void bring(float* to, int to_stride, int width, const float* from, u64 stride, u32 row0, u32 rows,
+                                      u32 col0, u32 cols) {
+    for (u32 i = threadIdx.x; i < TILE * width; i += 128) {
+        const u32 r = i / width, c = i % width;
+        to[r * to_stride + c] = row0 + r < rows && col0 + c < cols ? from[(u64)(row0 + r) * stride + col0 + c] : 0.0f;
+    }
+}
+
+// Strides with which eight rows, or eight columns, of fragments lie in different banks.
+const int ALONG = 40;   // 32 values of k in a row
+const int ACROSS = 68;  // 64 columns, k going down
+const int MASK = 72;    // 64 values of k in a row
+
+extern "C" __global__ void __launch_bounds__(128) ssd_states(Ssm s, const float* xbc, const float* dt, u32 n,
+                                                             const float* a, float* own, float* decay) {
+    __shared__ float xs[SPAN * ACROSS], bs[SPAN * ACROSS], sums[SPAN], steps[SPAN];
+    allow_next();
+    wait_for_previous();
+    const u32 head = blockIdx.y, width = s.inner / s.heads, group = head / (s.heads / s.groups), first = blockIdx.x * SPAN;
+    const u32 across = (s.state + TILE - 1) / TILE, p0 = blockIdx.z / across * TILE, n0 = blockIdx.z % across * TILE;
+    running_sums(dt, s.heads, head, first, n, a[head], sums, steps);
+    bring(xs, ACROSS, TILE, xbc + head * width, s.channels, first, n, p0, width);
+    bring(bs, ACROSS, TILE, xbc + s.inner + group * s.state, s.channels, first, n, n0, s.state);
+    __syncthreads();
+    for (u32 i = threadIdx.x; i < SPAN * TILE; i += 128) {
+        const u32 j = i / TILE;
+        xs[j * ACROSS + i % TILE] *= __expf(sums[SPAN - 1] - sums[j]) * steps[j];
+    }
+    __syncthreads();
+
+    const u32 lane = threadIdx.x % 32, m0 = threadIdx.x / 32 * 16, g = lane / 4, t = lane % 4;
+    float acc[8][4] = {};
+    for (int k0 = 0; k0 < SPAN; k0 += 16) {
+        SplitA x;
+        x.load([&](int row, int k) { return xs[(k0 + k) * ACROSS + m0 + row]; });
+#pragma unroll
+        for (int j = 0; j < 8; j++) {
+            SplitB b;
+            b.load([&](int k, int column) { return bs[(k0 + k) * ACROSS + j * 8 + column]; });
+            mma_split(acc[j], x, b);
+        }
+    }
+    own += ((u64)blockIdx.x * s.heads + head) * width * s.state;
+#pragma unroll
+    for (int j = 0; j < 8; j++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const u32 p = p0 + m0 + g + i / 2 * 8, q = n0 + j * 8 + 2 * t + i % 2;
+            if (p < width && q < s.state) own[(u64)p * s.state + q] = acc[j][i];
+        }
+    if (threadIdx.x == 0 && blockIdx.z == 0) decay[blockIdx.x * s.heads + head] = __expf(sums[SPAN - 1]);
+}
+
+extern "C" __global__ void ssd_scan(Ssm s, u32 blocks, float* own, const float* decay, float* state) {
+    allow_next();
+    wait_for_previous();
+    const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x, all = (u64)s.inner * s.state;
+    if (i >= all) return;
+    const u32 head = i / (all / s.heads);
+    float before = state[i];
+    for (u32 b = 0; b < blocks; b++) {
+        const float here = own[b * all + i];
+        own[b * all + i] = before;
+        before = decay[b * s.heads + head] * before + here;
+    }
+    state[i] = before;
+}
+
+extern "C" __global__ void __launch_bounds__(128) ssd_out(Ssm s, const float* xbc, const float* dt, u32 n, const float* a,
+                                                          const float* d, const float* own, const float* zxbcdt, float* y) {
+    // C and B (or the state) in steps of 32; x takes their place in the end.
+    __shared__ float tiles[2 * SPAN * ALONG], mixed[SPAN * MASK], sums[SPAN], steps[SPAN];
+    float *cs = tiles, *bs = tiles + SPAN * ALONG, *xs = tiles;
+    allow_next();
+    wait_for_previous();
+    const u32 head = blockIdx.y, width = s.inner / s.heads, group = head / (s.heads / s.groups), first = blockIdx.x * SPAN;
+    const u32 p0 = blockIdx.z * TILE;
+    const u32 lane = threadIdx.x % 32, m0 = threadIdx.x / 32 * 16, g = lane / 4, t = lane % 4;
+    running_sums(dt, s.heads, head, first, n, a[head], sums, steps);
+    const float* before = own + ((u64)blockIdx.x * s.heads + head) * width * s.state;
+
+    float gram[8][4] = {}, acc[8][4] = {};
+    auto multiply = [&](float (&into)[8][4]) {
+        for (int k0 = 0; k0 < 32; k0 += 16) {
+            SplitA c;
+            c.load([&](int row, int k) { return cs[(m0 + row) * ALONG + k0 + k]; });
+#pragma unroll
+            for (int j = 0; j < 8; j++) {
+                SplitB b;
+                b.load([&](int k, int column) { return bs[(j * 8 + column) * ALONG + k0 + k]; });
+                mma_split(into[j], c, b);
+            }
+        }
+    };
+    for (u32 n0 = 0; n0 < s.state; n0 += 32) {
+        const u32 end = min(s.state, n0 + 32);
+        __syncthreads();
+        bring(cs, ALONG, 32, xbc + s.inner + (s.groups + group) * s.state, s.channels, first, n, n0, end);
+        bring(bs, ALONG, 32, xbc + s.inner + group * s.state, s.channels, first, n, n0, end);
+        __syncthreads();
+        multiply(gram);
+        __syncthreads();
+        bring(bs, ALONG, 32, before, s.state, p0, width, n0, end);
+        __syncthreads();
+        multiply(acc);
+    }
+#pragma unroll
+    for (int j = 0; j < 8; j++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const u32 row = m0 + g + i / 2 * 8, column = j * 8 + 2 * t + i % 2;
+            mixed[row * MASK + column] =
+                column <= row ? gram[j][i] * __expf(sums[row] - sums[column]) * steps[column] : 0.0f;
+            acc[j][i] *= __expf(sums[row]);
+        }
+    __syncthreads();
+    bring(xs, ACROSS, TILE, xbc + head * width, s.channels, first, n, p0, width);
+    __syncthreads();
+    for (int k0 = 0; k0 < SPAN; k0 += 16) {
+        SplitA m;
+        m.load([&](int row, int k) { return mixed[(m0 + row) * MASK + k0 + k]; });
+#pragma unroll
+        for (int j = 0; j < 8; j++) {
+            SplitB x;
+            x.load([&](int k, int column) { return xs[(k0 + k) * ACROSS + j * 8 + column]; });
+            mma_split(acc[j], m, x);
+        }
+    }
+#pragma unroll
+    for (int j = 0; j < 8; j++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const u32 row = m0 + g + i / 2 * 8, token = first + row, p = j * 8 + 2 * t + i % 2;
+            if (token < n && p0 + p < width) {
+                const u32 at = head * width + p0 + p;
+                const float v = acc[j][i] + d[head] * xs[row * ACROSS + p];
+                y[(u64)token * s.inner + at] = v * silu(zxbcdt[(u64)token * s.projected + at]);
+            }
+        }
+}

@@ -1,0 +1,70 @@
+// The causal convolution of a Mamba-2 block for many tokens, and its time steps.
+//   ssm_conv:    xbc (n, channels)[t, c] = silu(bias[c] + Σ_k weight[c, k] · in[t − taps + 1 + k, c]), `in` the columns
+//                inner .. of zxbcdt (n, projected), before the first token the rows of history (taps − 1, channels);
+//                dt (n, heads) = clamp(softplus(last columns + dt_bias)).
+//                Grid: x covers channels + heads, y groups of 16 tokens.
+//   ssm_history: the last taps − 1 inputs, for the next call. Grid: x covers the channels.
+// CPU twin: cpu/ssm.rs, convolve and keep_history.
+#include "common.cuh"
+
+struct Ssm {
+    u32 inner, heads, state, groups, taps;
+    float dt_min, dt_max;
+    u32 channels, projected;
+};
+
+const int SPAN = 16;
+const int MAX_TAPS = 8;
+
+extern "C" __global__ void ssm_conv(Ssm s, const float* zxbcdt, u32 n, const float* weight, const float* bias,
+                                    const float* dt_bias, const float* history, float* xbc, float* dt) {
+    allow_next();
+    wait_for_previous();
+    const u32 c = blockIdx.x * blockDim.x + threadIdx.x, first = blockIdx.y * SPAN;
+    const u32 last = min(first + SPAN, n);
+    if (c >= s.channels) {
+        const u32 h = c - s.channels;
+        if (h >= s.heads) return;
+        for (u32 t = first; t < last; t++) {
+            const float v = softplus(zxbcdt[(u64)t * s.projected + s.inner + s.channels + h] + dt_bias[h]);
+            dt[(u64)t * s.heads + h] = fminf(fmaxf(v, s.dt_min), s.dt_max);
+        }
+        return;
+    }
+    float w[MAX_TAPS], window[MAX_TAPS];
+    auto input = [&](int t) {
+        return t < 0 ? history[(u64)(t + (int)s.taps - 1) * s.channels + c]
+                     : zxbcdt[(u64)t * s.projected + s.inner + c];
+    };
+#pragma unroll
+    for (int k = 0; k < MAX_TAPS; k++) {
+        w[k] = k < s.taps ? weight[c * s.taps + k] : 0.0f;
+        window[k] = k + 1 < s.taps ? input((int)first - (int)s.taps + 1 + k) : 0.0f;
+    }
+    for (u32 t = first; t < last; t++) {
+        const float now = input(t);
+        float sum = bias[c];
+#pragma unroll
+        for (int k = 0; k < MAX_TAPS; k++) {
+            if (k + 1 == s.taps) window[k] = now;
+            sum += w[k] * window[k];
+        }
+        xbc[(u64)t * s.channels + c] = silu(sum);
+#pragma unroll
+        for (int k = 0; k + 1 < MAX_TAPS; k++) window[k] = window[k + 1];
+    }
+}
+
+extern "C" __global__ void ssm_history(Ssm s, const float* zxbcdt, u32 n, float* history) {
+    allow_next();
+    wait_for_previous();
+    const u32 c = blockIdx.x * blockDim.x + threadIdx.x;
+    if (c >= s.channels) return;
+    const int keep = s.taps - 1;
+    // Rows go down only: none is read after it was written.
+    for (int r = 0; r < keep; r++) {
+        const int t = (int)n + r - keep;
+        history[(u64)r * s.channels + c] =
+            t < 0 ? history[(u64)(r + n) * s.channels + c] : zxbcdt[(u64)t * s.projected + s.inner + c];
+    }
+}

@@ -1,0 +1,289 @@
+//! The CUDA driver: a context, memory, streams and recorded graphs, each freed by its owner.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use cudarc::driver::sys;
+
+use crate::{Error, ErrorKind, Result};
+
+/// Turns the status of a driver call into an error that says what was tried.
+pub(super) fn check(status: sys::CUresult, what: &str) -> Result<()> {
+    let Err(e) = status.result() else { return Ok(()) };
+    let text = match (e.error_name(), e.error_string()) {
+        (Ok(name), Ok(text)) => format!("{what}: {} ({})", text.to_string_lossy(), name.to_string_lossy()),
+        _ => format!("{what}: CUDA error {:?}", e.0),
+    };
+    let kind = match e.0 {
+        sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => ErrorKind::Capacity,
+        _ => ErrorKind::Device,
+    };
+    Err(Error::new(kind, text))
+}
+
+/// The primary context of a device.
+pub(super) struct Context {
+    device: sys::CUdevice,
+    context: sys::CUcontext,
+    /// For people.
+    pub name: String,
+    /// Major and minor.
+    pub capability: (i32, i32),
+    /// Streaming multiprocessors.
+    pub processors: u32,
+    /// Most bytes of shared memory of one block.
+    pub shared: usize,
+}
+
+// SAFETY: a context may be used from any thread that makes it current, which every use does.
+unsafe impl Send for Context {}
+// SAFETY: as above; the driver's calls are thread-safe.
+unsafe impl Sync for Context {}
+
+impl Context {
+    /// # Errors
+    /// `Unsupported` if there is no driver or no such device.
+    pub fn new(ordinal: i32) -> Result<Arc<Context>> {
+        // SAFETY: only looks for the library.
+        if !unsafe { sys::is_culib_present() } {
+            return Err(Error::unsupported("no CUDA device: the driver's library (libcuda) is not installed"));
+        }
+        let none = |e: Error| Error::unsupported(format!("no CUDA device {ordinal}: {e}"));
+        let (mut device, mut context) = (0, std::ptr::null_mut());
+        // SAFETY: the results go to places of their types.
+        unsafe {
+            check(sys::cuInit(0), "starting the driver").map_err(none)?;
+            check(sys::cuDeviceGet(&mut device, ordinal), "looking for the device").map_err(none)?;
+            check(sys::cuDevicePrimaryCtxRetain(&mut context, device), "opening the device")?;
+        }
+        use sys::CUdevice_attribute_enum as Attribute;
+        let attribute = |which| {
+            let mut value = 0;
+            // SAFETY: the result goes to a place of its type; the device exists.
+            check(unsafe { sys::cuDeviceGetAttribute(&mut value, which, device) }, "asking the device").map(|()| value)
+        };
+        let mut name = [0; 256];
+        // SAFETY: writes at most 256 bytes, with a zero at the end.
+        check(unsafe { sys::cuDeviceGetName(name.as_mut_ptr(), 256, device) }, "asking the device")?;
+        let name = name.iter().take_while(|&&c| c != 0).map(|&c| char::from(c as u8)).collect();
+        Ok(Arc::new(Context {
+            device,
+            context,
+            name,
+            capability: (
+                attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
+                attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
+            ),
+            processors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.max(1) as u32,
+            shared: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?.max(48 << 10) as usize,
+        }))
+    }
+
+    /// Makes the context current on this thread.
+    pub fn enter(&self) -> Result<()> {
+        // SAFETY: the context lives as long as `self`.
+        check(unsafe { sys::cuCtxSetCurrent(self.context) }, "entering the device's context")
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: retained in `new`; nothing that uses it outlives its `Arc`.
+        if let Err(e) = check(unsafe { sys::cuDevicePrimaryCtxRelease_v2(self.device) }, "closing the device") {
+            log::warn!("{e}");
+        }
+    }
+}
+
+/// Device memory, from `cuMemAlloc`: virtual-memory pools fail on small boards.
+pub(super) struct Memory {
+    context: Arc<Context>,
+    pub at: sys::CUdeviceptr,
+    pub bytes: usize,
+}
+
+impl Memory {
+    /// Memory of any content.
+    ///
+    /// # Errors
+    /// `Capacity` if there is not enough.
+    pub fn new(context: &Arc<Context>, bytes: usize) -> Result<Memory> {
+        let mut at = 0;
+        if bytes > 0 {
+            context.enter()?;
+            // SAFETY: the result goes to a place of its type.
+            check(unsafe { sys::cuMemAlloc_v2(&mut at, bytes) }, &format!("{bytes} bytes of device memory"))?;
+        }
+        Ok(Memory { context: Arc::clone(context), at, bytes })
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if self.at == 0 {
+            return;
+        }
+        // SAFETY: allocated by `new`. The call waits for work that may still use it.
+        let freed =
+            self.context.enter().and_then(|()| check(unsafe { sys::cuMemFree_v2(self.at) }, "freeing device memory"));
+        if let Err(e) = freed {
+            log::warn!("{e}");
+        }
+    }
+}
+
+/// Host memory that the device copies from and to directly.
+pub(super) struct Pinned {
+    context: Arc<Context>,
+    at: *mut u8,
+    bytes: usize,
+}
+
+// SAFETY: plain memory with one owner.
+unsafe impl Send for Pinned {}
+
+impl Pinned {
+    pub fn new(context: &Arc<Context>, bytes: usize) -> Result<Pinned> {
+        context.enter()?;
+        let mut at = std::ptr::null_mut();
+        // SAFETY: the result goes to a place of its type.
+        check(unsafe { sys::cuMemHostAlloc(&mut at, bytes, 0) }, &format!("{bytes} bytes of pinned memory"))?;
+        // SAFETY: `bytes` bytes were just allocated.
+        unsafe { at.cast::<u8>().write_bytes(0, bytes) };
+        Ok(Pinned { context: Arc::clone(context), at: at.cast(), bytes })
+    }
+
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: `bytes` bytes, initialised by `new`, with one owner, who waits for the device before it looks at them.
+        unsafe { std::slice::from_raw_parts_mut(self.at, self.bytes) }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // SAFETY: allocated by `new`.
+        let freed = self
+            .context
+            .enter()
+            .and_then(|()| check(unsafe { sys::cuMemFreeHost(self.at.cast()) }, "freeing pinned memory"));
+        if let Err(e) = freed {
+            log::warn!("{e}");
+        }
+    }
+}
+
+/// An order of operations on the device.
+pub(super) struct Stream {
+    context: Arc<Context>,
+    pub handle: sys::CUstream,
+}
+
+// SAFETY: streams may be used from any thread in which the context is current.
+unsafe impl Send for Stream {}
+
+impl Stream {
+    pub fn new(context: &Arc<Context>) -> Result<Stream> {
+        context.enter()?;
+        let mut handle = std::ptr::null_mut();
+        let flags = sys::CUstream_flags::CU_STREAM_NON_BLOCKING as u32;
+        // SAFETY: the result goes to a place of its type.
+        check(unsafe { sys::cuStreamCreate(&mut handle, flags) }, "making a stream")?;
+        Ok(Stream { context: Arc::clone(context), handle })
+    }
+
+    /// Waits for everything begun.
+    pub fn synchronize(&self) -> Result<()> {
+        // SAFETY: the stream exists.
+        check(unsafe { sys::cuStreamSynchronize(self.handle) }, "computing on the device")
+    }
+
+    /// Zeros.
+    pub fn zero(&self, at: sys::CUdeviceptr, bytes: usize) -> Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        // SAFETY: callers pass ranges of a `Memory` that they hold.
+        check(unsafe { sys::cuMemsetD8Async(at, 0, bytes, self.handle) }, "clearing device memory")
+    }
+
+    /// Copies `data` to the device. It may change as soon as this returns, if it is not pinned.
+    pub fn upload(&self, at: sys::CUdeviceptr, data: &[u8]) -> Result<()> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        let from = data.as_ptr().cast::<c_void>();
+        // SAFETY: callers pass ranges of a `Memory` that they hold. From pageable memory the driver copies before it returns.
+        check(unsafe { sys::cuMemcpyHtoDAsync_v2(at, from, data.len(), self.handle) }, "copying to the device")
+    }
+
+    /// Copies from the device and waits.
+    pub fn download(&self, at: sys::CUdeviceptr, out: &mut [u8]) -> Result<()> {
+        if !out.is_empty() {
+            let to = out.as_mut_ptr().cast::<c_void>();
+            // SAFETY: callers pass ranges of a `Memory` that they hold; `out` is borrowed until the copy has ended below.
+            check(unsafe { sys::cuMemcpyDtoHAsync_v2(to, at, out.len(), self.handle) }, "copying from the device")?;
+        }
+        self.synchronize()
+    }
+
+    /// Begins to record instead of to compute.
+    pub fn begin_capture(&self) -> Result<()> {
+        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        // SAFETY: the stream exists.
+        check(unsafe { sys::cuStreamBeginCapture_v2(self.handle, mode) }, "recording")
+    }
+
+    /// Ends recording.
+    pub fn end_capture(&self) -> Result<Graph> {
+        let (mut graph, mut exec) = (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: the results go to places of their types; the graph is destroyed once it has been instantiated.
+        unsafe {
+            check(sys::cuStreamEndCapture(self.handle, &mut graph), "recording")?;
+            let made = check(sys::cuGraphInstantiateWithFlags(&mut exec, graph, 0), "preparing a recording");
+            check(sys::cuGraphDestroy(graph), "recording")?;
+            made?;
+        }
+        Ok(Graph { context: Arc::clone(&self.context), exec })
+    }
+
+    /// Repeats what was recorded.
+    pub fn launch(&self, graph: &Graph) -> Result<()> {
+        // SAFETY: both exist. That the buffers in it exist is a condition of `Backend::replay`.
+        check(unsafe { sys::cuGraphLaunch(graph.exec, self.handle) }, "repeating a recording")
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // SAFETY: made by `new`.
+        let gone = self
+            .context
+            .enter()
+            .and_then(|()| check(unsafe { sys::cuStreamDestroy_v2(self.handle) }, "closing a stream"));
+        if let Err(e) = gone {
+            log::warn!("{e}");
+        }
+    }
+}
+
+/// Recorded operations.
+pub(super) struct Graph {
+    context: Arc<Context>,
+    exec: sys::CUgraphExec,
+}
+
+// SAFETY: may be used from any thread in which the context is current, by one at a time.
+unsafe impl Send for Graph {}
+
+impl Drop for Graph {
+    fn drop(&mut self) {
+        // SAFETY: made by `end_capture`.
+        let gone = self
+            .context
+            .enter()
+            .and_then(|()| check(unsafe { sys::cuGraphExecDestroy(self.exec) }, "freeing a recording"));
+        if let Err(e) = gone {
+            log::warn!("{e}");
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! What the device keeps of a chunk memory, within a budget: the landmarks of the first chunks, and the chunks in use.
+//!
+//! The rest stays where the memory has it: landmarks beyond pass through a small buffer block by block, chunks are
+//! brought in when they are chosen.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use zerocopy::IntoBytes;
+
+use super::Buffer;
+use super::driver::{Context, Memory};
+use super::lane::Lane;
+use super::module::{Argument, Kernels, launch};
+use crate::backend::{HsaShape, Pick, check, need};
+use crate::memory::{Cache, ChunkMemory, ChunkShape, KvData, LandmarkBlock, LandmarkData, MAX_TOP_K, Precision, TopK};
+use crate::{Error, Result};
+
+/// The fewest chunks to keep.
+const MIN_SLOTS: usize = 64;
+
+/// Bytes of landmarks that pass through the device at once.
+const PASSING: usize = 1 << 20;
+
+/// Slots start at multiples of this.
+const ALIGN: usize = 256;
+
+/// Landmarks, chunks and picks on the device. Its size is fixed when it is made.
+pub struct Mirror {
+    shape: ChunkShape,
+    precision: Precision,
+    /// The [`version`](ChunkMemory::version) of the memory that this is a copy of.
+    version: u64,
+    /// (capacity, Gr, R/Gr) f16, or f32 with [`Precision::F32`]
+    landmarks: Memory,
+    /// Landmarks that `landmarks` has room for.
+    capacity: u64,
+    /// Landmarks in it.
+    kept: u64,
+    /// Landmarks on their way.
+    passing: Memory,
+    /// Which chunk is in which slot.
+    index: Cache,
+    /// For each slot keys (S, G, d), values (S, G, d), and for int8 their scales (S, G) each, from a multiple of 16 on.
+    chunks: Memory,
+    /// Bytes of a slot.
+    stride: usize,
+    /// (tokens, Gr, K) of slot and weight, room for the most tokens of a tile and the largest K.
+    picks: Memory,
+    /// Picks in it.
+    picked: usize,
+    /// Ids to bring in, and the picks on their way.
+    missing: Vec<u64>,
+    slot_picks: Vec<SlotPick>,
+}
+
+/// `Pick` of `hsa.cu`.
+#[derive(Clone, Copy, zerocopy::IntoBytes, zerocopy::Immutable)]
+#[repr(C)]
+struct SlotPick {
+    slot: u32,
+    weight: f32,
+}
+
+/// `Found` of `score_top_k.cu`.
+#[derive(Clone, Copy, zerocopy::IntoBytes, zerocopy::FromBytes)]
+#[repr(C)]
+struct Found {
+    score: f32,
+    id: u32,
+}
+
+/// `Hsa` of `hsa.cu`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Hsa {
+    heads: u32,
+    kv_heads: u32,
+    d: u32,
+    size: u32,
+    retrieval_heads: u32,
+    top: u32,
+    off_by_one: u32,
+}
+// SAFETY: the same fields in the same order.
+unsafe impl Argument for Hsa {}
+
+/// Bytes of a value of keys and values.
+fn value_bytes(precision: Precision) -> usize {
+    match precision {
+        Precision::F32 => 4,
+        Precision::F16 => 2,
+        Precision::Int8 => 1,
+    }
+}
+
+fn landmark_bytes(shape: &ChunkShape, precision: Precision) -> usize {
+    shape.landmark_len() * if precision == Precision::F32 { 4 } else { 2 }
+}
+
+impl Mirror {
+    /// For up to `tokens` tokens at once.
+    ///
+    /// # Errors
+    /// `Capacity` if the budget is too small, or the device has no memory for it.
+    pub(super) fn new(
+        context: &Arc<Context>,
+        shape: ChunkShape,
+        precision: Precision,
+        budget: u64,
+        tokens: usize,
+    ) -> Result<Mirror> {
+        shape.check()?;
+        let values = (2 * shape.kv_len() * value_bytes(precision)).next_multiple_of(16);
+        let scales = if precision == Precision::Int8 { 8 * shape.kv_rows() } else { 0 };
+        let stride = (values + scales).next_multiple_of(ALIGN);
+        let landmark = landmark_bytes(&shape, precision);
+        let picks = tokens * shape.retrieval_heads * MAX_TOP_K * size_of::<SlotPick>();
+        let passing = PASSING.max(landmark);
+        let fixed = picks + passing;
+        let least = fixed + landmark + MIN_SLOTS * stride;
+        let budget = usize::try_from(budget).unwrap_or(usize::MAX);
+        if budget < least {
+            return Err(Error::capacity(format!(
+                "a budget of {budget} bytes of device memory is too small for these chunks, they need {least}"
+            )));
+        }
+        // Half of what is free for landmarks, which every token reads all of; chunks that are missed cost one read each.
+        let chunks = ((budget - fixed - landmark) / 2).max(MIN_SLOTS * stride) / stride;
+        let capacity = (budget - fixed - chunks * stride) / landmark;
+        Ok(Mirror {
+            shape,
+            precision,
+            version: 0,
+            landmarks: Memory::new(context, capacity * landmark)?,
+            capacity: capacity as u64,
+            kept: 0,
+            passing: Memory::new(context, passing)?,
+            index: Cache::index(chunks)?,
+            chunks: Memory::new(context, chunks * stride)?,
+            stride,
+            picks: Memory::new(context, picks)?,
+            picked: 0,
+            missing: Vec::new(),
+            slot_picks: Vec::new(),
+        })
+    }
+
+    /// How many different chunks can be ready at once.
+    pub(super) fn slots(&self) -> usize {
+        self.index.slots()
+    }
+
+    /// Forgets what the memory has forgotten.
+    fn follow(&mut self, memory: &ChunkMemory) -> Result<()> {
+        check(memory.shape() == self.shape && memory.precision() == self.precision, || {
+            format!("a mirror of {:?} for a memory of {:?}", self.shape, memory.shape())
+        })?;
+        if self.version != memory.version() {
+            let unchanged = memory.unchanged_since(self.version);
+            self.kept = self.kept.min(unchanged);
+            self.index.truncate(unchanged);
+            self.version = memory.version();
+        }
+        Ok(())
+    }
+
+    /// See [`Backend::score_top_k`](crate::backend::Backend::score_top_k). The caller has checked the lengths.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn score(
+        &mut self,
+        kernels: &Kernels,
+        lane: &mut Lane,
+        q: &Buffer,
+        visible: &[u64],
+        scale: f32,
+        memory: &mut ChunkMemory,
+        top: &mut [TopK],
+    ) -> Result<()> {
+        self.follow(memory)?;
+        let most = visible.iter().copied().max().unwrap_or(0);
+        if most > memory.len() {
+            return Err(Error::invalid(format!("score_top_k: {most} chunks visible, there are {}", memory.len())));
+        }
+        if most == 0 {
+            return Ok(());
+        }
+        let bytes = landmark_bytes(&self.shape, self.precision);
+        let resident = most.min(self.capacity);
+        if self.kept < resident {
+            memory.for_each_landmarks(self.kept..resident, |block| {
+                lane.stream.upload(self.landmarks.at + block.first * bytes as u64, data(&block))
+            })?;
+            self.kept = resident;
+        }
+        let scoring = Scoring { shape: &self.shape, half: self.precision != Precision::F32, q, visible, scale };
+        scoring.run(kernels, lane, self.landmarks.at, 0, resident as usize, top)?;
+        if resident < most {
+            let room = self.passing.bytes / bytes;
+            memory.for_each_landmarks(resident..most, |block| {
+                for (i, part) in data(&block).chunks(room * bytes).enumerate() {
+                    lane.stream.upload(self.passing.at, part)?;
+                    let first = block.first + (i * room) as u64;
+                    scoring.run(kernels, lane, self.passing.at, first, part.len() / bytes, top)?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// See [`Backend::fetch`](crate::backend::Backend::fetch).
+    pub(super) fn fetch(
+        &mut self,
+        lane: &mut Lane,
+        memory: &mut ChunkMemory,
+        ids: &[u64],
+        picks: &[Pick],
+    ) -> Result<()> {
+        self.follow(memory)?;
+        self.picked = 0;
+        need("fetch: picks", self.picks.bytes / size_of::<SlotPick>(), &[picks.len()])?;
+        if let Some(id) = ids.iter().find(|&&id| id >= memory.len()) {
+            return Err(Error::invalid(format!("chunk {id}, there are {}", memory.len())));
+        }
+        self.index.begin();
+        self.missing.clear();
+        for &id in ids {
+            if !self.index.pin(id) {
+                self.missing.push(id);
+            }
+        }
+        self.missing.sort_unstable();
+        self.missing.dedup();
+        let (wanted, slots) = (self.index.pinned() + self.missing.len(), self.slots());
+        if wanted > slots {
+            return Err(Error::capacity(format!("{wanted} chunks at once, the budget of device memory holds {slots}")));
+        }
+        for ids in self.missing.chunks(memory.slots().max(1)) {
+            memory.fetch(ids)?;
+            for &id in ids {
+                let view = memory.view(id).ok_or_else(|| Error::invalid(format!("chunk {id} was not fetched")))?;
+                let slot = self.index.claim().ok_or_else(|| Error::capacity("no free slot"))?;
+                let at = self.chunks.at + (slot * self.stride) as u64;
+                let (keys, key_scales) = parts(&view.keys);
+                let (values, value_scales) = parts(&view.values);
+                let scales = at + (keys.len() + values.len()).next_multiple_of(16) as u64;
+                lane.stream.upload(at, keys)?;
+                lane.stream.upload(at + keys.len() as u64, values)?;
+                lane.stream.upload(scales, key_scales)?;
+                lane.stream.upload(scales + key_scales.len() as u64, value_scales)?;
+                self.index.publish(slot, id);
+            }
+        }
+        self.slot_picks.clear();
+        for pick in picks {
+            let slot = match ids.get(pick.chunk as usize) {
+                _ if pick.weight == 0.0 => 0,
+                Some(&id) => self.index.slot(id).ok_or_else(|| Error::invalid(format!("chunk {id} is not ready")))?,
+                None => return Err(Error::invalid(format!("fetch: chunk {} of {}", pick.chunk, ids.len()))),
+            };
+            self.slot_picks.push(SlotPick { slot: slot as u32, weight: pick.weight });
+        }
+        lane.stream.upload(self.picks.at, self.slot_picks.as_bytes())?;
+        self.picked = picks.len();
+        Ok(())
+    }
+
+    /// See [`Backend::hsa_attend`](crate::backend::Backend::hsa_attend). The caller has checked shape and buffers.
+    pub(super) fn attend(
+        &self,
+        kernels: &Kernels,
+        lane: &mut Lane,
+        shape: &HsaShape,
+        q: &Buffer,
+        tokens: Range<usize>,
+        out: &mut Buffer,
+    ) -> Result<()> {
+        let HsaShape { heads, kv_heads, head_dim: d, chunk_size, retrieval_heads, top_k, softmax_off_by_one } = *shape;
+        let n = tokens.len();
+        need("hsa_attend: picks", self.picked, &[n, retrieval_heads, top_k])?;
+        if n == 0 {
+            return Ok(());
+        }
+        let first = (tokens.start * heads * d * 4) as u64;
+        let hsa = Hsa {
+            heads: heads as u32,
+            kv_heads: kv_heads as u32,
+            d: d as u32,
+            size: chunk_size as u32,
+            retrieval_heads: retrieval_heads as u32,
+            top: top_k as u32,
+            off_by_one: u32::from(softmax_off_by_one),
+        };
+        let (q, out, slot) = (q.at() + first, out.at() + first, self.stride as u64);
+        let fast = FAST.iter().find(|f| self.precision == Precision::F16 && (f.0, f.1) == (d, chunk_size));
+        // SAFETY: q and `out` hold the tokens' rows, there are picks for all of them, and every pick of a weight names a
+        // slot whose chunk, of this shape, `fetch` has put there.
+        unsafe {
+            if let Some((_, _, name)) = fast {
+                let grid = [n.div_ceil(4), kv_heads * (heads / kv_heads).div_ceil(16), 1];
+                launch!(kernels, &lane.stream, name, grid, [128, 1], 0;
+                    hsa, q, n as u32, self.chunks.at, slot, self.picks.at, out)
+            } else {
+                let kind = match self.precision {
+                    Precision::F32 => 0u32,
+                    Precision::F16 => 1,
+                    Precision::Int8 => 2,
+                };
+                launch!(kernels, &lane.stream, "hsa_any", [n, heads, 1], [32, 1], (2 * d + chunk_size) * 4;
+                    hsa, q, n as u32, self.chunks.at, slot, self.picks.at, kind, out)
+            }
+        }
+    }
+}
+
+/// Head widths and chunk sizes that there are kernels on matrix units for.
+const FAST: [(usize, usize, &str); 9] = [
+    (32, 16, "hsa_f16_32_16"),
+    (32, 32, "hsa_f16_32_32"),
+    (32, 64, "hsa_f16_32_64"),
+    (64, 16, "hsa_f16_64_16"),
+    (64, 32, "hsa_f16_64_32"),
+    (64, 64, "hsa_f16_64_64"),
+    (128, 16, "hsa_f16_128_16"),
+    (128, 32, "hsa_f16_128_32"),
+    (128, 64, "hsa_f16_128_64"),
+];
+
+/// The bytes of a block of landmarks.
+fn data<'a>(block: &LandmarkBlock<'a>) -> &'a [u8] {
+    match block.data {
+        LandmarkData::F32(v) => v.as_bytes(),
+        LandmarkData::F16(v) => v.as_bytes(),
+    }
+}
+
+/// The bytes of values and of their scales.
+fn parts<'a>(data: &KvData<'a>) -> (&'a [u8], &'a [u8]) {
+    match *data {
+        KvData::F32(v) => (v.as_bytes(), &[]),
+        KvData::F16(v) => (v.as_bytes(), &[]),
+        KvData::Int8 { scales, data } => (data.as_bytes(), scales.as_bytes()),
+    }
+}
+
+/// What to score.
+struct Scoring<'a> {
+    shape: &'a ChunkShape,
+    /// Whether landmarks are f16.
+    half: bool,
+    /// (n, Gr, R/Gr)
+    q: &'a Buffer,
+    /// (n)
+    visible: &'a [u64],
+    scale: f32,
+}
+
+impl Scoring<'_> {
+    /// Offers the `count` landmarks at `at`, chunks from `first` on, to `top` (n, Gr).
+    fn run(
+        &self,
+        kernels: &Kernels,
+        lane: &mut Lane,
+        at: u64,
+        first: u64,
+        count: usize,
+        top: &mut [TopK],
+    ) -> Result<()> {
+        let ChunkShape { retrieval_heads: heads, retrieval_width: width, .. } = *self.shape;
+        let n = self.visible.len();
+        let Some(k) = top.first().map(TopK::k) else { return Ok(()) };
+        let visible: Vec<u32> = self
+            .visible
+            .iter()
+            .map(|&v| u32::try_from(v.saturating_sub(first)).unwrap_or(u32::MAX).min(count as u32))
+            .collect();
+        // On matrix units if the width is whole steps of them.
+        let kind = match (self.half, width.is_multiple_of(16)) {
+            (false, _) => 0u32,
+            (true, true) => 1,
+            (true, false) => 2,
+        };
+        let processors = lane.context.processors as usize;
+        let parts = count.div_ceil(128).clamp(1, 2 * processors);
+        let seen = lane.scratch(0, 4 * n)?;
+        let found = lane.scratch(1, 8 * n * heads * parts * k)?;
+        let best = lane.scratch(2, 8 * n * heads * k)?;
+        lane.stream.upload(seen, visible.as_bytes())?;
+        let shared = 4 * 16 * k * 8 + if kind == 1 { 16 * width * 4 } else { 0 };
+        // SAFETY: q holds (n, heads, width), there are `count` landmarks of (heads, width) and lists for every row and part.
+        unsafe {
+            launch!(kernels, &lane.stream, "score_top_k", [parts, heads, n.div_ceil(16)], [128, 1], shared;
+                self.q.at(), seen, n as u32, heads as u32, width as u32, at, count as u32, kind, self.scale,
+                k as u32, found)?;
+            launch!(kernels, &lane.stream, "best_of", [n * heads, 1, 1], [256, 1], 8 * k * 8;
+                found, parts as u32, k as u32, best)?;
+        }
+        let mut results = vec![Found { score: 0.0, id: u32::MAX }; n * heads * k];
+        lane.read(best, results.as_mut_bytes())?;
+        for (top, results) in top.iter_mut().zip(results.chunks_exact(k)) {
+            results.iter().filter(|f| f.id != u32::MAX).for_each(|f| top.push(first + u64::from(f.id), f.score));
+        }
+        Ok(())
+    }
+}

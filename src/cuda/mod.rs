@@ -1,0 +1,597 @@
+//! The CUDA backend.
+//!
+//! The driver's library is loaded at run time: a program with this backend also runs on machines without it, where
+//! [`Cuda::new`] says so. The kernels are in `kernels/*.cu`, one operation a file, each with its shapes, its grid and its
+//! twin on the CPU; this folder checks arguments and starts them.
+//!
+//! Every thread computes on a stream of its own (see `lane.rs`): for the whole of a [`run`](Backend::run), at whose end
+//! it waits for the device, or else for one operation. Weights keep their bytes, in layouts that suit loads of 16 bytes
+//! (`weight.rs`). Device memory comes from plain allocations, made when buffers are; none is made for a token.
+
+mod driver;
+mod lane;
+mod mirror;
+mod module;
+mod ssm;
+mod weight;
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::backend::{Backend, EncoderShape, HsaShape, Norm, Pick, Span, SsmParams, SsmShape, SsmState, check, need};
+use crate::memory::{ChunkMemory, ChunkShape, Precision, TopK};
+use crate::quant::DType;
+use crate::weights::Tensor;
+use crate::{Error, Result};
+use driver::{Context, Graph, Memory};
+use lane::Lane;
+use module::{Kernels, launch};
+
+pub use mirror::Mirror;
+pub use weight::Weight;
+
+/// Up to this many rows of activations, a product is computed row by row, bound by the bytes of the weights.
+pub const FEW: usize = 4;
+
+/// Threads of a block of the element-wise kernels.
+const THREADS: usize = 256;
+
+/// The number of the next backend.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// A CUDA device.
+pub struct Cuda {
+    /// Tells the lanes of several devices apart.
+    id: u64,
+    kernels: Kernels,
+    /// Lanes that no thread has.
+    lanes: Mutex<Vec<Lane>>,
+    context: Arc<Context>,
+}
+
+/// Activations on the device: f32 values.
+pub struct Buffer {
+    memory: Memory,
+    len: usize,
+}
+
+impl Buffer {
+    fn at(&self) -> u64 {
+        self.memory.at
+    }
+}
+
+/// Operations of a token, recorded the second time they are done: the first time allocates what they need.
+#[derive(Default)]
+pub enum Recording {
+    /// Not done yet.
+    #[default]
+    New,
+    /// Done once.
+    Warm,
+    /// To be repeated.
+    Graph(RecordedGraph),
+    /// The driver cannot record them.
+    Never,
+}
+
+/// A graph of kernels.
+pub struct RecordedGraph(Graph);
+
+impl Cuda {
+    /// The device with this number, from 0.
+    ///
+    /// # Errors
+    /// `Unsupported` if there is no driver, no such device, or no kernels for it; `Device` if it fails.
+    pub fn new(ordinal: i32) -> Result<Cuda> {
+        let context = Context::new(ordinal)?;
+        let (major, minor) = context.capability;
+        if (major, minor) < (7, 5) {
+            return Err(Error::unsupported(format!(
+                "{}: compute capability {major}.{minor}, 7.5 is needed",
+                context.name
+            )));
+        }
+        let kernels = Kernels::load(&context)?;
+        let lane = Lane::new(&context)?;
+        log::info!("CUDA device {ordinal}: {}, compute capability {major}.{minor}", context.name);
+        Ok(Cuda { id: NEXT.fetch_add(1, Ordering::Relaxed), kernels, lanes: Mutex::new(vec![lane]), context })
+    }
+
+    /// The name of the device.
+    pub fn name(&self) -> &str {
+        &self.context.name
+    }
+
+    /// Compute capability, major and minor.
+    pub fn capability(&self) -> (i32, i32) {
+        self.context.capability
+    }
+
+    /// A lane that no thread has, or a new one.
+    fn lane(&self) -> Result<Lane> {
+        let free = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        free.map_or_else(|| Lane::new(&self.context), Ok)
+    }
+
+    fn give_back(&self, lane: Lane) {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(lane);
+    }
+
+    /// One operation: on the thread's lane, or on any and then waited for.
+    fn on_lane<T>(&self, f: impl FnOnce(&mut Lane) -> Result<T>) -> Result<T> {
+        self.context.enter()?;
+        match lane::with_current(self.id, f) {
+            Ok(result) => result,
+            Err(f) => {
+                let mut lane = self.lane()?;
+                let result = f(&mut lane).and_then(|v| lane.stream.synchronize().map(|()| v));
+                self.give_back(lane);
+                result
+            }
+        }
+    }
+
+    /// Starts an element-wise kernel over `count` values.
+    ///
+    /// # Safety
+    /// As [`Kernels::launch`].
+    unsafe fn each(
+        &self,
+        lane: &Lane,
+        name: &'static str,
+        count: usize,
+        arguments: &mut [*mut std::ffi::c_void],
+    ) -> Result<()> {
+        let grid = [count.div_ceil(THREADS), 1, 1];
+        // SAFETY: the caller's promise.
+        unsafe { self.kernels.launch(&lane.stream, name, grid, [THREADS as u32, 1], 0, arguments) }
+    }
+
+    /// `out` may be `x`.
+    fn norm(&self, x: u64, weight: &Buffer, eps: f32, rows: usize, width: usize, out: u64) -> Result<()> {
+        if rows == 0 || width == 0 {
+            return Ok(());
+        }
+        let parts = weight.len / width;
+        let (grid, block) = if width <= 512 { (rows.div_ceil(4), [32, 4]) } else { (rows, [256, 1]) };
+        self.on_lane(|lane| {
+            let (kernels, stream) = (&self.kernels, &lane.stream);
+            // SAFETY: x and out hold `rows` rows and the weight `parts` rows of `width`, by the callers' checks.
+            unsafe {
+                launch!(kernels, stream, "rms_norm", [grid, 1, 1], block, 0;
+                    x, weight.at(), parts as u32, eps, rows as u32, width as u32, out)
+            }
+        })
+    }
+
+    /// Whether a product of few rows can be computed from shared memory, and how much of that it takes.
+    fn matvec_shared(&self, w: &Weight) -> Option<usize> {
+        let bytes = match w.dtype {
+            DType::F32 if w.cols.is_multiple_of(4) => 4 * w.cols,
+            DType::F16 | DType::BF16 if w.cols.is_multiple_of(8) => 4 * w.cols,
+            DType::F32 | DType::F16 | DType::BF16 => return None,
+            _ => w.cols + w.cols / 32 * 8,
+        };
+        // The kernel has some of its own.
+        (bytes + 1024 <= self.context.shared).then_some(bytes)
+    }
+
+    /// A product of few rows, with the norm of x if there is one; `shared` from [`Cuda::matvec_shared`].
+    #[allow(clippy::too_many_arguments)]
+    fn matvec(
+        &self,
+        w: &Weight,
+        x: &Buffer,
+        norm: Option<&Norm<'_, Buffer>>,
+        n: usize,
+        shared: usize,
+        y: &Buffer,
+        accumulate: bool,
+    ) -> Result<()> {
+        let (weight, width, eps) = norm.map_or((0, w.cols, 0.0), |norm| (norm.weight.at(), norm.width, norm.eps));
+        // Enough warps to fill the device come first, then more rows a warp to share what is read of x.
+        let warps = self.context.processors as usize * 32;
+        let several = [1, 2, 4].into_iter().rev().find(|rows| w.rows >= warps * rows).unwrap_or(1);
+        let names = MATVEC[w.dtype as usize];
+        let name = names[several.ilog2() as usize];
+        let grid = [w.rows.div_ceil(8 * several), n, 1];
+        self.on_lane(|lane| {
+            // SAFETY: x holds n rows of `cols`, y n rows of `rows`, the norm `cols` values, by the callers' checks.
+            unsafe {
+                launch!(self.kernels, &lane.stream, name, grid, [256, 1], shared;
+                    w.parts(), x.at(), weight, width as u32, eps, y.at(), u32::from(accumulate))
+            }
+        })
+    }
+}
+
+/// By `DType as usize`, and rows a warp: 1, 2, 4.
+const MATVEC: [[&str; 3]; 7] = [
+    ["matvec_f32_1", "matvec_f32_2", "matvec_f32_4"],
+    ["matvec_f16_1", "matvec_f16_2", "matvec_f16_4"],
+    ["matvec_bf16_1", "matvec_bf16_2", "matvec_bf16_4"],
+    ["matvec_q8_0_1", "matvec_q8_0_2", "matvec_q8_0_4"],
+    ["matvec_q4_0_1", "matvec_q4_0_2", "matvec_q4_0_4"],
+    ["matvec_q4_k_1", "matvec_q4_k_2", "matvec_q4_k_4"],
+    ["matvec_q6_k_1", "matvec_q6_k_2", "matvec_q6_k_4"],
+];
+
+/// By `DType as usize`, for plain floats.
+const MATVEC_ODD: [&str; 3] = ["matvec_odd_f32", "matvec_odd_f16", "matvec_odd_bf16"];
+
+/// By `DType as usize`: tiles of 64, of 128.
+const MATMUL: [[&str; 2]; 7] = [
+    ["matmul_f32_64", "matmul_f32_128"],
+    ["matmul_f16_64", "matmul_f16_128"],
+    ["matmul_bf16_64", "matmul_bf16_128"],
+    ["matmul_q8_0_64", "matmul_q8_0_128"],
+    ["matmul_q4_0_64", "matmul_q4_0_128"],
+    ["matmul_q4_k_64", "matmul_q4_k_128"],
+    ["matmul_q6_k_64", "matmul_q6_k_128"],
+];
+
+/// By `DType as usize`.
+const EMBED: [&str; 7] =
+    ["embed_f32", "embed_f16", "embed_bf16", "embed_q8_0", "embed_q4_0", "embed_q4_k", "embed_q6_k"];
+
+impl Backend for Cuda {
+    type Buffer = Buffer;
+    type Weight = Weight;
+    type Mirror = Mirror;
+    type Recording = Recording;
+
+    fn tile(&self) -> usize {
+        2048
+    }
+
+    fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
+        let lane = || {
+            let lane = self.context.enter().and_then(|()| self.lane());
+            // Without one, every operation tries again and reports what is wrong.
+            lane.inspect_err(|e| log::error!("{e}")).ok()
+        };
+        let give_back = |lane: Lane| {
+            // Results are taken with `read`, which reports failures.
+            if let Err(e) = self.context.enter().and_then(|()| lane.stream.synchronize()) {
+                log::error!("{e}");
+            }
+            self.give_back(lane);
+        };
+        lane::hold(self.id, lane, give_back, f)
+    }
+
+    fn replay(&self, recording: &mut Recording, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        match recording {
+            Recording::Graph(graph) => return self.on_lane(|lane| lane.stream.launch(&graph.0)),
+            Recording::Never => return work(),
+            Recording::New => {
+                *recording = Recording::Warm;
+                return work();
+            }
+            Recording::Warm => {}
+        }
+        // Only inside `run`: the operations of `work` must meet the lane that records.
+        let begun = lane::with_current(self.id, |lane| {
+            lane.recording = true;
+            lane.stream.begin_capture()
+        });
+        let Ok(begun) = begun else { return work() };
+        *recording = Recording::Never;
+        let done = begun.and_then(|()| work());
+        let graph = self.on_lane(|lane| {
+            lane.recording = false;
+            lane.stream.end_capture()
+        });
+        done?;
+        let graph = graph?;
+        self.on_lane(|lane| lane.stream.launch(&graph))?;
+        *recording = Recording::Graph(RecordedGraph(graph));
+        Ok(())
+    }
+
+    fn weight(&self, tensor: Tensor) -> Result<Weight> {
+        self.on_lane(|lane| Weight::new(&self.context, &lane.stream, &tensor))
+    }
+
+    fn buffer(&self, len: usize) -> Result<Buffer> {
+        let bytes = len.checked_mul(4).ok_or_else(|| Error::capacity(format!("no memory for {len} activations")))?;
+        let mut buffer = Buffer { memory: Memory::new(&self.context, bytes)?, len };
+        self.zero(&mut buffer)?;
+        Ok(buffer)
+    }
+
+    fn zero(&self, buffer: &mut Buffer) -> Result<()> {
+        self.on_lane(|lane| lane.stream.zero(buffer.at(), buffer.len * 4))
+    }
+
+    fn read(&self, buffer: &Buffer, out: &mut [f32]) -> Result<()> {
+        need("read", buffer.len, &[out.len()])?;
+        self.on_lane(|lane| lane.read(buffer.at(), zerocopy::IntoBytes::as_mut_bytes(out)))
+    }
+
+    fn write(&self, buffer: &mut Buffer, data: &[f32]) -> Result<()> {
+        need("write", buffer.len, &[data.len()])?;
+        self.on_lane(|lane| lane.stream.upload(buffer.at(), zerocopy::IntoBytes::as_bytes(data)))
+    }
+
+    fn copy(&self, x: &Buffer, from: Span, out: &mut Buffer, to: Span, rows: usize, width: usize) -> Result<()> {
+        if rows == 0 || width == 0 {
+            return Ok(());
+        }
+        let end = |s: Span| (rows - 1).checked_mul(s.stride)?.checked_add(s.at)?.checked_add(width);
+        need("copy: source", x.len, &[end(from).unwrap_or(usize::MAX)])?;
+        need("copy: result", out.len, &[end(to).unwrap_or(usize::MAX)])?;
+        let [from_at, from_stride, to_at, to_stride] = [from.at, from.stride, to.at, to.stride].map(|v| v as u64);
+        let count = rows * width;
+        self.on_lane(|lane| {
+            // SAFETY: as checked above.
+            unsafe {
+                launch!(self.kernels, &lane.stream, "copy", [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
+                    x.at(), from_at, from_stride, out.at(), to_at, to_stride, width as u32, count as u64)
+            }
+        })
+    }
+
+    fn embed(&self, table: &Weight, ids: &[u32], out: &mut Buffer) -> Result<()> {
+        need("embed: result", out.len, &[ids.len(), table.cols])?;
+        if let Some(id) = ids.iter().find(|&&id| id as usize >= table.rows) {
+            return Err(Error::invalid(format!("token id {id} of a vocabulary of {}", table.rows)));
+        }
+        let grid = [table.cols.div_ceil(16 * 64), ids.len(), 1];
+        self.on_lane(|lane| {
+            let (list, only) = match ids {
+                [id] => (0, *id),
+                _ => {
+                    let list = lane.scratch(0, 4 * ids.len())?;
+                    lane.stream.upload(list, zerocopy::IntoBytes::as_bytes(ids))?;
+                    (list, 0)
+                }
+            };
+            // SAFETY: every id is a row of the table, `out` holds a row for each.
+            unsafe {
+                launch!(self.kernels, &lane.stream, EMBED[table.dtype as usize], grid, [64, 1], 0;
+                    table.parts(), list, only, out.at())
+            }
+        })
+    }
+
+    fn rms_norm(
+        &self,
+        x: &Buffer,
+        weight: &Buffer,
+        eps: f32,
+        rows: usize,
+        width: usize,
+        out: &mut Buffer,
+    ) -> Result<()> {
+        need("rms_norm: input", x.len, &[rows, width])?;
+        need("rms_norm: weight", weight.len, &[width])?;
+        need("rms_norm: result", out.len, &[rows, width])?;
+        self.norm(x.at(), weight, eps, rows, width, out.at())
+    }
+
+    fn rms_norm_in_place(&self, x: &mut Buffer, weight: &Buffer, eps: f32, rows: usize, width: usize) -> Result<()> {
+        need("rms_norm: values", x.len, &[rows, width])?;
+        need("rms_norm: weight", weight.len, &[width])?;
+        self.norm(x.at(), weight, eps, rows, width, x.at())
+    }
+
+    fn matmul(&self, w: &Weight, x: &Buffer, n: usize, y: &mut Buffer, accumulate: bool) -> Result<()> {
+        need("matmul: input", x.len, &[n, w.cols])?;
+        need("matmul: result", y.len, &[n, w.rows])?;
+        if n == 0 || w.rows == 0 {
+            return Ok(());
+        }
+        if n <= FEW
+            && let Some(shared) = self.matvec_shared(w)
+        {
+            return self.matvec(w, x, None, n, shared, y, accumulate);
+        }
+        if n <= FEW
+            && let Some(&name) = MATVEC_ODD.get(w.dtype as usize)
+        {
+            return self.on_lane(|lane| {
+                // SAFETY: x holds n rows of `cols`, y n rows of `rows`.
+                unsafe {
+                    launch!(self.kernels, &lane.stream, name, [w.rows.div_ceil(8), n, 1], [256, 1], 0;
+                        w.parts(), x.at(), y.at(), u32::from(accumulate))
+                }
+            });
+        }
+        // Large tiles if there are enough of them.
+        let large = w.rows.div_ceil(128) * n.div_ceil(128) >= self.context.processors as usize;
+        let (tile, threads) = if large { (128, 256) } else { (64, 128) };
+        let name = MATMUL[w.dtype as usize][usize::from(large)];
+        self.on_lane(|lane| {
+            // SAFETY: x holds n rows of `cols`, y n rows of `rows`.
+            unsafe {
+                launch!(self.kernels, &lane.stream, name, [w.rows.div_ceil(tile), n.div_ceil(tile), 1], [threads, 1], 0;
+                    w.parts(), x.at(), n as u32, y.at(), u32::from(accumulate))
+            }
+        })
+    }
+
+    fn norm_matmul(
+        &self,
+        norm: &Norm<'_, Buffer>,
+        w: &Weight,
+        x: &Buffer,
+        n: usize,
+        normed: &mut Buffer,
+        y: &mut Buffer,
+        accumulate: bool,
+    ) -> Result<()> {
+        norm.check(w.cols)?;
+        need("norm_matmul: weight", norm.weight.len, &[w.cols])?;
+        // Parts of whole blocks of 32, which quantized weights multiply.
+        if (1..=FEW).contains(&n)
+            && norm.width.is_multiple_of(32)
+            && let Some(shared) = self.matvec_shared(w)
+        {
+            need("norm_matmul: input", x.len, &[n, w.cols])?;
+            need("norm_matmul: result", y.len, &[n, w.rows])?;
+            return self.matvec(w, x, Some(norm), n, shared, y, accumulate);
+        }
+        self.rms_norm(x, norm.weight, norm.eps, n * (w.cols / norm.width), norm.width, normed)?;
+        self.matmul(w, normed, n, y, accumulate)
+    }
+
+    fn add_bias(&self, y: &mut Buffer, bias: &Buffer, n: usize, width: usize) -> Result<()> {
+        need("add_bias: values", y.len, &[n, width])?;
+        need("add_bias: bias", bias.len, &[width])?;
+        let (y, bias, width, count) = (y.at(), bias.at(), width as u32, (n * width) as u64);
+        // SAFETY: y holds `count` values, the bias `width`.
+        self.on_lane(|lane| unsafe {
+            self.each(
+                lane,
+                "add_bias",
+                count as usize,
+                &mut [module::pointer(&y), module::pointer(&bias), module::pointer(&width), module::pointer(&count)],
+            )
+        })
+    }
+
+    fn silu_mul(&self, gate: &mut Buffer, up: &Buffer, len: usize) -> Result<()> {
+        need("silu_mul: gate", gate.len, &[len])?;
+        need("silu_mul: up", up.len, &[len])?;
+        let (gate, up, count) = (gate.at(), up.at(), len as u64);
+        // SAFETY: both hold `len` values.
+        self.on_lane(|lane| unsafe {
+            self.each(
+                lane,
+                "silu_mul",
+                len,
+                &mut [module::pointer(&gate), module::pointer(&up), module::pointer(&count)],
+            )
+        })
+    }
+
+    fn mean_rows(&self, x: &Buffer, blocks: usize, rows: usize, width: usize, out: &mut Buffer) -> Result<()> {
+        need("mean_rows: input", x.len, &[blocks, rows, width])?;
+        need("mean_rows: result", out.len, &[blocks, width])?;
+        if rows == 0 {
+            return Ok(());
+        }
+        let (x, rows, width, out, count) = (x.at(), rows as u32, width as u32, out.at(), (blocks * width) as u64);
+        // SAFETY: x holds blocks · rows · width values, `out` blocks · width.
+        self.on_lane(|lane| unsafe {
+            self.each(
+                lane,
+                "mean_rows",
+                count as usize,
+                &mut [
+                    module::pointer(&x),
+                    module::pointer(&rows),
+                    module::pointer(&width),
+                    module::pointer(&out),
+                    module::pointer(&count),
+                ],
+            )
+        })
+    }
+
+    fn ssm_mix(
+        &self,
+        shape: &SsmShape,
+        params: &SsmParams<Buffer>,
+        zxbcdt: &Buffer,
+        n: usize,
+        state: &mut SsmState<Buffer>,
+        y: &mut Buffer,
+    ) -> Result<()> {
+        let lengths = [&params.conv_weight, &params.conv_bias, &params.dt_bias, &params.a, &params.d].map(|b| b.len);
+        shape.check_mix(n, zxbcdt.len, y.len, lengths, [state.conv.len, state.ssm.len])?;
+        check(shape.groups <= lane::MAX_GROUPS, || format!("{} groups of heads", shape.groups))?;
+        match n {
+            0 => Ok(()),
+            1 => self.on_lane(|lane| ssm::step(&self.kernels, lane, shape, params, zxbcdt, state, y)),
+            _ => self.on_lane(|lane| ssm::scan(&self.kernels, lane, shape, params, zxbcdt, n, state, y)),
+        }
+    }
+
+    fn encoder_attention(
+        &self,
+        shape: &EncoderShape,
+        q: &Buffer,
+        k: &Buffer,
+        v: &Buffer,
+        chunks: usize,
+        out: &mut Buffer,
+    ) -> Result<()> {
+        shape.check()?;
+        let EncoderShape { rows, heads, kv_heads, head_dim: d, freq_base } = *shape;
+        need("encoder_attention: q", q.len, &[chunks, rows, heads, d])?;
+        need("encoder_attention: k", k.len, &[chunks, rows, kv_heads, d])?;
+        need("encoder_attention: v", v.len, &[chunks, rows, kv_heads, d])?;
+        need("encoder_attention: result", out.len, &[chunks, rows, heads, d])?;
+        if d > 256 {
+            return Err(Error::unsupported(format!("encoder heads of {d} values on a CUDA device, at most 256")));
+        }
+        let floats = |tile: usize| tile * (2 * d + 1) + 4 * (d + tile) + d / 2;
+        let mut tile = rows.min(128);
+        // Room for two blocks on a multiprocessor of the smallest devices.
+        while tile > 8 && floats(tile) * 4 > 48 << 10 {
+            tile = tile.div_ceil(2);
+        }
+        self.on_lane(|lane| {
+            // SAFETY: all lengths are checked above.
+            unsafe {
+                launch!(self.kernels, &lane.stream, "encoder_attention", [heads, chunks, 1], [128, 1], floats(tile) * 4;
+                    q.at(), k.at(), v.at(), rows as u32, heads as u32, kv_heads as u32, d as u32, freq_base, tile as u32,
+                    out.at())
+            }
+        })
+    }
+
+    fn mirror(&self, shape: ChunkShape, precision: Precision, budget: u64) -> Result<Mirror> {
+        Mirror::new(&self.context, shape, precision, budget, self.tile())
+    }
+
+    fn slots(&self, _: &ChunkMemory, mirror: &Mirror) -> usize {
+        mirror.slots()
+    }
+
+    fn score_top_k(
+        &self,
+        q: &Buffer,
+        visible: &[u64],
+        scale: f32,
+        memory: &mut ChunkMemory,
+        mirror: &mut Mirror,
+        top: &mut [TopK],
+    ) -> Result<()> {
+        let n = visible.len();
+        let ChunkShape { retrieval_heads: heads, retrieval_width: width, .. } = memory.shape();
+        need("score_top_k: queries", q.len, &[n, heads, width])?;
+        need("score_top_k: selections", top.len(), &[n, heads])?;
+        self.on_lane(|lane| mirror.score(&self.kernels, lane, q, visible, scale, memory, &mut top[..n * heads]))
+    }
+
+    fn fetch(&self, memory: &mut ChunkMemory, mirror: &mut Mirror, ids: &[u64], picks: &[Pick]) -> Result<()> {
+        self.on_lane(|lane| mirror.fetch(lane, memory, ids, picks))
+    }
+
+    fn hsa_attend(
+        &self,
+        shape: &HsaShape,
+        q: &Buffer,
+        tokens: Range<usize>,
+        memory: &ChunkMemory,
+        mirror: &mut Mirror,
+        out: &mut Buffer,
+    ) -> Result<()> {
+        shape.check(&tokens, memory)?;
+        let HsaShape { heads, head_dim, .. } = *shape;
+        need("hsa_attend: q", q.len, &[tokens.end, heads, head_dim])?;
+        need("hsa_attend: result", out.len, &[tokens.end, heads, head_dim])?;
+        self.on_lane(|lane| mirror.attend(&self.kernels, lane, shape, q, tokens, out))
+    }
+}
+
+impl std::fmt::Debug for Cuda {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cuda({})", self.context.name)
+    }
+}

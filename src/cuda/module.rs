@@ -1,0 +1,248 @@
+//! The kernels by name: machine code made with the program, or else compiled by NVRTC when first used.
+
+use std::collections::HashMap;
+use std::ffi::{CString, c_void};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use cudarc::driver::sys;
+use cudarc::nvrtc;
+
+use super::driver::{Context, Stream, check};
+use crate::{Error, ErrorKind, Result};
+
+/// One file of `kernels/`.
+struct Source {
+    name: &'static str,
+    text: &'static str,
+    /// Machine code for several devices, if there was a compiler.
+    binary: Option<&'static [u8]>,
+}
+
+include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
+
+/// A loaded kernel.
+struct Function {
+    handle: sys::CUfunction,
+    /// Bytes of dynamic shared memory that it may use.
+    shared: AtomicUsize,
+}
+
+/// All kernels of a device.
+pub(super) struct Kernels {
+    context: Arc<Context>,
+    modules: Vec<sys::CUmodule>,
+    functions: RwLock<HashMap<&'static str, Arc<Function>>>,
+    /// Whether kernels may start before their predecessor has ended: see `wait_for_previous` in common.cuh.
+    early: bool,
+}
+
+// SAFETY: modules and functions may be used from any thread in which the context is current.
+unsafe impl Send for Kernels {}
+// SAFETY: as above.
+unsafe impl Sync for Kernels {}
+// SAFETY: a function may be used from any thread in which the context is current.
+unsafe impl Send for Function {}
+// SAFETY: as above.
+unsafe impl Sync for Function {}
+
+/// Dynamic shared memory that every kernel may use unasked.
+const SHARED: usize = 48 << 10;
+
+impl Kernels {
+    /// # Errors
+    /// `Unsupported` if there is no machine code for this device and no NVRTC to make it.
+    pub fn load(context: &Arc<Context>) -> Result<Kernels> {
+        context.enter()?;
+        let mut kernels = Kernels {
+            context: Arc::clone(context),
+            modules: Vec::new(),
+            functions: RwLock::default(),
+            early: context.capability.0 >= 9,
+        };
+        for source in SOURCES {
+            let module = match source.binary.map(load_module) {
+                Some(Ok(module)) => module,
+                // Made for other devices only.
+                Some(Err(e)) => {
+                    log::info!("kernels {}: {e}; compiling them here", source.name);
+                    load_module(&compile(source, context.capability)?)?
+                }
+                None => load_module(&compile(source, context.capability)?)?,
+            };
+            kernels.modules.push(module);
+        }
+        Ok(kernels)
+    }
+
+    fn function(&self, name: &'static str) -> Result<Arc<Function>> {
+        if let Some(function) = self.functions.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Ok(Arc::clone(function));
+        }
+        let symbol = CString::new(name).map_err(|_| Error::invalid(format!("kernel {name:?}")))?;
+        let find = |module: &sys::CUmodule| {
+            let mut handle = std::ptr::null_mut();
+            // SAFETY: the module is loaded, the name ends with a zero, the result goes to a place of its type.
+            let status = unsafe { sys::cuModuleGetFunction(&mut handle, *module, symbol.as_ptr()) };
+            (status == sys::CUresult::CUDA_SUCCESS).then_some(handle)
+        };
+        let handle = self.modules.iter().find_map(find);
+        let handle = handle.ok_or_else(|| Error::new(ErrorKind::Device, format!("there is no kernel {name}")))?;
+        let function = Arc::new(Function { handle, shared: AtomicUsize::new(SHARED) });
+        self.functions.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(&function));
+        Ok(function)
+    }
+
+    /// Starts a kernel with `grid` blocks of `block` threads and `shared` bytes of dynamic shared memory.
+    ///
+    /// # Safety
+    /// `arguments` must point to values of the types of the kernel's parameters, and what those point to on the device
+    /// must be as long as the kernel's header says for this grid.
+    pub unsafe fn launch(
+        &self,
+        stream: &Stream,
+        name: &'static str,
+        grid: [usize; 3],
+        block: [u32; 2],
+        shared: usize,
+        arguments: &mut [*mut c_void],
+    ) -> Result<()> {
+        let limits = [i32::MAX as usize, 65535, 65535];
+        if grid.contains(&0) {
+            return Ok(());
+        }
+        if grid.iter().zip(limits).any(|(&g, limit)| g > limit) || shared > self.context.shared {
+            return Err(Error::unsupported(format!("{name}: {grid:?} blocks with {shared} bytes of shared memory")));
+        }
+        let function = self.function(name)?;
+        if shared > function.shared.load(Ordering::Relaxed) {
+            let attribute = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+            // SAFETY: the function is loaded.
+            check(unsafe { sys::cuFuncSetAttribute(function.handle, attribute, shared as i32) }, name)?;
+            function.shared.store(shared, Ordering::Relaxed);
+        }
+        let [x, y, z] = grid.map(|g| g as u32);
+        let status = if self.early {
+            let mut attribute = sys::CUlaunchAttribute {
+                id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
+                pad: [0; 4],
+                value: sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
+            };
+            let config = sys::CUlaunchConfig {
+                gridDimX: x,
+                gridDimY: y,
+                gridDimZ: z,
+                blockDimX: block[0],
+                blockDimY: block[1],
+                blockDimZ: 1,
+                sharedMemBytes: shared as u32,
+                hStream: stream.handle,
+                attrs: &mut attribute,
+                numAttrs: 1,
+            };
+            // SAFETY: function and stream exist; the arguments are the caller's promise. They are copied by the call.
+            unsafe { sys::cuLaunchKernelEx(&config, function.handle, arguments.as_mut_ptr(), std::ptr::null_mut()) }
+        } else {
+            let (handle, null) = (function.handle, std::ptr::null_mut());
+            let (shared, arguments) = (shared as u32, arguments.as_mut_ptr());
+            // SAFETY: as above.
+            unsafe {
+                sys::cuLaunchKernel(handle, x, y, z, block[0], block[1], 1, shared, stream.handle, arguments, null)
+            }
+        };
+        check(status, name)
+    }
+}
+
+impl Drop for Kernels {
+    fn drop(&mut self) {
+        for module in &self.modules {
+            // SAFETY: loaded by `load`; nothing runs any more, because whoever launches waits before it lets go.
+            let gone =
+                self.context.enter().and_then(|()| check(unsafe { sys::cuModuleUnload(*module) }, "unloading kernels"));
+            if let Err(e) = gone {
+                log::warn!("{e}");
+            }
+        }
+    }
+}
+
+fn load_module(image: &[u8]) -> Result<sys::CUmodule> {
+    let mut module = std::ptr::null_mut();
+    // SAFETY: the image is a fat binary, which says how long it is, or text with a zero at the end.
+    check(unsafe { sys::cuModuleLoadData(&mut module, image.as_ptr().cast()) }, "loading kernels")?;
+    Ok(module)
+}
+
+/// PTX of `source` for a device, with a zero at the end; kept on disk.
+fn compile(source: &Source, (major, minor): (i32, i32)) -> Result<Vec<u8>> {
+    let text = source.text.replace("#include \"common.cuh\"", COMMON).replace("#pragma once", "");
+    let arch = format!("compute_{major}{minor}");
+    let sum = crc32fast::hash(text.as_bytes());
+    let cache = cache_folder().map(|dir| dir.join(format!("{}-{arch}-{sum:08x}-{}.ptx", source.name, text.len())));
+    if let Some(kept) = cache.as_ref().and_then(|path| std::fs::read(path).ok()).filter(|kept| kept.last() == Some(&0))
+    {
+        return Ok(kept);
+    }
+    // SAFETY: only looks for the library.
+    if !unsafe { nvrtc::sys::is_culib_present() } {
+        return Err(Error::unsupported(format!(
+            "this build has no kernels for compute capability {major}.{minor}, and the library to compile them (libnvrtc) is \
+             not installed"
+        )));
+    }
+    let options = nvrtc::CompileOptions {
+        options: vec![format!("--gpu-architecture={arch}"), "--std=c++17".to_owned()],
+        ..nvrtc::CompileOptions::default()
+    };
+    let ptx = nvrtc::compile_ptx_with_opts(text, options)
+        .map_err(|e| Error::new(ErrorKind::Device, format!("compiling the kernels {}: {e:?}", source.name)))?;
+    let mut ptx = ptx.to_src().into_bytes();
+    ptx.retain(|&b| b != 0);
+    ptx.push(0);
+    if let Some(path) = cache {
+        // Only a cache: written aside and renamed, so that nobody reads half of it.
+        let aside = path.with_extension(format!("{}.tmp", std::process::id()));
+        let kept = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        let kept = kept.and_then(|()| std::fs::write(&aside, &ptx)).and_then(|()| std::fs::rename(&aside, &path));
+        if let Err(e) = kept {
+            log::info!("compiled kernels are not kept in {}: {e}", path.display());
+        }
+    }
+    Ok(ptx)
+}
+
+/// `$RAMBA_CACHE`, or `ramba` in the user's folder for caches.
+fn cache_folder() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    folder("RAMBA_CACHE")
+        .or_else(|| Some(folder("XDG_CACHE_HOME")?.join("ramba")))
+        .or_else(|| Some(folder("HOME")?.join(".cache/ramba")))
+}
+
+/// A parameter of a kernel: plain data as CUDA C++ lays it out.
+///
+/// # Safety
+/// The type must have the layout of its twin in the kernels.
+pub(super) unsafe trait Argument: Copy {}
+// SAFETY: `u32` there.
+unsafe impl Argument for u32 {}
+// SAFETY: `u64` there, or a pointer.
+unsafe impl Argument for u64 {}
+// SAFETY: `float` there.
+unsafe impl Argument for f32 {}
+
+/// Where an argument lies.
+pub(super) fn pointer<A: Argument>(argument: &A) -> *mut c_void {
+    std::ptr::from_ref(argument).cast_mut().cast()
+}
+
+/// [`Kernels::launch`] with a list of [`Argument`]s; to be used inside `unsafe`, with the reason why the buffers are as
+/// long as the kernel reads and writes.
+macro_rules! launch {
+    ($kernels:expr, $stream:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),* $(,)?) => {
+        $kernels.launch($stream, $name, $grid, $block, $shared, &mut [$($crate::cuda::module::pointer(&$argument)),*])
+    };
+}
+pub(super) use launch;

@@ -1,0 +1,103 @@
+//! The mixer of a Mamba-2 block: `ssm_step.cu` for one token, `ssm_conv.cu` and `ssd.cu` for many.
+
+use super::Buffer;
+use super::lane::Lane;
+use super::module::{Argument, Kernels, launch};
+use crate::Result;
+use crate::backend::{SsmParams, SsmShape, SsmState};
+
+/// Tokens of a block of `ssd.cu`.
+const SPAN: usize = 64;
+
+/// `Ssm` of the kernels.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Ssm {
+    inner: u32,
+    heads: u32,
+    state: u32,
+    groups: u32,
+    taps: u32,
+    dt_min: f32,
+    dt_max: f32,
+    channels: u32,
+    projected: u32,
+}
+// SAFETY: the same fields in the same order.
+unsafe impl Argument for Ssm {}
+
+impl From<&SsmShape> for Ssm {
+    fn from(s: &SsmShape) -> Ssm {
+        // All of them are below 2^23, by `SsmShape::check`.
+        Ssm {
+            inner: s.inner as u32,
+            heads: s.heads as u32,
+            state: s.state as u32,
+            groups: s.groups as u32,
+            taps: s.conv as u32,
+            dt_min: s.dt_min,
+            dt_max: s.dt_max,
+            channels: s.conv_channels() as u32,
+            projected: s.projected() as u32,
+        }
+    }
+}
+
+/// One token.
+pub(super) fn step(
+    kernels: &Kernels,
+    lane: &mut Lane,
+    shape: &SsmShape,
+    params: &SsmParams<Buffer>,
+    zxbcdt: &Buffer,
+    state: &mut SsmState<Buffer>,
+    y: &mut Buffer,
+) -> Result<()> {
+    let SsmParams { conv_weight, conv_bias, dt_bias, a, d } = params;
+    let grid = [shape.heads, shape.head_dim().div_ceil(16), 1];
+    // SAFETY: all lengths were checked by `SsmShape::check_mix`; there are counters for every group.
+    unsafe {
+        launch!(kernels, &lane.stream, "ssm_step", grid, [256, 1], (2 * shape.state + 16) * 4;
+            Ssm::from(shape), zxbcdt.at(), conv_weight.at(), conv_bias.at(), dt_bias.at(), a.at(), d.at(), state.conv.at(),
+            state.ssm.at(), lane.arrived.at, y.at())
+    }
+}
+
+/// Many tokens.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn scan(
+    kernels: &Kernels,
+    lane: &mut Lane,
+    shape: &SsmShape,
+    params: &SsmParams<Buffer>,
+    zxbcdt: &Buffer,
+    n: usize,
+    state: &mut SsmState<Buffer>,
+    y: &mut Buffer,
+) -> Result<()> {
+    let SsmParams { conv_weight, conv_bias, dt_bias, a, d } = params;
+    let (ssm, blocks, channels, heads) = (Ssm::from(shape), n.div_ceil(SPAN), shape.conv_channels(), shape.heads);
+    let all = shape.inner * shape.state;
+    let xbc = lane.scratch(0, 4 * n * channels)?;
+    let dt = lane.scratch(1, 4 * n * heads)?;
+    let own = lane.scratch(2, 4 * blocks * all)?;
+    let decay = lane.scratch(3, 4 * blocks * heads)?;
+    let stream = &lane.stream;
+    let width = shape.head_dim().div_ceil(SPAN);
+    let tiles = width * shape.state.div_ceil(SPAN);
+    let count = n as u32;
+    // SAFETY: all lengths were checked by `SsmShape::check_mix`; the scratch holds xbc (n, channels), dt (n, heads), a state
+    // and a decay per head for every block.
+    unsafe {
+        launch!(kernels, stream, "ssm_conv", [(channels + heads).div_ceil(128), n.div_ceil(16), 1], [128, 1], 0;
+            ssm, zxbcdt.at(), count, conv_weight.at(), conv_bias.at(), dt_bias.at(), state.conv.at(), xbc, dt)?;
+        launch!(kernels, stream, "ssm_history", [channels.div_ceil(128), 1, 1], [128, 1], 0;
+            ssm, zxbcdt.at(), count, state.conv.at())?;
+        launch!(kernels, stream, "ssd_states", [blocks, heads, tiles], [128, 1], 0;
+            ssm, xbc, dt, count, a.at(), own, decay)?;
+        launch!(kernels, stream, "ssd_scan", [all.div_ceil(256), 1, 1], [256, 1], 0;
+            ssm, blocks as u32, own, decay, state.ssm.at())?;
+        launch!(kernels, stream, "ssd_out", [blocks, heads, width], [128, 1], 0;
+            ssm, xbc, dt, count, a.at(), d.at(), own, zxbcdt.at(), y.at())
+    }
+}

@@ -1,0 +1,186 @@
+//! The model on the device that was asked for: the only place that knows them all. Sessions see one type for each of
+//! model, scratch and state.
+
+use crate::cpu::Cpu;
+#[cfg(feature = "cuda")]
+use crate::cuda::Cuda;
+use crate::memory::ChunkShape;
+use crate::model::{self, Config, EncodedChunk, Pass};
+use crate::weights::Weights;
+use crate::{Error, Result};
+
+/// Where the model runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Device {
+    /// The processor, with the best instruction set that it has.
+    #[default]
+    Cpu,
+    /// The CUDA device with this number, counted from 0; in builds with the feature `cuda`.
+    Cuda(i32),
+}
+
+impl std::str::FromStr for Device {
+    type Err = Error;
+
+    /// `cpu`, `cuda` or `cuda:1`.
+    fn from_str(s: &str) -> Result<Self> {
+        let unknown = || Error::invalid(format!("device {s:?}, expected cpu, cuda or cuda:NUMBER"));
+        match s.split_once(':') {
+            None if s == "cpu" => Ok(Device::Cpu),
+            None if s == "cuda" => Ok(Device::Cuda(0)),
+            Some(("cuda", number)) => Ok(Device::Cuda(number.parse().map_err(|_| unknown())?)),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Device::Cpu => write!(f, "cpu"),
+            Device::Cuda(number) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
+/// One type over all devices, for each of the generic types of the model.
+macro_rules! on_every_device {
+    ($($(#[$doc:meta])* $name:ident),*) => {
+        $(
+            $(#[$doc])*
+            // One of each exists per session: the space that the largest takes is no matter.
+            #[allow(clippy::large_enum_variant)]
+            pub(super) enum $name {
+                Cpu(model::$name<Cpu>),
+                #[cfg(feature = "cuda")]
+                Cuda(model::$name<Cuda>),
+            }
+        )*
+    };
+}
+
+on_every_device! {
+    /// A loaded model.
+    Model,
+    /// Working memory.
+    Scratch,
+    /// What a sequence carries.
+    State
+}
+
+/// `$call` with the insides of values of one device.
+macro_rules! on_device {
+    (($($value:expr),+), ($($name:ident($inside:ident)),+) => $call:expr) => {
+        match ($($value),+) {
+            ($($name::Cpu($inside)),+) => $call,
+            #[cfg(feature = "cuda")]
+            ($($name::Cuda($inside)),+) => $call,
+            #[cfg(feature = "cuda")]
+            _ => Err(Error::invalid("model, scratch and state are of different devices")),
+        }
+    };
+}
+
+impl Model {
+    pub fn load(weights: &Weights, device: Device, threads: usize) -> Result<Self> {
+        match device {
+            Device::Cpu => Ok(Model::Cpu(model::Model::load(weights, Cpu::new(threads)?)?)),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(number) => Ok(Model::Cuda(model::Model::load(weights, Cuda::new(number)?)?)),
+            #[cfg(not(feature = "cuda"))]
+            Device::Cuda(_) => Err(Error::unsupported("this build has no CUDA backend (feature `cuda`)")),
+        }
+    }
+
+    pub fn config(&self) -> &Config {
+        match self {
+            Model::Cpu(model) => model.config(),
+            #[cfg(feature = "cuda")]
+            Model::Cuda(model) => model.config(),
+        }
+    }
+
+    pub fn chunk_shape(&self) -> Option<ChunkShape> {
+        self.config().chunk_shape()
+    }
+
+    pub fn tile(&self) -> usize {
+        match self {
+            Model::Cpu(model) => model.tile(),
+            #[cfg(feature = "cuda")]
+            Model::Cuda(model) => model.tile(),
+        }
+    }
+
+    /// Working memory that keeps chunk memories in up to `budget` bytes of the device's own.
+    #[cfg_attr(not(feature = "cuda"), allow(unused_variables))]
+    pub fn scratch(&self, budget: u64) -> Result<Scratch> {
+        match self {
+            Model::Cpu(model) => Ok(Scratch::Cpu(model.scratch()?)),
+            #[cfg(feature = "cuda")]
+            Model::Cuda(model) => {
+                let mut scratch = model.scratch()?;
+                scratch.set_device_budget(budget);
+                Ok(Scratch::Cuda(scratch))
+            }
+        }
+    }
+
+    pub fn state(&self) -> Result<State> {
+        match self {
+            Model::Cpu(model) => Ok(State::Cpu(model.state()?)),
+            #[cfg(feature = "cuda")]
+            Model::Cuda(model) => Ok(State::Cuda(model.state()?)),
+        }
+    }
+
+    pub fn reset(&self, state: &mut State, position: u64) -> Result<()> {
+        on_device!((self, state), (Model(model), State(state)) => model.reset(state, position))
+    }
+
+    pub fn copy_state(&self, state: &State, to: &mut State) -> Result<()> {
+        on_device!((self, state, to), (Model(model), State(state), State(to)) => model.copy_state(state, to))
+    }
+
+    pub fn read_segment(
+        &self,
+        scratch: &mut Scratch,
+        tokens: &[u32],
+        run_in: usize,
+        emit: &mut (dyn FnMut(EncodedChunk<'_>) -> Result<()> + Send),
+    ) -> Result<()> {
+        on_device!((self, scratch), (Model(model), Scratch(scratch)) => model.read_segment(scratch, tokens, run_in, emit))
+    }
+
+    pub fn forward<'s>(
+        &self,
+        state: &mut State,
+        scratch: &'s mut Scratch,
+        tokens: &[u32],
+        pass: Pass<'_>,
+    ) -> Result<&'s [f32]> {
+        on_device!((self, state, scratch), (Model(model), State(state), Scratch(scratch)) => model.forward(state, scratch, tokens, pass))
+    }
+
+    pub fn advance<'s>(
+        &self,
+        state: &mut State,
+        scratch: &'s mut Scratch,
+        tokens: &[u32],
+        pass: Pass<'_>,
+    ) -> Result<&'s [f32]> {
+        on_device!((self, state, scratch), (Model(model), State(state), Scratch(scratch)) => model.advance(state, scratch, tokens, pass))
+    }
+}
+
+impl State {
+    /// Position of the next token.
+    pub fn position(&self) -> u64 {
+        match self {
+            State::Cpu(state) => state.position(),
+            #[cfg(feature = "cuda")]
+            State::Cuda(state) => state.position(),
+        }
+    }
+}
