@@ -162,8 +162,8 @@ impl Checkpoint {
         let pickled = ["pytorch_model.bin", "pytorch_model.bin.index.json"].iter().find(|f| folder.join(f).exists());
         Err(match pickled {
             Some(file) => Error::unsupported(format!(
-                "{file} is a Python pickle, which can run any code and is not read here: \
-                 models/recipe/bin_to_safetensors.py makes {SINGLE} of it"
+                "there is {file}, but the weights in it or that it lists are Python pickles, which can run any code and are \
+                 not read here: models/recipe/bin_to_safetensors.py makes {SINGLE} of them"
             )),
             None => Error::format(format!("neither {SINGLE} nor {INDEX} is there")),
         })
