@@ -92,10 +92,7 @@ struct Score {
 
 fn run(args: &Args) -> Result<()> {
     let model = files::model_path(args.model.as_deref())?;
-    let engine = Engine::open(
-        &model,
-        &EngineOptions { threads: args.threads, device: args.device, ..EngineOptions::default() },
-    )?;
+    let engine = Engine::open(&model, &EngineOptions { threads: args.threads, device: args.device })?;
     let dir = WorkDir::new(args.memory.as_deref())?;
     let haystack = haystack(args)?;
     // Lengths are counted in tokens, text is cut in bytes: a sample says how they relate.

@@ -64,10 +64,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     let model = files::model_path(args.model.as_deref())?;
-    let engine = Engine::open(
-        &model,
-        &EngineOptions { threads: args.threads, device: args.device, ..EngineOptions::default() },
-    )?;
+    let engine = Engine::open(&model, &EngineOptions { threads: args.threads, device: args.device })?;
     let dir = workdir::WorkDir::new(args.memory.as_deref())?;
 
     // Facts that we hid ourselves are asked for, each, and the answers are counted.

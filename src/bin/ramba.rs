@@ -84,7 +84,7 @@ struct ModelArgs {
 
 impl ModelArgs {
     fn open(&self) -> Result<Engine> {
-        let options = EngineOptions { threads: self.threads, device: self.device, ..EngineOptions::default() };
+        let options = EngineOptions { threads: self.threads, device: self.device };
         Engine::open(files::model_path(self.model.as_deref())?, &options)
     }
 }
