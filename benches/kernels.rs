@@ -250,7 +250,7 @@ fn mixers<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
                 (Limit::Float, n * inner * 2 * shape.state)
             };
             rows.push(row(format!("ssm_mix {n} x {inner} state {} {label}", shape.state), limit, work, move || {
-                cpu.ssm_mix(&shape, &params, &x, n, &mut state, &mut y).expect("shapes");
+                cpu.ssm_mix(&shape, &params, &x, 1, n, &mut state, &mut y).expect("shapes");
             }));
         }
     }
@@ -272,7 +272,7 @@ fn attention<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
     for n in [1, 128] {
         let count = if n == 1 { count } else { 16384 };
         let mut memory = memory(shape, landmarks.chunks(width).take(count).map(|l| (vec![0.5], l)));
-        let mut mirror = cpu.mirror(shape, Precision::F16, 0).expect("nothing");
+        let mut mirror = cpu.mirror(shape, Precision::F16, 0, 64).expect("nothing");
         let q = buffer(cpu, n * width);
         let (limit, work) = if n == 1 { (Limit::Read, count * width * 2) } else { (Limit::Float, n * count * width) };
         rows.push(row(format!("score_top_k {n} x {count} x {width} {label}"), limit, work, move || {
@@ -295,7 +295,7 @@ fn attention<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
     let kept = ChunkShape { chunk_size: 64, kv_heads: 1, head_dim: 64, retrieval_heads: 1, retrieval_width: 1 };
     for n in [1, 64] {
         let mut memory = memory(kept, std::iter::once((values(64 * 64), &[0.5][..])));
-        let mut mirror = cpu.mirror(kept, Precision::F16, 0).expect("nothing");
+        let mut mirror = cpu.mirror(kept, Precision::F16, 0, 64).expect("nothing");
         let (q, mut out) = (buffer(cpu, n * 1024), buffer(cpu, n * 1024));
         cpu.fetch(&mut memory, &mut mirror, &[0], &vec![Pick { chunk: 0, weight: 0.1 }; n * 8]).expect("in range");
         let work = n * 2 * 16 * 8 * 64 * 64;

@@ -110,28 +110,26 @@ __device__ __forceinline__ u32 pack_f16(float x, float y) { return f32_to_f16(x)
 //   a: rows g, g + 8 (of the first two), columns 2t, 2t + 1; then the same rows, columns 2t + 8, 2t + 9
 //   b: rows 2t, 2t + 1, then 2t + 8, 2t + 9, of column g
 //   d: row g, columns 2t, 2t + 1; then row g + 8
-struct Bf16 {
-    static __device__ __forceinline__ float wide(u16 v) { return bf16_to_f32(v); }
-};
-struct F16 {
-    static __device__ __forceinline__ float wide(u16 v) { return f16_to_f32(v); }
-};
+struct Bf16 {};
+struct F16 {};
 
-// What matrix units do, for devices before compute capability 8.0.
-template <class T>
-__device__ void mma_by_lanes(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]) {
+// What matrix units do, for bfloat16 on devices before compute capability 8.0. A function of its own: inlined, it takes
+// the compiler minutes.
+static __device__ __noinline__ float4 mma_by_lanes(float4 d, uint4 a, uint2 b) {
     const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     for (int k = 0; k < 8; k++) {
-        const int from = k % 4, part = k / 4;
-        const u32 up = __shfl_sync(~0u, part ? a[2] : a[0], g * 4 + from);
-        const u32 down = __shfl_sync(~0u, part ? a[3] : a[1], g * 4 + from);
-        const u32 left = __shfl_sync(~0u, b[part], 8 * t + from);
-        const u32 right = __shfl_sync(~0u, b[part], 8 * t + 4 + from);
-        d[0] += T::wide(low16(up)) * T::wide(low16(left)) + T::wide(high16(up)) * T::wide(high16(left));
-        d[1] += T::wide(low16(up)) * T::wide(low16(right)) + T::wide(high16(up)) * T::wide(high16(right));
-        d[2] += T::wide(low16(down)) * T::wide(low16(left)) + T::wide(high16(down)) * T::wide(high16(left));
-        d[3] += T::wide(low16(down)) * T::wide(low16(right)) + T::wide(high16(down)) * T::wide(high16(right));
+        const int from = k % 4;
+        const bool second = k >= 4;
+        const u32 up = __shfl_sync(~0u, second ? a.z : a.x, g * 4 + from);
+        const u32 down = __shfl_sync(~0u, second ? a.w : a.y, g * 4 + from);
+        const u32 left = __shfl_sync(~0u, second ? b.y : b.x, 8 * t + from);
+        const u32 right = __shfl_sync(~0u, second ? b.y : b.x, 8 * t + 4 + from);
+        d.x += bf16_to_f32(low16(up)) * bf16_to_f32(low16(left)) + bf16_to_f32(high16(up)) * bf16_to_f32(high16(left));
+        d.y += bf16_to_f32(low16(up)) * bf16_to_f32(low16(right)) + bf16_to_f32(high16(up)) * bf16_to_f32(high16(right));
+        d.z += bf16_to_f32(low16(down)) * bf16_to_f32(low16(left)) + bf16_to_f32(high16(down)) * bf16_to_f32(high16(left));
+        d.w += bf16_to_f32(low16(down)) * bf16_to_f32(low16(right)) + bf16_to_f32(high16(down)) * bf16_to_f32(high16(right));
     }
+    return d;
 }
 
 __device__ __forceinline__ void mma(Bf16, float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]) {
@@ -140,7 +138,9 @@ __device__ __forceinline__ void mma(Bf16, float (&d)[4], const u32 (&a)[4], cons
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #else
-    mma_by_lanes<Bf16>(d, a, b);
+    const float4 sum = mma_by_lanes(make_float4(d[0], d[1], d[2], d[3]), make_uint4(a[0], a[1], a[2], a[3]),
+                                    make_uint2(b[0], b[1]));
+    d[0] = sum.x, d[1] = sum.y, d[2] = sum.z, d[3] = sum.w;
 #endif
 }
 
@@ -149,8 +149,13 @@ __device__ __forceinline__ void mma(F16, float (&d)[4], const u32 (&a)[4], const
     asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-#else
-    mma_by_lanes<F16>(d, a, b);
+#elif defined(__CUDA_ARCH__)
+    // Turing multiplies eight values of k at once.
+#pragma unroll
+    for (int half = 0; half < 2; half++)
+        asm("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
+            : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+            : "r"(a[2 * half]), "r"(a[2 * half + 1]), "r"(b[half]));
 #endif
 }
 

@@ -1,12 +1,15 @@
 // The state space of a Mamba-2 block for many tokens, in blocks of 64 with matrix products: the chunked form of
-// "Transformers are SSMs", Dao and Gu, arXiv 2405.21060, section 6. With a running sum c of dt·a inside a block:
-//   ssd_states: own (blocks, heads, P, N) = Σ_j exp(c_last − c_j)·dt_j·x_j ⊗ B_j and decay (blocks, heads) = exp(c_last).
-//               Grid: x the blocks, y the heads, z tiles of 64 x 64 of (P, N).
-//   ssd_scan:   own ← the state before each block, state (heads, P, N) ← the one after the last.
-//               Grid: x covers heads·P·N.
-//   ssd_out:    y (n, inner)[i] = (exp(c_i)·C_i·s + Σ_{j ≤ i} (C_i·B_j)·exp(c_i − c_j)·dt_j·x_j + d·x_i)·silu(z_i).
-//               Grid: x the blocks, y the heads, z tiles of 64 of P.
-// xbc (n, channels) and dt (n, heads) come from ssm_conv. Blocks of 128 threads: four warps of 16 rows of a 64 x 64 tile.
+// "Transformers are SSMs", Dao and Gu, arXiv 2405.21060, section 6, for n tokens in each of several sequences. With a
+// running sum c of dt·a inside a block:
+//   ssd_states: own (sequences, blocks, heads, P, N) = Σ_j exp(c_last − c_j)·dt_j·x_j ⊗ B_j and
+//               decay (sequences, blocks, heads) = exp(c_last).
+//               Grid: x the sequences' blocks, y the heads, z tiles of 64 x 64 of (P, N).
+//   ssd_scan:   own ← the state before each block, state (sequences, heads, P, N) ← the one after the last.
+//               Grid: x covers heads·P·N, y the sequences.
+//   ssd_out:    y (sequences, n, inner)[i] =
+//                   (exp(c_i)·C_i·s + Σ_{j ≤ i} (C_i·B_j)·exp(c_i − c_j)·dt_j·x_j + d·x_i)·silu(z_i).
+//               Grid: x the sequences' blocks, y the heads, z tiles of 64 of P.
+// xbc (sequences, n, channels) and dt (sequences, n, heads) come from ssm_conv. Blocks of 128 threads: four warps of 16 rows of a 64 x 64 tile.
 // Tokens past the end count as zero, so that a block of fewer than 64 gives the same bits as a whole one.
 // CPU twin: cpu/ssm.rs, gram and span.
 #include "common.cuh"
@@ -59,7 +62,11 @@ extern "C" __global__ void __launch_bounds__(128) ssd_states(Ssm s, const float*
     __shared__ float xs[SPAN * ACROSS], bs[SPAN * ACROSS], sums[SPAN], steps[SPAN];
     allow_next();
     wait_for_previous();
-    const u32 head = blockIdx.y, width = s.inner / s.heads, group = head / (s.heads / s.groups), first = blockIdx.x * SPAN;
+    const u32 blocks = (n + SPAN - 1) / SPAN, first = blockIdx.x % blocks * SPAN;
+    const u32 head = blockIdx.y, width = s.inner / s.heads, group = head / (s.heads / s.groups);
+    const u64 sequence = blockIdx.x / blocks;
+    xbc += sequence * n * s.channels;
+    dt += sequence * n * s.heads;
     const u32 across = (s.state + TILE - 1) / TILE, p0 = blockIdx.z / across * TILE, n0 = blockIdx.z % across * TILE;
     running_sums(dt, s.heads, head, first, n, a[head], sums, steps);
     bring(xs, ACROSS, TILE, xbc + head * width, s.channels, first, n, p0, width);
@@ -99,6 +106,9 @@ extern "C" __global__ void ssd_scan(Ssm s, u32 blocks, float* own, const float* 
     wait_for_previous();
     const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x, all = (u64)s.inner * s.state;
     if (i >= all) return;
+    own += blockIdx.y * blocks * all;
+    decay += blockIdx.y * blocks * s.heads;
+    state += blockIdx.y * all;
     const u32 head = i / (all / s.heads);
     float before = state[i];
     for (u32 b = 0; b < blocks; b++) {
@@ -116,7 +126,13 @@ extern "C" __global__ void __launch_bounds__(128) ssd_out(Ssm s, const float* xb
     float *cs = tiles, *bs = tiles + SPAN * ALONG, *xs = tiles;
     allow_next();
     wait_for_previous();
-    const u32 head = blockIdx.y, width = s.inner / s.heads, group = head / (s.heads / s.groups), first = blockIdx.x * SPAN;
+    const u32 blocks = (n + SPAN - 1) / SPAN, first = blockIdx.x % blocks * SPAN;
+    const u32 head = blockIdx.y, width = s.inner / s.heads, group = head / (s.heads / s.groups);
+    const u64 sequence = blockIdx.x / blocks;
+    xbc += sequence * n * s.channels;
+    dt += sequence * n * s.heads;
+    zxbcdt += sequence * n * s.projected;
+    y += sequence * n * s.inner;
     const u32 p0 = blockIdx.z * TILE;
     const u32 lane = threadIdx.x % 32, m0 = threadIdx.x / 32 * 16, g = lane / 4, t = lane % 4;
     running_sums(dt, s.heads, head, first, n, a[head], sums, steps);

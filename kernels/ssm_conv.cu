@@ -1,9 +1,10 @@
-// The causal convolution of a Mamba-2 block for many tokens, and its time steps.
-//   ssm_conv:    xbc (n, channels)[t, c] = silu(bias[c] + Σ_k weight[c, k] · in[t − taps + 1 + k, c]), `in` the columns
-//                inner .. of zxbcdt (n, projected), before the first token the rows of history (taps − 1, channels);
-//                dt (n, heads) = clamp(softplus(last columns + dt_bias)).
-//                Grid: x covers channels + heads, y groups of 16 tokens.
-//   ssm_history: the last taps − 1 inputs, for the next call. Grid: x covers the channels.
+// The causal convolution of a Mamba-2 block for many tokens, and its time steps; n tokens in each of several sequences.
+//   ssm_conv:    xbc (sequences, n, channels)[s, t, c] = silu(bias[c] + Σ_k weight[c, k] · in[s, t − taps + 1 + k, c]),
+//                `in` the columns inner .. of zxbcdt (sequences, n, projected), before the first token the rows of
+//                history (sequences, taps − 1, channels);
+//                dt (sequences, n, heads) = clamp(softplus(last columns + dt_bias)).
+//                Grid: x covers channels + heads, y the sequences' groups of 16 tokens.
+//   ssm_history: the last taps − 1 inputs, for the next call. Grid: x covers the channels, y the sequences.
 // CPU twin: cpu/ssm.rs, convolve and keep_history.
 #include "common.cuh"
 
@@ -20,8 +21,14 @@ extern "C" __global__ void ssm_conv(Ssm s, const float* zxbcdt, u32 n, const flo
                                     const float* dt_bias, const float* history, float* xbc, float* dt) {
     allow_next();
     wait_for_previous();
-    const u32 c = blockIdx.x * blockDim.x + threadIdx.x, first = blockIdx.y * SPAN;
+    const u32 parts = (n + SPAN - 1) / SPAN;
+    const u32 c = blockIdx.x * blockDim.x + threadIdx.x, first = blockIdx.y % parts * SPAN;
     const u32 last = min(first + SPAN, n);
+    const u64 sequence = blockIdx.y / parts;
+    zxbcdt += sequence * n * s.projected;
+    history += sequence * (s.taps - 1) * s.channels;
+    xbc += sequence * n * s.channels;
+    dt += sequence * n * s.heads;
     if (c >= s.channels) {
         const u32 h = c - s.channels;
         if (h >= s.heads) return;
@@ -60,6 +67,8 @@ extern "C" __global__ void ssm_history(Ssm s, const float* zxbcdt, u32 n, float*
     wait_for_previous();
     const u32 c = blockIdx.x * blockDim.x + threadIdx.x;
     if (c >= s.channels) return;
+    zxbcdt += (u64)blockIdx.y * n * s.projected;
+    history += (u64)blockIdx.y * (s.taps - 1) * s.channels;
     const int keep = s.taps - 1;
     // Rows go down only: none is read after it was written.
     for (int r = 0; r < keep; r++) {

@@ -83,12 +83,12 @@ pub struct SsmParams<Buffer> {
     pub d: Buffer,
 }
 
-/// What one Mamba-2 block carries from token to token. All zeros at the start of a sequence.
+/// What one Mamba-2 block carries from token to token, for one or more sequences. All zeros at the start of a sequence.
 #[derive(Debug, Clone)]
 pub struct SsmState<Buffer> {
-    /// (W − 1, E + 2·Ng·N): the last inputs of the convolution, oldest first.
+    /// (sequences, W − 1, E + 2·Ng·N): the last inputs of the convolution, oldest first.
     pub conv: Buffer,
-    /// (nh, P, N)
+    /// (sequences, nh, P, N)
     pub ssm: Buffer,
 }
 
@@ -187,12 +187,14 @@ impl SsmShape {
         check(whole && small && (1..=MAX_CONV).contains(&conv), || format!("shape of a Mamba-2 block: {self:?}"))
     }
 
-    /// Checks the shape and the lengths of [`Backend::ssm_mix`]'s buffers: those of `SsmParams` and `SsmState` in their order.
+    /// Checks the shape and the lengths of [`Backend::ssm_mix`]'s buffers, those of `SsmParams` and `SsmState` in their
+    /// order.
     ///
     /// # Errors
     /// `InvalidArgument` if the shape is inconsistent or a buffer too short.
     pub(crate) fn check_mix(
         &self,
+        sequences: usize,
         n: usize,
         zxbcdt: usize,
         y: usize,
@@ -201,16 +203,15 @@ impl SsmShape {
     ) -> Result<()> {
         self.check()?;
         let (channels, heads) = (self.conv_channels(), self.heads);
-        need("ssm_mix: input", zxbcdt, &[n, self.projected()])?;
-        need("ssm_mix: result", y, &[n, self.inner])?;
+        need("ssm_mix: input", zxbcdt, &[sequences, n, self.projected()])?;
+        need("ssm_mix: result", y, &[sequences, n, self.inner])?;
         need("ssm_mix: convolution", params[0], &[channels, self.conv])?;
         need("ssm_mix: bias of the convolution", params[1], &[channels])?;
         need("ssm_mix: bias of the time step", params[2], &[heads])?;
         need("ssm_mix: a", params[3], &[heads])?;
         need("ssm_mix: d", params[4], &[heads])?;
-        // The state is split by heads, so that its length must be right exactly.
-        let right = state == [self.conv_state_len(), self.ssm_state_len()];
-        check(right, || format!("ssm_mix: state of {} and {} values", state[0], state[1]))
+        need("ssm_mix: inputs of the convolution before", state[0], &[sequences, self.conv_state_len()])?;
+        need("ssm_mix: state", state[1], &[sequences, self.ssm_state_len()])
     }
 }
 
@@ -259,8 +260,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Work that was recorded to be repeated.
     type Recording: Send + Default;
 
-    /// Tokens that are best computed at once: enough to make products efficient, few enough to keep the scratch small.
-    fn tile(&self) -> usize;
+    /// Tokens of a model of width `hidden` that are best computed at once: enough to make products efficient, few enough
+    /// to keep the scratch small.
+    fn tile(&self, hidden: usize) -> usize;
 
     /// Runs `f` where the other operations are cheapest to call, for the CPU on a thread of its pool, and waits for it.
     ///
@@ -425,9 +427,9 @@ pub trait Backend: Send + Sync + 'static {
     ) -> Result<()>;
 
     /// The mixer of a Mamba-2 block between its input projection and the norm before its output projection, for `n` tokens
-    /// that follow those of `state`.
+    /// of each of `sequences` sequences, which follow those of `state`: that of one sequence after that of the other.
     ///
-    /// `zxbcdt` is (n, 2·E + 2·Ng·N + nh), rows `[z | x | B | C | dt]`; `y` is (n, E).
+    /// `zxbcdt` is (sequences, n, 2·E + 2·Ng·N + nh), rows `[z | x | B | C | dt]`; `y` is (sequences, n, E). In each sequence:
     ///
     /// 1. `xBC[t, c] = silu(bias[c] + Σ_k conv_weight[c, k] · xBC_in[t − W + 1 + k, c])`, inputs before the first token
     ///    from `state.conv`.
@@ -441,11 +443,13 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// # Errors
     /// If a buffer is too short or the shape is inconsistent.
+    #[allow(clippy::too_many_arguments)]
     fn ssm_mix(
         &self,
         shape: &SsmShape,
         params: &SsmParams<Self::Buffer>,
         zxbcdt: &Self::Buffer,
+        sequences: usize,
         n: usize,
         state: &mut SsmState<Self::Buffer>,
         y: &mut Self::Buffer,
@@ -469,12 +473,12 @@ pub trait Backend: Send + Sync + 'static {
         out: &mut Self::Buffer,
     ) -> Result<()>;
 
-    /// What this device needs to read chunk memories of a shape, in at most `budget` bytes of its own memory. The CPU reads
-    /// the memory's own cache and needs none.
+    /// What this device needs to read chunk memories of a shape, for up to `tokens` tokens at once, in at most `budget` bytes
+    /// of its own memory. The CPU reads the memory's own cache and needs none.
     ///
     /// # Errors
     /// `Capacity` if the budget is too small (the message names the smallest), or the device has no memory for it.
-    fn mirror(&self, shape: ChunkShape, precision: Precision, budget: u64) -> Result<Self::Mirror>;
+    fn mirror(&self, shape: ChunkShape, precision: Precision, budget: u64, tokens: usize) -> Result<Self::Mirror>;
 
     /// How many different chunks [`Backend::fetch`] can ready at once.
     fn slots(&self, memory: &ChunkMemory, mirror: &Self::Mirror) -> usize;

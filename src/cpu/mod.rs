@@ -88,7 +88,7 @@ impl Backend for Cpu {
     type Mirror = Reads;
     type Recording = ();
 
-    fn tile(&self) -> usize {
+    fn tile(&self, _: usize) -> usize {
         256
     }
 
@@ -236,14 +236,22 @@ impl Backend for Cpu {
         shape: &SsmShape,
         params: &SsmParams<Buffer>,
         zxbcdt: &Buffer,
+        sequences: usize,
         n: usize,
         state: &mut SsmState<Buffer>,
         y: &mut Buffer,
     ) -> Result<()> {
         let lengths = [&params.conv_weight, &params.conv_bias, &params.dt_bias, &params.a, &params.d].map(|b| b.len());
-        shape.check_mix(n, zxbcdt.len(), y.len(), lengths, [state.conv.len(), state.ssm.len()])?;
-        if n > 0 {
-            ssm::mix(self.kernels, &self.pool, &Mixer { shape, params, zxbcdt, n }, state, y);
+        shape.check_mix(sequences, n, zxbcdt.len(), y.len(), lengths, [state.conv.len(), state.ssm.len()])?;
+        if n == 0 {
+            return Ok(());
+        }
+        for sequence in 0..sequences {
+            let own = |len: usize| sequence * len..(sequence + 1) * len;
+            let mixer = Mixer { shape, params, zxbcdt: &zxbcdt[own(n * shape.projected())], n };
+            let history = &mut state.conv[own(shape.conv_state_len())];
+            let (state, y) = (&mut state.ssm[own(shape.ssm_state_len())], &mut y[own(n * shape.inner)]);
+            ssm::mix(self.kernels, &self.pool, &mixer, history, state, y);
         }
         Ok(())
     }
@@ -267,7 +275,7 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn mirror(&self, _: ChunkShape, _: Precision, _: u64) -> Result<Reads> {
+    fn mirror(&self, _: ChunkShape, _: Precision, _: u64, _: usize) -> Result<Reads> {
         Ok(Reads::default())
     }
 

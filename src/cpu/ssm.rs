@@ -15,7 +15,7 @@ use super::dense::{Factors, View, ViewMut, dot_block, sum_block, transpose};
 use super::kernels::Kernels;
 use super::pool::{Pool, Scratch};
 use super::simd::{F32, LANES, Simd, exp, silu, softplus};
-use crate::backend::{MAX_CONV, SsmParams, SsmShape, SsmState};
+use crate::backend::{MAX_CONV, SsmParams, SsmShape};
 
 /// Tokens in a block.
 pub(super) const SPAN: usize = 64;
@@ -44,8 +44,16 @@ impl Mixer<'_> {
     }
 }
 
-/// `state` and `y` of [`Backend::ssm_mix`](crate::backend::Backend::ssm_mix). The caller has checked the lengths.
-pub(super) fn mix(kernels: &Kernels, pool: &Pool, mixer: &Mixer<'_>, state: &mut SsmState<Buffer>, y: &mut [f32]) {
+/// The state, `history` (W − 1, E + 2·Ng·N) and `state` (nh, P, N), and `y` of one sequence of
+/// [`Backend::ssm_mix`](crate::backend::Backend::ssm_mix). The caller has checked the lengths.
+pub(super) fn mix(
+    kernels: &Kernels,
+    pool: &Pool,
+    mixer: &Mixer<'_>,
+    history: &mut [f32],
+    state: &mut [f32],
+    y: &mut [f32],
+) {
     let (shape, n) = (mixer.shape, mixer.n);
     let (channels, heads, width) = (shape.conv_channels(), shape.heads, shape.head_dim());
     let blocks = n.div_ceil(SPAN);
@@ -58,16 +66,16 @@ pub(super) fn mix(kernels: &Kernels, pool: &Pool, mixer: &Mixer<'_>, state: &mut
     let grams = b.scratch(blocks * gram_len);
     let work = n * (channels * 12 + shape.groups * shape.state * SPAN / 2);
     pool.each_pair((xbc, SPAN * channels), (grams, gram_len), work, |block, xbc, gram| {
-        kernels.convolve(mixer, &state.conv, block * SPAN, xbc);
+        kernels.convolve(mixer, history, block * SPAN, xbc);
         kernels.gram(shape, xbc, gram);
     });
-    keep_history(mixer, &mut state.conv);
+    keep_history(mixer, history);
 
     // The recurrence, head by head.
     let v = c.scratch(heads * n * width);
     let work = n * shape.inner * (2 * shape.state + if n > 1 { SPAN / 2 } else { 0 });
     let mixed = Mixed { xbc, grams };
-    pool.each_pair((v, n * width), (&mut state.ssm[..], width * shape.state), work, |head, v, state| {
+    pool.each_pair((v, n * width), (state, width * shape.state), work, |head, v, state| {
         let mut scratch = pool.scratch();
         kernels.scan(mixer, mixed, head, state, v, scratch.a.scratch(scan_scratch(shape)));
     });

@@ -34,6 +34,9 @@ pub use weight::Weight;
 /// Up to this many rows of activations, a product is computed row by row, bound by the bytes of the weights.
 pub const FEW: usize = 4;
 
+/// Values of the residual stream of a tile.
+const TILE_VALUES: usize = 1 << 21;
+
 /// Threads of a block of the element-wise kernels.
 const THREADS: usize = 256;
 
@@ -242,8 +245,9 @@ impl Backend for Cuda {
     type Mirror = Mirror;
     type Recording = Recording;
 
-    fn tile(&self) -> usize {
-        2048
+    fn tile(&self, hidden: usize) -> usize {
+        // Small models take more tokens to fill a device; a token of 13·D values in all takes about as much memory.
+        (TILE_VALUES / hidden.max(1)).clamp(256, 8192)
     }
 
     fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
@@ -497,17 +501,18 @@ impl Backend for Cuda {
         shape: &SsmShape,
         params: &SsmParams<Buffer>,
         zxbcdt: &Buffer,
+        sequences: usize,
         n: usize,
         state: &mut SsmState<Buffer>,
         y: &mut Buffer,
     ) -> Result<()> {
         let lengths = [&params.conv_weight, &params.conv_bias, &params.dt_bias, &params.a, &params.d].map(|b| b.len);
-        shape.check_mix(n, zxbcdt.len, y.len, lengths, [state.conv.len, state.ssm.len])?;
+        shape.check_mix(sequences, n, zxbcdt.len, y.len, lengths, [state.conv.len, state.ssm.len])?;
         check(shape.groups <= lane::MAX_GROUPS, || format!("{} groups of heads", shape.groups))?;
-        match n {
-            0 => Ok(()),
-            1 => self.on_lane(|lane| ssm::step(&self.kernels, lane, shape, params, zxbcdt, state, y)),
-            _ => self.on_lane(|lane| ssm::scan(&self.kernels, lane, shape, params, zxbcdt, n, state, y)),
+        match (sequences, n) {
+            (0, _) | (_, 0) => Ok(()),
+            (1, 1) => self.on_lane(|lane| ssm::step(&self.kernels, lane, shape, params, zxbcdt, state, y)),
+            _ => self.on_lane(|lane| ssm::scan(&self.kernels, lane, shape, params, zxbcdt, sequences, n, state, y)),
         }
     }
 
@@ -545,8 +550,8 @@ impl Backend for Cuda {
         })
     }
 
-    fn mirror(&self, shape: ChunkShape, precision: Precision, budget: u64) -> Result<Mirror> {
-        Mirror::new(&self.context, shape, precision, budget, self.tile())
+    fn mirror(&self, shape: ChunkShape, precision: Precision, budget: u64, tokens: usize) -> Result<Mirror> {
+        Mirror::new(&self.context, shape, precision, budget, tokens)
     }
 
     fn slots(&self, _: &ChunkMemory, mirror: &Mirror) -> usize {

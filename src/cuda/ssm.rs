@@ -63,7 +63,7 @@ pub(super) fn step(
     }
 }
 
-/// Many tokens.
+/// `n` tokens of each of `sequences`.
 #[allow(clippy::too_many_arguments)]
 pub(super) fn scan(
     kernels: &Kernels,
@@ -71,6 +71,7 @@ pub(super) fn scan(
     shape: &SsmShape,
     params: &SsmParams<Buffer>,
     zxbcdt: &Buffer,
+    sequences: usize,
     n: usize,
     state: &mut SsmState<Buffer>,
     y: &mut Buffer,
@@ -78,26 +79,26 @@ pub(super) fn scan(
     let SsmParams { conv_weight, conv_bias, dt_bias, a, d } = params;
     let (ssm, blocks, channels, heads) = (Ssm::from(shape), n.div_ceil(SPAN), shape.conv_channels(), shape.heads);
     let all = shape.inner * shape.state;
-    let xbc = lane.scratch(0, 4 * n * channels)?;
-    let dt = lane.scratch(1, 4 * n * heads)?;
-    let own = lane.scratch(2, 4 * blocks * all)?;
-    let decay = lane.scratch(3, 4 * blocks * heads)?;
+    let xbc = lane.scratch(0, 4 * sequences * n * channels)?;
+    let dt = lane.scratch(1, 4 * sequences * n * heads)?;
+    let own = lane.scratch(2, 4 * sequences * blocks * all)?;
+    let decay = lane.scratch(3, 4 * sequences * blocks * heads)?;
     let stream = &lane.stream;
     let width = shape.head_dim().div_ceil(SPAN);
     let tiles = width * shape.state.div_ceil(SPAN);
     let count = n as u32;
-    // SAFETY: all lengths were checked by `SsmShape::check_mix`; the scratch holds xbc (n, channels), dt (n, heads), a state
-    // and a decay per head for every block.
+    // SAFETY: all lengths were checked by `SsmShape::check_mix`; the scratch holds xbc (sequences, n, channels),
+    // dt (sequences, n, heads), a state and a decay per head for every block of every sequence.
     unsafe {
-        launch!(kernels, stream, "ssm_conv", [(channels + heads).div_ceil(128), n.div_ceil(16), 1], [128, 1], 0;
+        launch!(kernels, stream, "ssm_conv", [(channels + heads).div_ceil(128), sequences * n.div_ceil(16), 1], [128, 1], 0;
             ssm, zxbcdt.at(), count, conv_weight.at(), conv_bias.at(), dt_bias.at(), state.conv.at(), xbc, dt)?;
-        launch!(kernels, stream, "ssm_history", [channels.div_ceil(128), 1, 1], [128, 1], 0;
+        launch!(kernels, stream, "ssm_history", [channels.div_ceil(128), sequences, 1], [128, 1], 0;
             ssm, zxbcdt.at(), count, state.conv.at())?;
-        launch!(kernels, stream, "ssd_states", [blocks, heads, tiles], [128, 1], 0;
+        launch!(kernels, stream, "ssd_states", [sequences * blocks, heads, tiles], [128, 1], 0;
             ssm, xbc, dt, count, a.at(), own, decay)?;
-        launch!(kernels, stream, "ssd_scan", [all.div_ceil(256), 1, 1], [256, 1], 0;
+        launch!(kernels, stream, "ssd_scan", [all.div_ceil(256), sequences, 1], [256, 1], 0;
             ssm, blocks as u32, own, decay, state.ssm.at())?;
-        launch!(kernels, stream, "ssd_out", [blocks, heads, width], [128, 1], 0;
+        launch!(kernels, stream, "ssd_out", [sequences * blocks, heads, width], [128, 1], 0;
             ssm, xbc, dt, count, a.at(), d.at(), own, zxbcdt.at(), y.at())
     }
 }

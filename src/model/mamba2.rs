@@ -43,13 +43,13 @@ impl<B: Backend> Scratch<B> {
     }
 }
 
-/// The state of a block before the first token.
-pub(super) fn zero_state<B: Backend>(shape: &SsmShape, backend: &B) -> Result<SsmState<B::Buffer>> {
+/// The state of a block before the first token of each sequence.
+pub(super) fn zero_state<B: Backend>(shape: &SsmShape, backend: &B, sequences: usize) -> Result<SsmState<B::Buffer>> {
     Ok(SsmState {
-        // (W − 1, E + 2·Ng·N)
-        conv: backend.buffer(shape.conv_state_len())?,
-        // (nh, P, N)
-        ssm: backend.buffer(shape.ssm_state_len())?,
+        // (sequences, W − 1, E + 2·Ng·N)
+        conv: backend.buffer(sequences * shape.conv_state_len())?,
+        // (sequences, nh, P, N)
+        ssm: backend.buffer(sequences * shape.ssm_state_len())?,
     })
 }
 
@@ -82,21 +82,24 @@ impl<B: Backend> Block<B> {
         })
     }
 
-    /// Adds the block's output to the residual stream `x` (n, D) and moves `state` on by n tokens.
+    /// Adds the block's output to the residual stream `x` (sequences, n, D) and moves `state` on by n tokens in each
+    /// sequence.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn forward(
         &self,
         config: &Config,
         backend: &B,
         x: &mut B::Buffer,
+        sequences: usize,
         n: usize,
         state: &mut SsmState<B::Buffer>,
         s: &mut Scratch<B>,
     ) -> Result<()> {
-        let (eps, ssm) = (config.norm_eps, &config.ssm);
+        let (eps, ssm, rows) = (config.norm_eps, &config.ssm, sequences * n);
         let norm = Norm { weight: &self.norm, width: config.hidden, eps };
-        backend.norm_matmul(&norm, &self.in_proj, x, n, &mut s.norm, &mut s.projected, false)?;
-        backend.ssm_mix(ssm, &self.mixer, &s.projected, n, state, &mut s.mixed)?;
+        backend.norm_matmul(&norm, &self.in_proj, x, rows, &mut s.norm, &mut s.projected, false)?;
+        backend.ssm_mix(ssm, &self.mixer, &s.projected, sequences, n, state, &mut s.mixed)?;
         let norm = Norm { weight: &self.gated_norm, width: ssm.inner / ssm.groups, eps };
-        backend.norm_matmul(&norm, &self.out_proj, &s.mixed, n, &mut s.mixed_norm, x, true)
+        backend.norm_matmul(&norm, &self.out_proj, &s.mixed, rows, &mut s.mixed_norm, x, true)
     }
 }

@@ -112,7 +112,7 @@ pub struct Scratch<B: Backend> {
     x: B::Buffer,
     mamba: mamba2::Scratch<B>,
     upper: Option<UpperScratch<B>>,
-    /// The recurrence of a segment that is read apart, lower blocks only; made when first needed.
+    /// The recurrence of segments that are read apart, lower blocks only; made when first needed.
     lower: Vec<SsmState<B::Buffer>>,
     /// (rows, D) rows of `x` that logits are wanted of
     head: B::Buffer,
@@ -261,7 +261,7 @@ impl<B: Backend> Model<B> {
         let (config, backend) = (&self.config, &self.backend);
         let tail = config.hsa.as_ref().map(|hsa| backend.buffer(hsa.chunk_size * config.hidden)).transpose()?;
         Ok(State {
-            blocks: self.zero_states(config.blocks)?,
+            blocks: self.zero_states(config.blocks, 1)?,
             tail,
             tail_len: 0,
             position: 0,
@@ -311,53 +311,73 @@ impl<B: Backend> Model<B> {
         Ok(())
     }
 
-    /// Reads one segment of a document apart from all others: lower blocks from a zero state, and the encoder.
+    /// How many segments [`Model::read_segments`] is best given at once.
+    pub fn segments_at_once(&self) -> usize {
+        let segments = &self.config.segments;
+        let longest = segments.size().map_or(u64::MAX, |size| size + segments.overlap());
+        usize::try_from(self.tile() as u64 / longest).unwrap_or(1).max(1)
+    }
+
+    /// Reads segments of a document apart from all others: lower blocks from a zero state, and the encoder.
     ///
-    /// `tokens` are the `run_in` tokens before the segment and then the segment, a multiple of S. `emit` is called
-    /// with the memory of each chunk in order. Segments may be read in any order and, each with its own scratch, at once.
+    /// Each of `segments`, all of one length, is the `run_in` tokens before the segment and then its own, a multiple of S.
+    /// `emit` is called with the memory of each chunk in order. Segments may be read in any order, any number at once, and
+    /// from several threads, each with its own scratch.
     ///
     /// # Errors
     /// `InvalidArgument` if the model has no chunks, a token is not in the vocabulary or the lengths do not fit, and what
     /// `emit` returns.
-    pub fn read_segment(
+    pub fn read_segments(
         &self,
         scratch: &mut Scratch<B>,
-        tokens: &[u32],
+        segments: &[&[u32]],
         run_in: usize,
         emit: &mut (dyn FnMut(EncodedChunk<'_>) -> Result<()> + Send),
     ) -> Result<()> {
         let (Some(upper), Some(chunk)) = (&self.upper, self.chunk_size()) else {
             return Err(Error::invalid("this model keeps no chunk memories"));
         };
-        self.check_ids(tokens)?;
-        let Some((run_in, segment)) = tokens.split_at_checked(run_in) else {
-            return Err(Error::invalid(format!("a run-in of {run_in} tokens out of {}", tokens.len())));
-        };
-        if !segment.len().is_multiple_of(chunk) {
-            return Err(Error::invalid(format!("{} tokens are not whole chunks of {chunk}", segment.len())));
+        let Some(length) = segments.first().map(|tokens| tokens.len()) else { return Ok(()) };
+        if let Some(odd) = segments.iter().find(|tokens| tokens.len() != length) {
+            return Err(Error::invalid(format!("segments of {length} and of {} tokens at once", odd.len())));
         }
-        let backend = &self.backend;
-        backend.run(|| {
-            if scratch.lower.is_empty() {
-                scratch.lower = self.zero_states(self.lower.len())?;
-            } else {
-                self.clear(&mut scratch.lower)?;
-            }
-            for tile in run_in.chunks(self.tile()) {
-                let Scratch { x, mamba, lower, .. } = scratch;
-                self.lower_half(tile, lower, x, mamba)?;
-            }
-            for tile in segment.chunks(self.tile()) {
-                let Scratch { x, mamba, lower, upper: upper_scratch, .. } = scratch;
-                self.lower_half(tile, lower, x, mamba)?;
-                let Some(UpperScratch { encoder: s, .. }) = upper_scratch else { continue };
-                let chunks = tile.len() / chunk;
-                self.chunk_rows(&upper.encoder, x, 0, &mut s.x, 0, tile.len())?;
-                upper.encoder.encode(&self.config, &upper.hsa, backend, chunks, s)?;
-                s.out.iter().try_for_each(&mut *emit)?;
+        segments.iter().try_for_each(|tokens| self.check_ids(tokens))?;
+        let Some(own) = length.checked_sub(run_in) else {
+            return Err(Error::invalid(format!("a run-in of {run_in} tokens out of {length}")));
+        };
+        if !own.is_multiple_of(chunk) {
+            return Err(Error::invalid(format!("{own} tokens are not whole chunks of {chunk}")));
+        }
+        let at_once = (self.tile() / length.max(1)).clamp(1, self.segments_at_once());
+        self.backend.run(|| {
+            for some in segments.chunks(at_once) {
+                if scratch.lower.is_empty() {
+                    scratch.lower = self.zero_states(self.lower.len(), self.segments_at_once())?;
+                } else {
+                    self.clear(&mut scratch.lower)?;
+                }
+                // Several fit into one tile with their run-ins.
+                let part =
+                    |range: Range<usize>| some.iter().flat_map(|t| &t[range.clone()]).copied().collect::<Vec<_>>();
+                for tile in part(0..run_in).chunks(self.tile()) {
+                    self.lower_half(scratch, tile, some.len())?;
+                }
+                for tile in part(run_in..length).chunks(self.tile()) {
+                    self.lower_half(scratch, tile, some.len())?;
+                    let Scratch { x, upper: Some(UpperScratch { encoder: s, .. }), .. } = scratch else { continue };
+                    self.chunk_rows(&upper.encoder, x, 0, &mut s.x, 0, tile.len())?;
+                    upper.encoder.encode(&self.config, &upper.hsa, &self.backend, tile.len() / chunk, s)?;
+                    s.out.iter().try_for_each(&mut *emit)?;
+                }
             }
             Ok(())
         })
+    }
+
+    /// The embedding and the lower blocks for `tokens`, the next of `sequences` segments one after the other.
+    fn lower_half(&self, s: &mut Scratch<B>, tokens: &[u32], sequences: usize) -> Result<()> {
+        self.backend.embed(&self.embedding, tokens, &mut s.x)?;
+        self.lower_blocks(sequences, tokens.len() / sequences, &mut s.lower, &mut s.x, &mut s.mamba)
     }
 
     /// Runs the whole model over `tokens`, which follow those of `state`, and returns the logits asked for.
@@ -460,6 +480,7 @@ impl<B: Backend> Model<B> {
         if step.scratch != s.id {
             *step = Step::new(s.id, step.groups.len());
         }
+        let tile = self.tile();
         let (lower, mut upper) = blocks.split_at_mut(self.lower.len());
         backend.embed(&self.embedding, tokens, &mut s.x)?;
         // Many tokens are worth their launches; a token alone is not.
@@ -467,7 +488,7 @@ impl<B: Backend> Model<B> {
             1 => backend.replay(recording, work),
             _ => work(),
         };
-        replay(&mut step.lower, &mut || self.lower_blocks(n, lower, &mut s.x, &mut s.mamba))?;
+        replay(&mut step.lower, &mut || self.lower_blocks(1, n, lower, &mut s.x, &mut s.mamba))?;
 
         if let (Some(u), Some(us)) = (&self.upper, &mut s.upper) {
             if let Some(source) = pass.remember {
@@ -479,7 +500,7 @@ impl<B: Backend> Model<B> {
             for (g, (group, steps)) in u.groups.iter().zip(&mut step.groups).enumerate() {
                 let mut reads = None;
                 if let Some(memory) = memory.as_deref_mut() {
-                    let mirror = mirror(backend, &mut us.mirror, memory, us.device_budget)?;
+                    let mirror = mirror(backend, &mut us.mirror, memory, us.device_budget, tile)?;
                     let (retrieval, selection) = (&group.retrieval, &mut us.selection);
                     retrieval.select(config, &u.hsa, backend, &s.x, n, *position, memory, mirror, selection)?;
                     if let Some(trace) = pass.trace.as_deref_mut() {
@@ -498,7 +519,7 @@ impl<B: Backend> Model<B> {
                             layer.forward(config, &u.hsa, backend, &mut s.x, n, selection, memory, mirror, hsa)?;
                         }
                         for (block, state) in blocks.iter().zip(&mut states) {
-                            block.forward(config, backend, &mut s.x, n, state, &mut s.mamba)?;
+                            block.forward(config, backend, &mut s.x, 1, n, state, &mut s.mamba)?;
                         }
                     }
                     Ok(())
@@ -509,28 +530,17 @@ impl<B: Backend> Model<B> {
         Ok(())
     }
 
-    /// The embedding and the lower blocks, into `x` (n, D).
-    fn lower_half(
-        &self,
-        tokens: &[u32],
-        states: &mut [SsmState<B::Buffer>],
-        x: &mut B::Buffer,
-        s: &mut mamba2::Scratch<B>,
-    ) -> Result<()> {
-        self.backend.embed(&self.embedding, tokens, x)?;
-        self.lower_blocks(tokens.len(), states, x, s)
-    }
-
-    /// The lower blocks over `x` (n, D).
+    /// The lower blocks over `x` (sequences, n, D).
     fn lower_blocks(
         &self,
+        sequences: usize,
         n: usize,
         states: &mut [SsmState<B::Buffer>],
         x: &mut B::Buffer,
         s: &mut mamba2::Scratch<B>,
     ) -> Result<()> {
         let mut blocks = self.lower.iter().zip(states);
-        blocks.try_for_each(|(block, state)| block.forward(&self.config, &self.backend, x, n, state, s))
+        blocks.try_for_each(|(block, state)| block.forward(&self.config, &self.backend, x, sequences, n, state, s))
     }
 
     /// Appends the memories of the chunks that end among the n tokens of `x`, and keeps the rest for later.
@@ -588,14 +598,18 @@ impl<B: Backend> Model<B> {
         to: usize,
         n: usize,
     ) -> Result<()> {
-        let (hidden, chunk) = (self.config.hidden, self.chunk_size().unwrap_or(1));
+        let (hidden, chunk, rows) = (self.config.hidden, self.chunk_size().unwrap_or(1), encoder.rows());
         let (mut from, mut to, end) = (from, to, to + n);
         while to < end {
-            let rows = (chunk - to % chunk).min(end - to);
-            let row = to / chunk * encoder.rows() + to % chunk;
-            let at = |row: usize| At { at: row * hidden, stride: hidden };
-            self.backend.copy(x, at(from), out, at(row), rows, hidden)?;
-            (from, to) = (from + rows, to + rows);
+            // Whole chunks, whose rows are neighbours on both sides, or what is left of one.
+            let (count, width) = match (to % chunk, end - to) {
+                (0, left) if left >= chunk => (left / chunk, chunk),
+                (begun, left) => (1, (chunk - begun).min(left)),
+            };
+            let source = At { at: from * hidden, stride: chunk * hidden };
+            let target = At { at: (to / chunk * rows + to % chunk) * hidden, stride: rows * hidden };
+            self.backend.copy(x, source, out, target, count, width * hidden)?;
+            (from, to) = (from + count * width, to + count * width);
         }
         Ok(())
     }
@@ -643,8 +657,8 @@ impl<B: Backend> Model<B> {
         backend.norm_matmul(&norm, output, head, n, normed, logits, false)
     }
 
-    fn zero_states(&self, blocks: usize) -> Result<Vec<SsmState<B::Buffer>>> {
-        (0..blocks).map(|_| mamba2::zero_state(&self.config.ssm, &self.backend)).collect()
+    fn zero_states(&self, blocks: usize, sequences: usize) -> Result<Vec<SsmState<B::Buffer>>> {
+        (0..blocks).map(|_| mamba2::zero_state(&self.config.ssm, &self.backend, sequences)).collect()
     }
 
     /// Makes all of `states` those before a first token.
@@ -661,7 +675,7 @@ impl<B: Backend> Model<B> {
 
     /// T: most tokens of a tile, whole chunks.
     pub fn tile(&self) -> usize {
-        let wanted = self.backend.tile();
+        let wanted = self.backend.tile(self.config.hidden);
         self.chunk_size().map_or(wanted, |chunk| (wanted / chunk).max(1) * chunk)
     }
 
@@ -673,16 +687,17 @@ impl<B: Backend> Model<B> {
     }
 }
 
-/// What the device keeps of `memory`, made anew if `slot` has that of another one.
+/// What the device keeps of `memory` for up to `tokens` tokens at once, made anew if `slot` has that of another one.
 fn mirror<'a, B: Backend>(
     backend: &B,
     slot: &'a mut Option<(u64, B::Mirror)>,
     memory: &ChunkMemory,
     budget: u64,
+    tokens: usize,
 ) -> Result<&'a mut B::Mirror> {
     let kept = match slot.take() {
         Some(kept) if kept.0 == memory.id() => kept,
-        _ => (memory.id(), backend.mirror(memory.shape(), memory.precision(), budget)?),
+        _ => (memory.id(), backend.mirror(memory.shape(), memory.precision(), budget, tokens)?),
     };
     Ok(&mut slot.insert(kept).1)
 }

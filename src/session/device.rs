@@ -143,14 +143,22 @@ impl Model {
         on_device!((self, state, to), (Model(model), State(state), State(to)) => model.copy_state(state, to))
     }
 
-    pub fn read_segment(
+    pub fn segments_at_once(&self) -> usize {
+        match self {
+            Model::Cpu(model) => model.segments_at_once(),
+            #[cfg(feature = "cuda")]
+            Model::Cuda(model) => model.segments_at_once(),
+        }
+    }
+
+    pub fn read_segments(
         &self,
         scratch: &mut Scratch,
-        tokens: &[u32],
+        segments: &[&[u32]],
         run_in: usize,
         emit: &mut (dyn FnMut(EncodedChunk<'_>) -> Result<()> + Send),
     ) -> Result<()> {
-        on_device!((self, scratch), (Model(model), Scratch(scratch)) => model.read_segment(scratch, tokens, run_in, emit))
+        on_device!((self, scratch), (Model(model), Scratch(scratch)) => model.read_segments(scratch, segments, run_in, emit))
     }
 
     pub fn forward<'s>(

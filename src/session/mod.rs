@@ -40,7 +40,8 @@ use writing::Writing;
 /// Bytes of text that are taken between two looks at what is due to be read.
 const BLOCK: usize = 64 * 1024;
 
-/// Tokens per thread that wait to be read together: enough that threads rarely wait for the last of them.
+/// Tokens per thread, and what a device reads at once twice per thread, wait to be read together: enough that threads
+/// rarely wait for the last of them.
 const WINDOW: u64 = 8192;
 
 /// Where and how a session keeps the memory of its document.
@@ -429,7 +430,8 @@ impl Session {
             return Ok(());
         };
         let complete = before_last - before_last % size;
-        let window = (self.engine.threads() as u64 * WINDOW).next_multiple_of(size);
+        let at_once = 2 * size * self.engine.shared.model.segments_at_once() as u64;
+        let window = (self.engine.threads() as u64 * WINDOW.max(at_once)).next_multiple_of(size);
         while complete > self.read_to && (all || complete - self.read_to >= window) {
             let end = complete.min(self.read_to + window);
             // Taken out for the call, which needs the rest of the session.

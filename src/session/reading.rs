@@ -21,7 +21,7 @@ pub(super) struct Job {
     pub sources: Vec<Range<u64>>,
 }
 
-/// The chunk memories of one segment.
+/// The chunk memories of some segments.
 #[derive(Default)]
 struct Chunks {
     /// For each chunk keys (S, G, d), values (S, G, d) and landmark (Gr, R/Gr).
@@ -31,9 +31,10 @@ struct Chunks {
     chunk: usize,
 }
 
-/// Reads `jobs`, with one thread for each of `scratches`, and appends the memories of each in order to `memory`.
+/// Reads `jobs`, with one thread for each of `scratches`, and appends the memories of each in order to `memory`. As many
+/// neighbours of one length as the device likes at once are read together.
 ///
-/// `on_job` is called on the thread of the caller after each job has been appended, and may stop the rest. A job is
+/// `on_jobs` is called on the thread of the caller after some jobs have been appended, and may stop the rest. They are
 /// appended whole or, if an error is returned, perhaps in part.
 ///
 /// # Errors
@@ -43,18 +44,19 @@ pub(super) fn read(
     scratches: &mut [Scratch],
     jobs: &[Job],
     memory: &mut ChunkMemory,
-    on_job: &mut dyn FnMut(&ChunkMemory) -> ControlFlow<()>,
+    on_jobs: &mut dyn FnMut(&ChunkMemory) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>> {
     let next = AtomicUsize::new(0);
+    let groups = groups(jobs, model.segments_at_once());
     thread::scope(|scope| {
         let (send, receive) = mpsc::channel();
-        for (i, scratch) in scratches.iter_mut().enumerate().take(jobs.len()) {
-            let (send, next) = (send.clone(), &next);
+        for (i, scratch) in scratches.iter_mut().enumerate().take(groups.len()) {
+            let (send, next, groups) = (send.clone(), &next, &groups);
             let work = move || {
                 // In ascending order, so that what is finished early waits for few others.
-                while let Some((i, job)) = take(next, jobs) {
+                while let Some((i, jobs)) = take(next, groups) {
                     // Nobody listens any more: stopped, or failed elsewhere.
-                    if send.send((i, compute(model, scratch, job))).is_err() {
+                    if send.send((i, compute(model, scratch, jobs))).is_err() {
                         return;
                     }
                 }
@@ -69,15 +71,15 @@ pub(super) fn read(
         drop(send);
 
         let mut early = BTreeMap::new();
-        let mut due = jobs.iter().enumerate();
+        let mut due = groups.iter().enumerate();
         let mut waited = due.next();
         for (i, chunks) in receive {
             early.insert(i, chunks);
-            while let Some((n, job)) = waited {
+            while let Some((n, jobs)) = waited {
                 let Some(chunks) = early.remove(&n) else { break };
-                append(memory, job, &chunks?)?;
+                append(memory, jobs, &chunks?)?;
                 waited = due.next();
-                if on_job(memory).is_break() {
+                if on_jobs(memory).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
             }
@@ -86,20 +88,29 @@ pub(super) fn read(
     })
 }
 
-/// The next job that nobody has taken.
-fn take<'a>(next: &AtomicUsize, jobs: &'a [Job]) -> Option<(usize, &'a Job)> {
-    // The counter only divides the jobs; their data is shared by the start of the threads.
-    let i = next.fetch_add(1, Ordering::Relaxed);
-    jobs.get(i).map(|job| (i, job))
+/// `jobs` in groups of up to `most` neighbours with the same lengths.
+fn groups(jobs: &[Job], most: usize) -> Vec<&[Job]> {
+    let alike = jobs.chunk_by(|a, b| (a.tokens.len(), a.run_in) == (b.tokens.len(), b.run_in));
+    alike.flat_map(|jobs| jobs.chunks(most)).collect()
 }
 
-fn compute(model: &Model, scratch: &mut Scratch, job: &Job) -> Result<Chunks> {
+/// The next jobs that nobody has taken.
+fn take<'a>(next: &AtomicUsize, groups: &[&'a [Job]]) -> Option<(usize, &'a [Job])> {
+    // The counter only divides the jobs; their data is shared by the start of the threads.
+    let i = next.fetch_add(1, Ordering::Relaxed);
+    groups.get(i).map(|jobs| (i, *jobs))
+}
+
+fn compute(model: &Model, scratch: &mut Scratch, jobs: &[Job]) -> Result<Chunks> {
     let mut chunks = Chunks::default();
-    model.read_segment(scratch, &job.tokens, job.run_in, &mut |c| {
+    let segments: Vec<&[u32]> = jobs.iter().map(|job| job.tokens.as_slice()).collect();
+    let run_in = jobs.first().map_or(0, |job| job.run_in);
+    let count: usize = jobs.iter().map(|job| job.sources.len()).sum();
+    model.read_segments(scratch, &segments, run_in, &mut |c| {
         chunks.keys = c.keys.len();
         chunks.chunk = c.keys.len() + c.values.len() + c.landmark.len();
         if chunks.data.is_empty() {
-            chunks.data.reserve_exact(chunks.chunk * job.sources.len());
+            chunks.data.reserve_exact(chunks.chunk * count);
         }
         chunks.data.extend_from_slice(c.keys);
         chunks.data.extend_from_slice(c.values);
@@ -109,8 +120,9 @@ fn compute(model: &Model, scratch: &mut Scratch, job: &Job) -> Result<Chunks> {
     Ok(chunks)
 }
 
-fn append(memory: &mut ChunkMemory, job: &Job, chunks: &Chunks) -> Result<()> {
-    for (chunk, source) in chunks.data.chunks_exact(chunks.chunk.max(1)).zip(&job.sources) {
+fn append(memory: &mut ChunkMemory, jobs: &[Job], chunks: &Chunks) -> Result<()> {
+    let sources = jobs.iter().flat_map(|job| &job.sources);
+    for (chunk, source) in chunks.data.chunks_exact(chunks.chunk.max(1)).zip(sources) {
         let (keys, rest) = chunk.split_at(chunks.keys);
         let (values, landmark) = rest.split_at(chunks.keys);
         memory.append(keys, values, landmark, source.clone())?;

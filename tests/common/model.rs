@@ -135,7 +135,7 @@ impl<'a, B: Backend> Runner<'a, B> {
         for span in segments.until(tokens.len() as u64) {
             let own = &tokens[(span.start - span.run_in) as usize..span.end as usize];
             self.model
-                .read_segment(scratch, own, span.run_in as usize, &mut |e| {
+                .read_segments(scratch, &[own], span.run_in as usize, &mut |e| {
                     let source = token_range(chunk)(memory.len());
                     memory.append(e.keys, e.values, e.landmark, source).map(|_| ())
                 })

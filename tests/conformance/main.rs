@@ -350,7 +350,7 @@ fn ssm_mix_follows_its_recurrence_in_any_split_on<B: Named>(b: &B) {
             for n in split {
                 let x = b.vector(&input[at * shape.projected()..(at + n) * shape.projected()]).unwrap();
                 let mut y = poisoned(b, n * shape.inner);
-                b.ssm_mix(&shape, &params, &x, n, &mut state, &mut y).unwrap();
+                b.ssm_mix(&shape, &params, &x, 1, n, &mut state, &mut y).unwrap();
                 got.extend(read(b, &y, n * shape.inner));
                 at += n;
             }
@@ -358,6 +358,39 @@ fn ssm_mix_follows_its_recurrence_in_any_split_on<B: Named>(b: &B) {
             assert_close(&what, &got, &want, 2e-5 * B::SLACK);
             assert_close(&what, &read(b, &state.conv, shape.conv_state_len()), &end.conv, 1e-7);
             assert_close(&what, &read(b, &state.ssm, shape.ssm_state_len()), &end.ssm, 1e-5 * B::SLACK);
+        }
+    }
+}
+
+#[test]
+fn ssm_mix_keeps_sequences_apart() {
+    everywhere!(ssm_mix_keeps_sequences_apart_on);
+}
+
+fn ssm_mix_keeps_sequences_apart_on<B: Named>(b: &B) {
+    let mut rng = Rng(16);
+    for shape in SSM_SHAPES {
+        let p = ssm_params(&mut rng, &shape);
+        for (sequences, n) in [(0, 5), (3, 0), (3, 1), (1, 7), (2, 64), (3, 70), (5, 130)] {
+            let input: Vec<f32> = rng.values(sequences * n * shape.projected()).iter().map(|v| v * 2.0).collect();
+            let mut values = |len: usize| (0..sequences.max(1)).map(|_| rng.values(len)).collect::<Vec<_>>();
+            let (conv, ssm) = (values(shape.conv_state_len()), values(shape.ssm_state_len()));
+            let (mut want, mut want_conv, mut want_ssm) = (Vec::new(), Vec::new(), Vec::new());
+            for (s, input) in input.chunks_exact((n * shape.projected()).max(1)).enumerate() {
+                let mut state = State { conv: wide(&conv[s]), ssm: wide(&ssm[s]) };
+                want.extend(naive::ssm_mix(&shape, &p, input, &mut state));
+                want_conv.extend(state.conv);
+                want_ssm.extend(state.ssm);
+            }
+            let (params, _) = ssm_buffers(b, &p, &shape);
+            let vector = |parts: &[Vec<f32>]| b.vector(&parts.concat()).unwrap();
+            let mut state = SsmState { conv: vector(&conv), ssm: vector(&ssm) };
+            let mut y = poisoned(b, want.len());
+            b.ssm_mix(&shape, &params, &b.vector(&input).unwrap(), sequences, n, &mut state, &mut y).unwrap();
+            let what = format!("{b:?} {shape:?}, {sequences} of {n}");
+            assert_close(&what, &read(b, &y, want.len()), &want, 2e-5 * B::SLACK);
+            assert_close(&what, &read(b, &state.conv, want_conv.len()), &want_conv, 1e-7);
+            assert_close(&what, &read(b, &state.ssm, want_ssm.len()), &want_ssm, 1e-5 * B::SLACK);
         }
     }
 }
@@ -378,7 +411,7 @@ fn ssm_mix_has_the_same_bits_for_splits_at_64_and_any_number_of_threads() {
             for n in split {
                 let x = b.vector(&input[at * shape.projected()..(at + n) * shape.projected()]).unwrap();
                 let mut y = poisoned(b, n * shape.inner);
-                b.ssm_mix(&shape, &params, &x, *n, &mut state, &mut y).unwrap();
+                b.ssm_mix(&shape, &params, &x, 1, *n, &mut state, &mut y).unwrap();
                 got.extend(bits(&read(b, &y, n * shape.inner)));
                 at += n;
             }
@@ -531,12 +564,12 @@ const ONE: ChunkShape = ChunkShape { chunk_size: 1, kv_heads: 1, head_dim: 1, re
 
 /// A mirror with the least budget, which the error for none names.
 fn smallest_mirror<B: Backend>(b: &B, memory: &ChunkMemory) -> B::Mirror {
-    let error = match b.mirror(memory.shape(), memory.precision(), 0) {
+    let error = match b.mirror(memory.shape(), memory.precision(), 0, 256) {
         Ok(mirror) => return mirror,
         Err(e) => e.to_string(),
     };
     let least = error.rsplit(' ').next().unwrap().parse().unwrap();
-    b.mirror(memory.shape(), memory.precision(), least).unwrap()
+    b.mirror(memory.shape(), memory.precision(), least, 256).unwrap()
 }
 
 #[test]
@@ -723,6 +756,6 @@ fn wrong_lengths_are_errors_on<B: Named>(b: &B) {
     let p = ssm_params(&mut Rng(1), &SSM_SHAPES[0]);
     let (params, mut state) = ssm_buffers(b, &p, &SSM_SHAPES[0]);
     let odd = SsmShape { heads: 5, ..SSM_SHAPES[0] };
-    assert_eq!(kind(b.ssm_mix(&odd, &params, &small, 1, &mut state, &mut out)), ErrorKind::InvalidArgument);
+    assert_eq!(kind(b.ssm_mix(&odd, &params, &small, 1, 1, &mut state, &mut out)), ErrorKind::InvalidArgument);
     assert_eq!(Cpu::new(0).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
