@@ -1,10 +1,10 @@
 // hsa: attention inside the chosen chunks, each with its own softmax, weighted by how relevant the chunk is.
 //   q, out (n, H, d); chunks lie in slots of `slot` bytes, keys (S, G, d), then values (S, G, d), then for int8 the scales
 //   (S, G) of each; picks (n, Gr, K) of slot and weight, weight 0 for none. HSA layer of arXiv 2504.16795.
-//   hsa_f16_D_S, hsa_bf16_D_S: on matrix units for d = D and S as named. One warp takes 16 query heads of one key/value
+//   hsa_f16_D_S: on matrix units for d = D and S as named. One warp takes 16 query heads of one key/value
 //       head of one token: their scores against a chunk are one 16 x S tile. Keys and values go straight from memory to
 //       the registers that the matrix units read: the order of d in a sum is free, so each lane takes neighbours.
-//       q and the weights of values are sums of two f16 (`parts` = 2) or rounded to one (1).
+//       q and the weights of values are sums of two f16.
 //       Grid: x covers the tokens, y the key/value heads x groups of 16 query heads. Blocks of 4 warps, one token each.
 //   hsa_any: any shape and precision, a warp a query head. Grid: x the tokens, y the query heads, blocks of one warp,
 //       dynamic shared memory 2·d + S floats.
@@ -20,19 +20,8 @@ struct Hsa {
 };
 const int WARPS = 4;
 
-__device__ __forceinline__ u32 split_hi(F16, float x, float y, u32& lo) {
-    u32 hi;
-    split_f16(x, y, hi, lo);
-    return hi;
-}
-__device__ __forceinline__ u32 split_hi(Bf16, float x, float y, u32& lo) {
-    u32 hi;
-    split_bf16(x, y, hi, lo);
-    return hi;
-}
-
-template <class T, int D, int S>
-__device__ __forceinline__ void hsa(Hsa s, const float* q, u32 n, const u8* cache, u64 slot, const Pick* picks, int parts,
+template <int D, int S>
+__device__ __forceinline__ void hsa(Hsa s, const float* q, u32 n, const u8* cache, u64 slot, const Pick* picks,
                                     float* out) {
     allow_next();
     wait_for_previous();
@@ -67,10 +56,10 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, u32 n, const u8* cach
 #pragma unroll
     for (int step = 0; step < D / 16; step++) {
         const int i = step * 4;
-        hi[step][0] = split_hi(T(), up[i] * by_up, up[i + 1] * by_up, lo[step][0]);
-        hi[step][1] = split_hi(T(), down[i] * by_down, down[i + 1] * by_down, lo[step][1]);
-        hi[step][2] = split_hi(T(), up[i + 2] * by_up, up[i + 3] * by_up, lo[step][2]);
-        hi[step][3] = split_hi(T(), down[i + 2] * by_down, down[i + 3] * by_down, lo[step][3]);
+        split_f16(up[i] * by_up, up[i + 1] * by_up, hi[step][0], lo[step][0]);
+        split_f16(down[i] * by_down, down[i + 1] * by_down, hi[step][1], lo[step][1]);
+        split_f16(up[i + 2] * by_up, up[i + 3] * by_up, hi[step][2], lo[step][2]);
+        split_f16(down[i + 2] * by_down, down[i + 3] * by_down, hi[step][3], lo[step][3]);
     }
     // exp(v) = 2^(v·log2 e)
     const float unit = rsqrtf((float)D) * 1.44269504f, unit_up = unit * most_up, unit_down = unit * most_down;
@@ -102,8 +91,8 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, u32 n, const u8* cach
 #pragma unroll
             for (int step = 0; step < D / 16; step++) {
                 const u32 b[2] = {k[2 * step], k[2 * step + 1]};
-                if (parts > 1) mma(T(), scores[j], lo[step], b);
-                mma(T(), scores[j], hi[step], b);
+                mma(F16(), scores[j], lo[step], b);
+                mma(F16(), scores[j], hi[step], b);
             }
         }
         float largest_up = s.off_by_one ? 0.0f : -INFINITY, largest_down = largest_up;
@@ -136,10 +125,10 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, u32 n, const u8* cach
         for (int step = 0; step < S / 16; step++) {
             u32 a[4], b_lo[4];
             const float *x = scores[2 * step], *y = scores[2 * step + 1];
-            a[0] = split_hi(T(), x[0] * factor_up, x[1] * factor_up, b_lo[0]);
-            a[1] = split_hi(T(), x[2] * factor_down, x[3] * factor_down, b_lo[1]);
-            a[2] = split_hi(T(), y[0] * factor_up, y[1] * factor_up, b_lo[2]);
-            a[3] = split_hi(T(), y[2] * factor_down, y[3] * factor_down, b_lo[3]);
+            split_f16(x[0] * factor_up, x[1] * factor_up, a[0], b_lo[0]);
+            split_f16(x[2] * factor_down, x[3] * factor_down, a[1], b_lo[1]);
+            split_f16(y[0] * factor_up, y[1] * factor_up, a[2], b_lo[2]);
+            split_f16(y[2] * factor_down, y[3] * factor_down, a[3], b_lo[3]);
             // Rows of values 2t, 2t + 1, 2t + 8, 2t + 9, of each D/8 neighbours: column g of the tile j is d = g·D/8 + j.
             const int WORDS = D / 16;
             u32 v[4][WORDS];
@@ -161,8 +150,8 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, u32 n, const u8* cach
             for (int j = 0; j < D / 8; j++) {
                 const u32 half = j % 2 ? 0x7632 : 0x5410;
                 const u32 b[2] = {__byte_perm(v[0][j / 2], v[1][j / 2], half), __byte_perm(v[2][j / 2], v[3][j / 2], half)};
-                if (parts > 1) mma(T(), acc[j], b_lo, b);
-                mma(T(), acc[j], a, b);
+                mma(F16(), acc[j], b_lo, b);
+                mma(F16(), acc[j], a, b);
             }
         }
     }
@@ -178,26 +167,20 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, u32 n, const u8* cach
         }
 }
 
-#define HSA(name, T, D, S) \
-    extern "C" __global__ void __launch_bounds__(128) hsa_##name##_##D##_##S( \
+#define HSA(D, S) \
+    extern "C" __global__ void __launch_bounds__(128) hsa_f16_##D##_##S( \
         Hsa s, const float* q, u32 n, const u8* cache, u64 slot, const Pick* picks, float* out) { \
-        hsa<T, D, S>(s, q, n, cache, slot, picks, 2, out); \
+        hsa<D, S>(s, q, n, cache, slot, picks, out); \
     }
-HSA(f16, F16, 32, 16)
-HSA(f16, F16, 32, 32)
-HSA(f16, F16, 32, 64)
-HSA(f16, F16, 64, 16)
-HSA(f16, F16, 64, 32)
-HSA(f16, F16, 64, 64)
-HSA(f16, F16, 128, 16)
-HSA(f16, F16, 128, 32)
-HSA(f16, F16, 128, 64)
-
-// With q and weights in bfloat16 as well, as attention kernels for training have it: for comparisons with those.
-extern "C" __global__ void __launch_bounds__(128) hsa_bf16_64_64(Hsa s, const float* q, u32 n, const u8* cache, u64 slot,
-                                                                 const Pick* picks, float* out) {
-    hsa<Bf16, 64, 64>(s, q, n, cache, slot, picks, 1, out);
-}
+HSA(32, 16)
+HSA(32, 32)
+HSA(32, 64)
+HSA(64, 16)
+HSA(64, 32)
+HSA(64, 64)
+HSA(128, 16)
+HSA(128, 32)
+HSA(128, 64)
 
 // kind: 0 f32, 1 f16, 2 int8 with scales
 extern "C" __global__ void hsa_any(Hsa s, const float* q, u32 n, const u8* cache, u64 slot, const Pick* picks, u32 kind,

@@ -33,6 +33,9 @@ pub(super) struct Context {
     pub processors: u32,
     /// Most bytes of shared memory of one block.
     pub shared: usize,
+    /// Whether what the host writes for kernels stays in its memory, which they read there: where host and device have
+    /// one memory, copies would be for nothing.
+    pub mapped: bool,
 }
 
 // SAFETY: a context may be used from any thread that makes it current, which every use does.
@@ -41,9 +44,11 @@ unsafe impl Send for Context {}
 unsafe impl Sync for Context {}
 
 impl Context {
+    /// `mapped` as the field, by default whether host and device have one memory.
+    ///
     /// # Errors
     /// `Unsupported` if there is no driver or no such device.
-    pub fn new(ordinal: i32) -> Result<Arc<Context>> {
+    pub fn new(ordinal: i32, mapped: Option<bool>) -> Result<Arc<Context>> {
         // SAFETY: only looks for the library.
         if !unsafe { sys::is_culib_present() } {
             return Err(Error::unsupported("no CUDA device: the driver's library (libcuda) is not installed"));
@@ -75,6 +80,10 @@ impl Context {
                 attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
             ),
             processors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.max(1) as u32,
+            mapped: match mapped {
+                Some(mapped) => mapped,
+                None => attribute(Attribute::CU_DEVICE_ATTRIBUTE_INTEGRATED)? != 0,
+            },
             shared: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?.max(48 << 10) as usize,
         }))
     }
@@ -100,6 +109,8 @@ pub(super) struct Memory {
     context: Arc<Context>,
     pub at: sys::CUdeviceptr,
     pub bytes: usize,
+    /// Where the host has it, if it is the host's.
+    host: Option<Pinned>,
 }
 
 impl Memory {
@@ -114,13 +125,30 @@ impl Memory {
             // SAFETY: the result goes to a place of its type.
             check(unsafe { sys::cuMemAlloc_v2(&mut at, bytes) }, &format!("{bytes} bytes of device memory"))?;
         }
-        Ok(Memory { context: Arc::clone(context), at, bytes })
+        Ok(Memory { context: Arc::clone(context), at, bytes, host: None })
+    }
+
+    /// Memory that the host fills, of any content: in its own memory if the context is `mapped`.
+    ///
+    /// # Errors
+    /// `Capacity` if there is not enough.
+    pub fn filled_by_host(context: &Arc<Context>, bytes: usize) -> Result<Memory> {
+        if !context.mapped || bytes == 0 {
+            return Memory::new(context, bytes);
+        }
+        let host = Pinned::new(context, bytes)?;
+        Ok(Memory { context: Arc::clone(context), at: host.device_at()?, bytes, host: Some(host) })
+    }
+
+    /// The memory, if the host has it. Kernels may be reading it: who writes waits for them first.
+    pub fn host_mut(&mut self) -> Option<&mut [u8]> {
+        self.host.as_mut().map(Pinned::bytes_mut)
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        if self.at == 0 {
+        if self.at == 0 || self.host.is_some() {
             return;
         }
         // SAFETY: allocated by `new`. The call waits for work that may still use it.
@@ -132,7 +160,15 @@ impl Drop for Memory {
     }
 }
 
-/// Host memory that the device copies from and to directly.
+/// Bytes of the memory of the device whose context is current: free, and all.
+pub(super) fn memory() -> Result<(usize, usize)> {
+    let (mut free, mut all) = (0, 0);
+    // SAFETY: the results go to places of their types.
+    check(unsafe { sys::cuMemGetInfo_v2(&mut free, &mut all) }, "asking for the device's memory")?;
+    Ok((free, all))
+}
+
+/// Host memory that the device copies from and to, or works on, directly.
 pub(super) struct Pinned {
     context: Arc<Context>,
     at: *mut u8,
@@ -141,16 +177,27 @@ pub(super) struct Pinned {
 
 // SAFETY: plain memory with one owner.
 unsafe impl Send for Pinned {}
+// SAFETY: a shared reference gives no access to the bytes.
+unsafe impl Sync for Pinned {}
 
 impl Pinned {
     pub fn new(context: &Arc<Context>, bytes: usize) -> Result<Pinned> {
         context.enter()?;
         let mut at = std::ptr::null_mut();
+        let flags = sys::CU_MEMHOSTALLOC_DEVICEMAP;
         // SAFETY: the result goes to a place of its type.
-        check(unsafe { sys::cuMemHostAlloc(&mut at, bytes, 0) }, &format!("{bytes} bytes of pinned memory"))?;
+        check(unsafe { sys::cuMemHostAlloc(&mut at, bytes, flags) }, &format!("{bytes} bytes of pinned memory"))?;
         // SAFETY: `bytes` bytes were just allocated.
         unsafe { at.cast::<u8>().write_bytes(0, bytes) };
         Ok(Pinned { context: Arc::clone(context), at: at.cast(), bytes })
+    }
+
+    /// Where the device has it.
+    pub fn device_at(&self) -> Result<sys::CUdeviceptr> {
+        let mut at = 0;
+        // SAFETY: allocated by `new`; the result goes to a place of its type.
+        check(unsafe { sys::cuMemHostGetDevicePointer_v2(&mut at, self.at.cast(), 0) }, "mapping pinned memory")?;
+        Ok(at)
     }
 
     pub fn bytes_mut(&mut self) -> &mut [u8] {
@@ -212,7 +259,8 @@ impl Stream {
             return Ok(());
         }
         let from = data.as_ptr().cast::<c_void>();
-        // SAFETY: callers pass ranges of a `Memory` that they hold. From pageable memory the driver copies before it returns.
+        // SAFETY: callers pass ranges of a `Memory` that they hold. Pageable memory the driver copies before it returns; pinned
+        // memory stays as it is until the copy has ended, see `Lane::upload`.
         check(unsafe { sys::cuMemcpyHtoDAsync_v2(at, from, data.len(), self.handle) }, "copying to the device")
     }
 
@@ -260,6 +308,50 @@ impl Drop for Stream {
             .context
             .enter()
             .and_then(|()| check(unsafe { sys::cuStreamDestroy_v2(self.handle) }, "closing a stream"));
+        if let Err(e) = gone {
+            log::warn!("{e}");
+        }
+    }
+}
+
+/// A moment on a stream.
+pub(super) struct Event {
+    context: Arc<Context>,
+    handle: sys::CUevent,
+}
+
+impl Event {
+    /// The moment when everything begun on `stream` will have ended.
+    pub fn on(stream: &Stream) -> Result<Event> {
+        let mut handle = std::ptr::null_mut();
+        // SAFETY: the result goes to a place of its type; the stream exists.
+        unsafe {
+            check(sys::cuEventCreate(&mut handle, 0), "making an event")?;
+            let event = Event { context: Arc::clone(&stream.context), handle };
+            check(sys::cuEventRecord(handle, stream.handle), "recording an event")?;
+            Ok(event)
+        }
+    }
+
+    /// From `earlier` to this one, waiting for both.
+    pub fn since(&self, earlier: &Event) -> Result<std::time::Duration> {
+        let mut milliseconds = 0.0;
+        // SAFETY: both events exist and were recorded; the result goes to a place of its type.
+        unsafe {
+            check(sys::cuEventSynchronize(self.handle), "waiting for an event")?;
+            check(sys::cuEventElapsedTime(&mut milliseconds, earlier.handle, self.handle), "timing")?;
+        }
+        Ok(std::time::Duration::from_secs_f64(f64::from(milliseconds.max(0.0)) / 1e3))
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: made by `on`.
+        let gone = self
+            .context
+            .enter()
+            .and_then(|()| check(unsafe { sys::cuEventDestroy_v2(self.handle) }, "freeing an event"));
         if let Err(e) = gone {
             log::warn!("{e}");
         }

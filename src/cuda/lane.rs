@@ -1,12 +1,13 @@
 //! Lanes: a stream with the scratch of the operations on it. A thread has one while it computes.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::driver::{Context, Memory, Pinned, Stream};
 use crate::{Error, Result};
 
-/// Bytes of pinned memory of a lane, through which results come back.
+/// Bytes of pinned memory of a lane in each direction.
 const PINNED: usize = 1 << 20;
 
 /// Groups of heads whose blocks `ssm_step` counts.
@@ -16,7 +17,14 @@ pub(super) const MAX_GROUPS: usize = 1 << 12;
 pub(super) struct Lane {
     pub context: Arc<Context>,
     pub stream: Stream,
-    pub pinned: Pinned,
+    /// What comes back from the device passes through here.
+    back: Pinned,
+    /// Where the device has that.
+    landing: u64,
+    /// What goes to the device passes through here, so that the host goes on while it is copied.
+    out: Pinned,
+    /// Bytes of `out` that the device may still be reading.
+    busy: usize,
     /// (MAX_GROUPS) u32, zero between kernels.
     pub arrived: Memory,
     /// Scratch memory of the operations, which grows as they need it.
@@ -33,10 +41,14 @@ impl Lane {
         let stream = Stream::new(context)?;
         let arrived = Memory::new(context, 4 * MAX_GROUPS)?;
         stream.zero(arrived.at, arrived.bytes)?;
+        let back = Pinned::new(context, PINNED)?;
         Ok(Lane {
             context: Arc::clone(context),
             stream,
-            pinned: Pinned::new(context, PINNED)?,
+            landing: back.device_at()?,
+            back,
+            out: Pinned::new(context, PINNED)?,
+            busy: 0,
             arrived,
             scratch: Default::default(),
             recording: false,
@@ -59,15 +71,76 @@ impl Lane {
         Ok(slot.insert(memory).at)
     }
 
-    /// Copies from the device to `out`, and waits.
-    pub fn read(&mut self, at: u64, out: &mut [u8]) -> Result<()> {
-        let Lane { stream, pinned, .. } = self;
-        for (i, out) in out.chunks_mut(PINNED).enumerate() {
-            let part = &mut pinned.bytes_mut()[..out.len()];
-            stream.download(at + (i * PINNED) as u64, part)?;
-            out.copy_from_slice(part);
+    /// Copies `data` to the device, without waiting for it.
+    pub fn upload(&mut self, at: u64, data: &[u8]) -> Result<()> {
+        for (i, part) in data.chunks(PINNED).enumerate() {
+            let staged = self.stage(part)?;
+            self.stream.upload(at + (i * PINNED) as u64, &self.out.bytes_mut()[staged])?;
         }
         Ok(())
+    }
+
+    /// `data` where kernels can read it until the next [`Lane::synchronize`]: in the host's memory if the context is
+    /// `mapped`, else in scratch memory `which`.
+    pub fn give(&mut self, which: usize, data: &[u8]) -> Result<u64> {
+        if self.context.mapped && data.len() <= PINNED {
+            let staged = self.stage(data)?;
+            return Ok(self.out.device_at()? + staged.start as u64);
+        }
+        let at = self.scratch(which, data.len())?;
+        self.upload(at, data)?;
+        Ok(at)
+    }
+
+    /// Copies `data`, at most [`PINNED`] bytes, into `out`.
+    fn stage(&mut self, data: &[u8]) -> Result<Range<usize>> {
+        if self.busy + data.len() > PINNED {
+            self.synchronize()?;
+        }
+        let staged = self.busy..self.busy + data.len();
+        self.out.bytes_mut()[staged.clone()].copy_from_slice(data);
+        self.busy = staged.end.next_multiple_of(16).min(PINNED);
+        Ok(staged)
+    }
+
+    /// Waits for everything begun.
+    pub fn synchronize(&mut self) -> Result<()> {
+        self.stream.synchronize()?;
+        self.busy = 0;
+        Ok(())
+    }
+
+    /// Puts `data` into `memory` from byte `at` on. If the memory is the host's (see [`Memory::filled_by_host`]), kernels
+    /// that read what was there must have ended.
+    pub fn fill(&mut self, memory: &mut Memory, at: usize, data: &[u8]) -> Result<()> {
+        match memory.host_mut() {
+            Some(host) => {
+                host[at..at + data.len()].copy_from_slice(data);
+                Ok(())
+            }
+            None => self.upload(memory.at + at as u64, data),
+        }
+    }
+
+    /// Where kernels can leave `bytes` bytes for [`Lane::landed`], in the host's memory; `None` if they are too many.
+    pub fn landing(&self, bytes: usize) -> Option<u64> {
+        (bytes <= PINNED).then_some(self.landing)
+    }
+
+    /// What kernels left there, after waiting for them.
+    pub fn landed(&mut self, bytes: usize) -> Result<&[u8]> {
+        self.synchronize()?;
+        Ok(&self.back.bytes_mut()[..bytes])
+    }
+
+    /// Copies from the device to `out`, and waits.
+    pub fn read(&mut self, at: u64, out: &mut [u8]) -> Result<()> {
+        for (i, out) in out.chunks_mut(PINNED).enumerate() {
+            let part = &mut self.back.bytes_mut()[..out.len()];
+            self.stream.download(at + (i * PINNED) as u64, part)?;
+            out.copy_from_slice(part);
+        }
+        self.synchronize()
     }
 }
 

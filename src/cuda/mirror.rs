@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::Buffer;
 use super::driver::{Context, Memory};
@@ -52,6 +52,16 @@ pub struct Mirror {
     /// Ids to bring in, and the picks on their way.
     missing: Vec<u64>,
     slot_picks: Vec<SlotPick>,
+    found: Lists,
+}
+
+/// Host sides of a scoring.
+#[derive(Default)]
+struct Lists {
+    /// (n): how many of the landmarks at hand each token sees
+    visible: Vec<u32>,
+    /// (n, Gr, K), if they are too many for the lane's memory
+    found: Vec<Found>,
 }
 
 /// `Pick` of `hsa.cu`.
@@ -63,7 +73,7 @@ struct SlotPick {
 }
 
 /// `Found` of `score_top_k.cu`.
-#[derive(Clone, Copy, zerocopy::IntoBytes, zerocopy::FromBytes)]
+#[derive(Clone, Copy, zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout)]
 #[repr(C)]
 struct Found {
     score: f32,
@@ -135,14 +145,15 @@ impl Mirror {
             landmarks: Memory::new(context, capacity * landmark)?,
             capacity: capacity as u64,
             kept: 0,
-            passing: Memory::new(context, passing)?,
+            passing: Memory::filled_by_host(context, passing)?,
             index: Cache::index(chunks)?,
             chunks: Memory::new(context, chunks * stride)?,
             stride,
-            picks: Memory::new(context, picks)?,
+            picks: Memory::filled_by_host(context, picks)?,
             picked: 0,
             missing: Vec::new(),
             slot_picks: Vec::new(),
+            found: Lists::default(),
         })
     }
 
@@ -189,19 +200,21 @@ impl Mirror {
         let resident = most.min(self.capacity);
         if self.kept < resident {
             memory.for_each_landmarks(self.kept..resident, |block| {
-                lane.stream.upload(self.landmarks.at + block.first * bytes as u64, data(&block))
+                lane.upload(self.landmarks.at + block.first * bytes as u64, data(&block))
             })?;
             self.kept = resident;
         }
         let scoring = Scoring { shape: &self.shape, half: self.precision != Precision::F32, q, visible, scale };
-        scoring.run(kernels, lane, self.landmarks.at, 0, resident as usize, top)?;
+        let found = &mut self.found;
+        scoring.run(kernels, lane, self.landmarks.at, 0, resident as usize, found, top)?;
         if resident < most {
             let room = self.passing.bytes / bytes;
             memory.for_each_landmarks(resident..most, |block| {
                 for (i, part) in data(&block).chunks(room * bytes).enumerate() {
-                    lane.stream.upload(self.passing.at, part)?;
+                    // `run` has waited for the ones before.
+                    lane.fill(&mut self.passing, 0, part)?;
                     let first = block.first + (i * room) as u64;
-                    scoring.run(kernels, lane, self.passing.at, first, part.len() / bytes, top)?;
+                    scoring.run(kernels, lane, self.passing.at, first, part.len() / bytes, found, top)?;
                 }
                 Ok(())
             })?;
@@ -245,10 +258,10 @@ impl Mirror {
                 let (keys, key_scales) = parts(&view.keys);
                 let (values, value_scales) = parts(&view.values);
                 let scales = at + (keys.len() + values.len()).next_multiple_of(16) as u64;
-                lane.stream.upload(at, keys)?;
-                lane.stream.upload(at + keys.len() as u64, values)?;
-                lane.stream.upload(scales, key_scales)?;
-                lane.stream.upload(scales + key_scales.len() as u64, value_scales)?;
+                lane.upload(at, keys)?;
+                lane.upload(at + keys.len() as u64, values)?;
+                lane.upload(scales, key_scales)?;
+                lane.upload(scales + key_scales.len() as u64, value_scales)?;
                 self.index.publish(slot, id);
             }
         }
@@ -261,7 +274,11 @@ impl Mirror {
             };
             self.slot_picks.push(SlotPick { slot: slot as u32, weight: pick.weight });
         }
-        lane.stream.upload(self.picks.at, self.slot_picks.as_bytes())?;
+        if self.picks.host_mut().is_some() {
+            // Those of the batch before may still be in use.
+            lane.synchronize()?;
+        }
+        lane.fill(&mut self.picks, 0, self.slot_picks.as_bytes())?;
         self.picked = picks.len();
         Ok(())
     }
@@ -357,7 +374,8 @@ struct Scoring<'a> {
 }
 
 impl Scoring<'_> {
-    /// Offers the `count` landmarks at `at`, chunks from `first` on, to `top` (n, Gr).
+    /// Offers the `count` landmarks at `at`, chunks from `first` on, to `top` (n, Gr). Waits for the device.
+    #[allow(clippy::too_many_arguments)]
     fn run(
         &self,
         kernels: &Kernels,
@@ -365,16 +383,15 @@ impl Scoring<'_> {
         at: u64,
         first: u64,
         count: usize,
+        lists: &mut Lists,
         top: &mut [TopK],
     ) -> Result<()> {
         let ChunkShape { retrieval_heads: heads, retrieval_width: width, .. } = *self.shape;
         let n = self.visible.len();
         let Some(k) = top.first().map(TopK::k) else { return Ok(()) };
-        let visible: Vec<u32> = self
-            .visible
-            .iter()
-            .map(|&v| u32::try_from(v.saturating_sub(first)).unwrap_or(u32::MAX).min(count as u32))
-            .collect();
+        lists.visible.clear();
+        let here = |v: u64| u32::try_from(v.saturating_sub(first)).unwrap_or(u32::MAX).min(count as u32);
+        lists.visible.extend(self.visible.iter().map(|&v| here(v)));
         // On matrix units if the width is whole steps of them.
         let kind = match (self.half, width.is_multiple_of(16)) {
             (false, _) => 0u32,
@@ -383,10 +400,12 @@ impl Scoring<'_> {
         };
         let processors = lane.context.processors as usize;
         let parts = count.div_ceil(128).clamp(1, 2 * processors);
-        let seen = lane.scratch(0, 4 * n)?;
+        let results = n * heads * k;
+        let bytes = results * size_of::<Found>();
         let found = lane.scratch(1, 8 * n * heads * parts * k)?;
-        let best = lane.scratch(2, 8 * n * heads * k)?;
-        lane.stream.upload(seen, visible.as_bytes())?;
+        let landing = lane.landing(bytes);
+        let best = landing.map_or_else(|| lane.scratch(2, bytes), Ok)?;
+        let seen = lane.give(0, lists.visible.as_bytes())?;
         let shared = 4 * 16 * k * 8 + if kind == 1 { 16 * width * 4 } else { 0 };
         // SAFETY: q holds (n, heads, width), there are `count` landmarks of (heads, width) and lists for every row and part.
         unsafe {
@@ -396,10 +415,17 @@ impl Scoring<'_> {
             launch!(kernels, &lane.stream, "best_of", [n * heads, 1, 1], [256, 1], 8 * k * 8;
                 found, parts as u32, k as u32, best)?;
         }
-        let mut results = vec![Found { score: 0.0, id: u32::MAX }; n * heads * k];
-        lane.read(best, results.as_mut_bytes())?;
-        for (top, results) in top.iter_mut().zip(results.chunks_exact(k)) {
-            results.iter().filter(|f| f.id != u32::MAX).for_each(|f| top.push(first + u64::from(f.id), f.score));
+        let found = match landing {
+            Some(_) => <[Found]>::ref_from_bytes(lane.landed(bytes)?)
+                .map_err(|_| Error::invalid("results that are no whole entries"))?,
+            None => {
+                lists.found.resize(results, Found { score: 0.0, id: u32::MAX });
+                lane.read(best, lists.found.as_mut_bytes())?;
+                &lists.found
+            }
+        };
+        for (top, found) in top.iter_mut().zip(found.chunks_exact(k)) {
+            found.iter().filter(|f| f.id != u32::MAX).for_each(|f| top.push(first + u64::from(f.id), f.score));
         }
         Ok(())
     }

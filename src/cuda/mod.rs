@@ -18,13 +18,14 @@ mod weight;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::backend::{Backend, EncoderShape, HsaShape, Norm, Pick, Span, SsmParams, SsmShape, SsmState, check, need};
 use crate::memory::{ChunkMemory, ChunkShape, Precision, TopK};
 use crate::quant::DType;
 use crate::weights::Tensor;
 use crate::{Error, Result};
-use driver::{Context, Graph, Memory};
+use driver::{Context, Event, Graph, Memory};
 use lane::Lane;
 use module::{Kernels, launch};
 
@@ -88,7 +89,19 @@ impl Cuda {
     /// # Errors
     /// `Unsupported` if there is no driver, no such device, or no kernels for it; `Device` if it fails.
     pub fn new(ordinal: i32) -> Result<Cuda> {
-        let context = Context::new(ordinal)?;
+        Self::with(Context::new(ordinal, None)?)
+    }
+
+    /// As [`Cuda::new`], with what kernels read once (lists of tokens and chunks, landmarks on their way) left in the
+    /// host's memory, or copied. By default that depends on whether host and device have one memory, as on a Jetson.
+    ///
+    /// # Errors
+    /// As [`Cuda::new`].
+    pub fn with_mapped_memory(ordinal: i32, mapped: bool) -> Result<Cuda> {
+        Self::with(Context::new(ordinal, Some(mapped))?)
+    }
+
+    fn with(context: Arc<Context>) -> Result<Cuda> {
         let (major, minor) = context.capability;
         if (major, minor) < (7, 5) {
             return Err(Error::unsupported(format!(
@@ -98,7 +111,7 @@ impl Cuda {
         }
         let kernels = Kernels::load(&context)?;
         let lane = Lane::new(&context)?;
-        log::info!("CUDA device {ordinal}: {}, compute capability {major}.{minor}", context.name);
+        log::info!("CUDA device: {}, compute capability {major}.{minor}", context.name);
         Ok(Cuda { id: NEXT.fetch_add(1, Ordering::Relaxed), kernels, lanes: Mutex::new(vec![lane]), context })
     }
 
@@ -110,6 +123,27 @@ impl Cuda {
     /// Compute capability, major and minor.
     pub fn capability(&self) -> (i32, i32) {
         self.context.capability
+    }
+
+    /// Bytes of the device's memory: free, and all.
+    ///
+    /// # Errors
+    /// Failures of the device.
+    pub fn memory(&self) -> Result<(u64, u64)> {
+        self.context.enter()?;
+        driver::memory().map(|(free, all)| (free as u64, all as u64))
+    }
+
+    /// How long the device takes for the operations of `f`, once what was begun before has ended.
+    ///
+    /// # Errors
+    /// Those of `f`, and failures of the device.
+    pub fn time(&self, f: impl FnOnce() -> Result<()> + Send) -> Result<Duration> {
+        self.run(|| {
+            let started = self.on_lane(|lane| Event::on(&lane.stream))?;
+            f()?;
+            self.on_lane(|lane| Event::on(&lane.stream)?.since(&started))
+        })
     }
 
     /// A lane that no thread has, or a new one.
@@ -129,7 +163,7 @@ impl Cuda {
             Ok(result) => result,
             Err(f) => {
                 let mut lane = self.lane()?;
-                let result = f(&mut lane).and_then(|v| lane.stream.synchronize().map(|()| v));
+                let result = f(&mut lane).and_then(|v| lane.synchronize().map(|()| v));
                 self.give_back(lane);
                 result
             }
@@ -256,9 +290,9 @@ impl Backend for Cuda {
             // Without one, every operation tries again and reports what is wrong.
             lane.inspect_err(|e| log::error!("{e}")).ok()
         };
-        let give_back = |lane: Lane| {
+        let give_back = |mut lane: Lane| {
             // Results are taken with `read`, which reports failures.
-            if let Err(e) = self.context.enter().and_then(|()| lane.stream.synchronize()) {
+            if let Err(e) = self.context.enter().and_then(|()| lane.synchronize()) {
                 log::error!("{e}");
             }
             self.give_back(lane);
@@ -317,7 +351,7 @@ impl Backend for Cuda {
 
     fn write(&self, buffer: &mut Buffer, data: &[f32]) -> Result<()> {
         need("write", buffer.len, &[data.len()])?;
-        self.on_lane(|lane| lane.stream.upload(buffer.at(), zerocopy::IntoBytes::as_bytes(data)))
+        self.on_lane(|lane| lane.upload(buffer.at(), zerocopy::IntoBytes::as_bytes(data)))
     }
 
     fn copy(&self, x: &Buffer, from: Span, out: &mut Buffer, to: Span, rows: usize, width: usize) -> Result<()> {
@@ -347,11 +381,7 @@ impl Backend for Cuda {
         self.on_lane(|lane| {
             let (list, only) = match ids {
                 [id] => (0, *id),
-                _ => {
-                    let list = lane.scratch(0, 4 * ids.len())?;
-                    lane.stream.upload(list, zerocopy::IntoBytes::as_bytes(ids))?;
-                    (list, 0)
-                }
+                _ => (lane.give(0, zerocopy::IntoBytes::as_bytes(ids))?, 0),
             };
             // SAFETY: every id is a row of the table, `out` holds a row for each.
             unsafe {
