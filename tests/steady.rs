@@ -14,16 +14,25 @@ static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::Syste
 // Without the harness, whose main thread allocates, too.
 fn main() {
     for name in ["base", "two_groups", "q8_0", "mamba2"] {
-        let f = Fixture::open(name);
-        let model = f.load(Cpu::new(1).unwrap());
-        // On the only thread of the pool, so that nothing is counted but the steps.
-        let (bytes, steps) = model.backend().run(|| steps(&f, &model));
-        assert_eq!(bytes, 0, "{name}: {bytes} bytes in {steps} steps");
+        steady_on(name, Cpu::new(1).unwrap());
+        #[cfg(feature = "cuda")]
+        match ramba::cuda::Cuda::new(0) {
+            Ok(cuda) => steady_on(name, cuda),
+            Err(e) => eprintln!("not run on a CUDA device: {e}"),
+        }
     }
 }
 
+fn steady_on<B: Backend>(name: &str, backend: B) {
+    let f = Fixture::open(name);
+    let model = f.load(backend);
+    // On one thread, of the pool if there is one, so that nothing is counted but the steps.
+    let (bytes, steps) = model.backend().run(|| steps(&f, &model));
+    assert_eq!(bytes, 0, "{name}: {bytes} bytes in {steps} steps");
+}
+
 /// Bytes allocated during a number of steps after a document and some steps to warm up.
-fn steps(f: &Fixture, model: &Model<Cpu>) -> (usize, usize) {
+fn steps<B: Backend>(f: &Fixture, model: &Model<B>) -> (usize, usize) {
     let dir = tempfile::tempdir().unwrap();
     let mut memory = model.chunk_shape().map(|shape| {
         // Too small for the whole document: chunks are read from the file again and again.

@@ -44,16 +44,19 @@ impl Named for ramba::cuda::Cuda {
     const SLACK: f64 = 30.0;
 }
 
-/// Runs a test on every instruction set that this CPU has, and on the first CUDA device if there is one.
+/// Runs a test on every instruction set that this CPU has, and on the first CUDA device if there is one: with copies of what
+/// the host gives it, and without, as on devices that share the host's memory.
 macro_rules! everywhere {
     ($test:ident) => {
         for isa in Isa::available() {
             $test(&Cpu::with_isa(1, isa).unwrap());
         }
         #[cfg(feature = "cuda")]
-        match ramba::cuda::Cuda::new(0) {
-            Ok(cuda) => $test(&cuda),
-            Err(e) => eprintln!("not run on a CUDA device: {e}"),
+        for mapped in [false, true] {
+            match ramba::cuda::Cuda::with_mapped_memory(0, mapped) {
+                Ok(cuda) => $test(&cuda),
+                Err(e) => eprintln!("not run on a CUDA device: {e}"),
+            }
         }
     };
 }

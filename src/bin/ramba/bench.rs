@@ -26,6 +26,9 @@ pub struct BenchArgs {
     /// Tokens to read in each run
     #[arg(long, value_name = "N", default_value = "32k", value_parser = parse_count)]
     tokens: u64,
+    /// Tokens of a question, which go through the whole model at once; at most what fits into a segment with an answer
+    #[arg(long, value_name = "N", default_value = "256", value_parser = parse_count)]
+    prompt: u64,
     /// Tokens to write in each run
     #[arg(long, value_name = "N", default_value_t = 64)]
     decode: usize,
@@ -45,6 +48,9 @@ pub struct BenchArgs {
     #[arg(long)]
     json: bool,
 }
+
+/// Tokens of a short question.
+const QUESTION: usize = 8;
 
 /// One line of the result: what was measured, and the numbers of it.
 type Row = Value;
@@ -86,15 +92,19 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 /// Reading a document and writing after it.
 fn end_to_end(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<Row>> {
     let dir = WorkDir::new(None)?;
-    // The time to read does not depend on what is read; random ids would do, if all vocabularies were alike.
-    let text = prose::prose(&mut Rng::new(1), 64 * 1024);
-    let mut tokens = engine.tokenize(&text)?;
+    // The time to read does not depend on what is read: a model without a tokenizer gets any ids.
+    let mut tokens = match engine.tokenizer() {
+        Ok(tokenizer) => tokenizer.encode(&prose::prose(&mut Rng::new(1), 64 * 1024))?,
+        Err(_) => (0..16384u64).map(|i| (i * 7919 % engine.config().vocab as u64) as u32).collect(),
+    };
     while (tokens.len() as u64) < args.tokens {
         tokens.extend_from_within(..);
     }
     tokens.truncate(usize::try_from(args.tokens).unwrap_or(usize::MAX));
 
-    let (mut ingest, mut decode, mut question) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ingest, mut prompt, mut decode, mut question) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let segment = engine.config().segments.size().unwrap_or(u64::MAX);
+    let asked = args.prompt.min(tokens.len() as u64).min(segment - 1).max(1) as usize;
     for _ in 0..args.runs.max(1) {
         let mut session =
             engine.session(&SessionOptions { directory: Some(dir.path().to_owned()), ..SessionOptions::default() })?;
@@ -104,12 +114,19 @@ fn end_to_end(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<R
         ingest.push(started.elapsed());
 
         let options = AskOptions { max_tokens: 1, ..AskOptions::default() };
-        question.push(session.answer("What is the pass key?", &options)?.first_token);
+        let mut ask = |n: usize| {
+            let answer = session.ask_tokens(&tokens[..n], &options, &mut |_, _| ControlFlow::Continue(()));
+            answer.map(|answer| answer.first_token)
+        };
+        // Once before, for what is made when it is first needed.
+        ask(asked)?;
+        prompt.push(ask(asked)?);
+        question.push(ask(asked.min(QUESTION))?);
 
         // From the first token on, so that the prompt does not count.
         let options = AskOptions { max_tokens: args.decode + 1, ignore_end: true, ..AskOptions::default() };
         let mut first = None;
-        session.generate(" And", &options, &mut |_, _| {
+        session.generate("", &options, &mut |_, _| {
             first.get_or_insert_with(Instant::now);
             ControlFlow::Continue(())
         })?;
@@ -118,6 +135,7 @@ fn end_to_end(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<R
     let per_s = |n: usize, time: Duration| n as f64 / time.as_secs_f64().max(1e-9);
     Ok(vec![
         json!({"what": "ingest", "threads": threads, "tokens_per_s": per_s(tokens.len(), median(ingest))}),
+        json!({"what": format!("prompt of {asked}"), "threads": threads, "tokens_per_s": per_s(asked, median(prompt))}),
         json!({"what": "decode", "threads": threads, "tokens_per_s": per_s(args.decode, median(decode))}),
         json!({"what": "question to first token", "threads": threads, "ms": median(question).as_secs_f64() * 1e3}),
     ])
