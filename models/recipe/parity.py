@@ -2,7 +2,7 @@
 
     python parity.py                                    # the fixtures: ../../tests/fixtures/convert/*
     python parity.py --shape 370m --out DIR NAME ...    # large ones, for the table of docs/parity.md
-    python parity.py --weights 2.7b --out DIR           # a sharded checkpoint of random weights alone, to time conversion
+    python parity.py --weights 370m --out DIR           # a checkpoint of random weights alone (or 2.7b), to measure speed
 
 A checkpoint is a folder with `config.json` and `model.safetensors` (or shards and their index). RAMba is judged by
 `reference.py`, Mamba-2 by Hugging Face's `Mamba2ForCausalLM`, both in PyTorch on the weights as the folder holds them. Beside
@@ -69,6 +69,23 @@ LARGE = TINY | dict(
     segment_size=128,
 )
 del LARGE["encoder_intermediate_size"]
+# What the published sizes have beside `LARGE`.
+PUBLISHED = {
+    "370m": {},
+    "2.7b": dict(
+        vocab_size=50288,
+        hidden_size=2560,
+        num_heads=80,
+        num_lower_layers=32,
+        num_upper_layers=32,
+        num_mamba_per_gca=16,
+        retrieval_dim=2560,
+        encoder_layers=2,
+        num_attention_heads=80,
+        num_key_value_heads=80,
+        num_kv_heads=5,
+    ),
+}
 SHAPES = {"tiny": (TINY, 90, 12), "370m": (LARGE, 200, 8)}  # config, tokens of the prompt, of the continuation
 SCALE = 0.05  # of a large embedding, which is the output matrix too: logits as large as those of a trained model
 # What stands in every published config and changes nothing.
@@ -259,13 +276,9 @@ def make_mamba2(name: str, out: Path, shape: str, seed: int):
 
 def weights_alone(shape: str, out: Path):
     """A checkpoint of random bf16 weights in shards of about 1 GB, made one tensor at a time."""
-    if shape != "2.7b":
-        raise SystemExit("known: 2.7b")
-    config = COMMON | LARGE | dict(
-        vocab_size=50288, hidden_size=2560, num_heads=80, num_lower_layers=32, num_upper_layers=32,
-        num_mamba_per_gca=16, chunk_topk=8, retrieval_dim=2560, encoder_layers=2, num_attention_heads=80,
-        num_key_value_heads=80, num_kv_heads=5, segment_size=4096,
-    )
+    if shape not in PUBLISHED:
+        raise SystemExit(f"known: {', '.join(PUBLISHED)}")
+    config = COMMON | LARGE | dict(chunk_topk=8, segment_size=4096) | PUBLISHED[shape]
     out.mkdir(parents=True, exist_ok=True)
     (out / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     generator, part, size, parts, weight_map = torch.Generator().manual_seed(1), {}, 0, 0, {}
