@@ -405,18 +405,10 @@ SMALL = json.loads((RECIPE / "small.json").read_text(encoding="utf-8")) | dict(
     hidden_size=256, num_heads=8, retrieval_dim=256, num_attention_heads=16, encoder_intermediate_size=640
 )
 PUBLISHED = SMALL | dict(
-    hidden_size=1024,
-    num_heads=32,
-    state_size=128,
-    vocab_size=50280,
-    num_lower_layers=24,
-    num_upper_layers=24,
-    num_mamba_per_gca=8,
-    retrieval_dim=1024,
-    encoder_num_attention_heads=16,
-    encoder_num_kv_heads=16,
+    hidden_size=1024, num_heads=32, state_size=128, vocab_size=50280, num_lower_layers=24, num_upper_layers=24,
+    num_mamba_per_gca=8, retrieval_dim=1024, encoder_num_attention_heads=16, encoder_num_kv_heads=16,
     encoder_intermediate_size=2688,
-)
+)  # fmt: skip
 
 
 def project(layer, x):
