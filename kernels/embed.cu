@@ -1,13 +1,13 @@
 // embed: rows of an embedding table, dequantized.
 //   out (n, cols)[i] = table (rows, cols)[ids[i]]; without `ids` n is 1 and the row is `only`.
-// Grid: x covers groups of 16 columns, y the tokens. CPU twin: quant::dequantize in Cpu::embed.
+// Grid: x the tokens, y covers groups of 16 columns. CPU twin: quant::dequantize in Cpu::embed.
 #include "common.cuh"
 
 template <int T>
 __device__ __forceinline__ void embed(Weight table, const u32* ids, u32 only, float* out) {
     allow_next();
     wait_for_previous();
-    const u32 k0 = (blockIdx.x * blockDim.x + threadIdx.x) * 16, i = blockIdx.y;
+    const u32 k0 = (blockIdx.y * blockDim.x + threadIdx.x) * 16, i = blockIdx.x;
     if (k0 >= table.cols) return;
     float v[16];
     load16<T>(table, ids ? ids[i] : only, k0, v);

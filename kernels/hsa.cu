@@ -168,7 +168,7 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, u32 n, const u8* cach
 }
 
 #define HSA(D, S) \
-    extern "C" __global__ void __launch_bounds__(128) hsa_f16_##D##_##S( \
+    extern "C" __global__ void __launch_bounds__(128, D == 64 ? 3 : 1) hsa_f16_##D##_##S( \
         Hsa s, const float* q, u32 n, const u8* cache, u64 slot, const Pick* picks, float* out) { \
         hsa<D, S>(s, q, n, cache, slot, picks, out); \
     }

@@ -1,8 +1,9 @@
 // matvec: y (n, rows) = x (n, cols) · wᵀ for a few tokens, or added to y; x may be normed first (RMS, parts of `width`
 // values with weight `norm`).
-//   Grid: x covers groups of R rows a warp, y the tokens. Blocks of 8 warps. Dynamic shared memory: for plain floats x,
-//   4·cols bytes; for quantized weights x as 8-bit numbers, cols + 8·cols/32 bytes.
+//   Grid: x any number of blocks, which share groups of R rows a warp, y the tokens. Blocks of 8 warps. Dynamic shared
+//   memory: for plain floats x, 4·cols bytes; for quantized weights x as 8-bit numbers, cols + 8·cols/32 bytes.
 // Bound by the bytes of w: every lane keeps 16-byte loads of R rows in flight, the first of them before it waits for x.
+// What is left of the first rows of a small matrix is on its way to the L2 cache by then.
 // Quantized weights multiply x in 8 bits, blocks of 32, as on the CPU: cpu/quantized.rs (twin), cpu/matmul.rs for floats.
 #include "common.cuh"
 
@@ -104,15 +105,22 @@ __device__ __forceinline__ void matvec(Weight w, const float* x, const float* no
     extern __shared__ uint4 shared[];
     __shared__ float part[32];
     const u32 thread = threadIdx.x, lane = thread % 32, threads = WARPS * 32;
-    const u32 row0 = (blockIdx.x * WARPS + thread / 32) * R;
+    u32 row0 = (blockIdx.x * WARPS + thread / 32) * R;
     const u32 units = w.cols / unit<T>();
     const int AHEAD = R >= 4 ? 1 : R == 2 ? 2 : 4;
 
     // Weights first: they do not depend on any other kernel.
     Part ahead[AHEAD][R];
-    for (int i = 0; i < AHEAD; i++)
+    auto begin = [&] {
+        for (int i = 0; i < AHEAD; i++)
+            for (int r = 0; r < R; r++)
+                if (row0 + r < w.rows && lane + 32 * i < units) ahead[i][r] = fetch<T>(w, row0 + r, lane + 32 * i);
+    };
+    begin();
+    if (R < 4)
         for (int r = 0; r < R; r++)
-            if (row0 + r < w.rows && lane + 32 * i < units) ahead[i][r] = fetch<T>(w, row0 + r, lane + 32 * i);
+            for (u32 u = 32 * AHEAD + 8 * lane; u < units && row0 + r < w.rows; u += 256)
+                prefetch(w.q + ((u64)(row0 + r) * units + u) * 16);
     allow_next();
     wait_for_previous();
 
@@ -160,29 +168,33 @@ __device__ __forceinline__ void matvec(Weight w, const float* x, const float* no
         }
     }
     __syncthreads();
-    if (row0 >= w.rows) return;
 
     const Input input = {values, bytes, scales, sums};
-    float acc[R];
-    for (int r = 0; r < R; r++) acc[r] = 0;
-    for (int i = 0; i < AHEAD; i++)
-        for (int r = 0; r < R; r++)
-            if (row0 + r < w.rows && lane + 32 * i < units) acc[r] += dot<T>(ahead[i][r], input, lane + 32 * i);
-    u32 u = lane + 32 * AHEAD;
-    for (; u + 32 * (AHEAD - 1) < units; u += 32 * AHEAD) {
+    while (row0 < w.rows) {
+        float acc[R];
+        for (int r = 0; r < R; r++) acc[r] = 0;
         for (int i = 0; i < AHEAD; i++)
             for (int r = 0; r < R; r++)
-                if (row0 + r < w.rows) ahead[i][r] = fetch<T>(w, row0 + r, u + 32 * i);
-        for (int i = 0; i < AHEAD; i++)
+                if (row0 + r < w.rows && lane + 32 * i < units) acc[r] += dot<T>(ahead[i][r], input, lane + 32 * i);
+        u32 u = lane + 32 * AHEAD;
+        for (; u + 32 * (AHEAD - 1) < units; u += 32 * AHEAD) {
+            for (int i = 0; i < AHEAD; i++)
+                for (int r = 0; r < R; r++)
+                    if (row0 + r < w.rows) ahead[i][r] = fetch<T>(w, row0 + r, u + 32 * i);
+            for (int i = 0; i < AHEAD; i++)
+                for (int r = 0; r < R; r++)
+                    if (row0 + r < w.rows) acc[r] += dot<T>(ahead[i][r], input, u + 32 * i);
+        }
+        for (; u < units; u += 32)
             for (int r = 0; r < R; r++)
-                if (row0 + r < w.rows) acc[r] += dot<T>(ahead[i][r], input, u + 32 * i);
-    }
-    for (; u < units; u += 32)
-        for (int r = 0; r < R; r++)
-            if (row0 + r < w.rows) acc[r] += dot<T>(fetch<T>(w, row0 + r, u), input, u);
-    for (int r = 0; r < R; r++) {
-        const float sum = warp_sum(acc[r]);
-        if (lane == 0 && row0 + r < w.rows) y[row0 + r] = accumulate ? y[row0 + r] + sum : sum;
+                if (row0 + r < w.rows) acc[r] += dot<T>(fetch<T>(w, row0 + r, u), input, u);
+        const u32 done = row0;
+        row0 += gridDim.x * WARPS * R;
+        begin();
+        for (int r = 0; r < R; r++) {
+            const float sum = warp_sum(acc[r]);
+            if (lane == 0 && done + r < w.rows) y[done + r] = accumulate ? y[done + r] + sum : sum;
+        }
     }
 }
 

@@ -24,6 +24,8 @@ extern "C" __global__ void ssm_step(Ssm s, const float* zxbcdt, const float* wei
     const u32 thread = threadIdx.x, lane = thread % 32, warp = thread / 32;
     const u32 head = blockIdx.x, width = s.inner / s.heads, first = blockIdx.y * ROWS;
     const u32 rows = min((u32)ROWS, width - first), per_group = s.heads / s.groups, group = head / per_group;
+    for (u32 r = warp; r < rows; r += 8)
+        for (u32 i = 32 * lane; i < s.state; i += 1024) prefetch(state + ((u64)head * width + first + r) * s.state + i);
     allow_next();
     wait_for_previous();
 

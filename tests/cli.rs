@@ -50,6 +50,18 @@ impl World {
 }
 
 #[test]
+fn a_device_that_is_not_there_is_an_error_that_says_so() {
+    let w = world();
+    w.fails(&w.document, &w.model, &["--device", "abacus"], 2, &["abacus", "cpu", "cuda"]);
+    // No machine has a hundred of them; one without the driver's library has none.
+    let words: &[&str] = if cfg!(feature = "cuda") { &["no CUDA device"] } else { &["feature `cuda`"] };
+    w.fails(&w.document, &w.model, &["--device", "cuda:100"], 1, words);
+    let output = Command::new(env!("CARGO_BIN_EXE_ramba")).arg("version").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("CUDA") == cfg!(feature = "cuda"), "{text}");
+}
+
+#[test]
 fn a_question_is_answered() {
     let w = world();
     let output =

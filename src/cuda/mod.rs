@@ -228,12 +228,16 @@ impl Cuda {
         accumulate: bool,
     ) -> Result<()> {
         let (weight, width, eps) = norm.map_or((0, w.cols, 0.0), |norm| (norm.weight.at(), norm.width, norm.eps));
-        // Enough warps to fill the device come first, then more rows a warp to share what is read of x.
-        let warps = self.context.processors as usize * 32;
+        // Enough warps to fill the device come first, then more rows a warp to share what is read of x. Where the next kernel
+        // can start early, half of the device is left to it, so that its weights are on their way before this one ends.
+        let processors = self.context.processors as usize;
+        let warps = processors * if self.kernels.early { 16 } else { 32 };
         let several = [1, 2, 4].into_iter().rev().find(|rows| w.rows >= warps * rows).unwrap_or(1);
         let names = MATVEC[w.dtype as usize];
         let name = names[several.ilog2() as usize];
-        let grid = [w.rows.div_ceil(8 * several), n, 1];
+        // As many blocks as run at once, which take the same number of rows.
+        let groups = w.rows.div_ceil(8 * several);
+        let grid = [groups.div_ceil(groups.div_ceil(4 * processors).max(1)), n, 1];
         self.on_lane(|lane| {
             // SAFETY: x holds n rows of `cols`, y n rows of `rows`, the norm `cols` values, by the callers' checks.
             unsafe {
@@ -377,7 +381,7 @@ impl Backend for Cuda {
         if let Some(id) = ids.iter().find(|&&id| id as usize >= table.rows) {
             return Err(Error::invalid(format!("token id {id} of a vocabulary of {}", table.rows)));
         }
-        let grid = [table.cols.div_ceil(16 * 64), ids.len(), 1];
+        let grid = [ids.len(), table.cols.div_ceil(16 * 64), 1];
         self.on_lane(|lane| {
             let (list, only) = match ids {
                 [id] => (0, *id),

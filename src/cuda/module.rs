@@ -35,7 +35,7 @@ pub(super) struct Kernels {
     modules: Vec<sys::CUmodule>,
     functions: RwLock<HashMap<&'static str, Arc<Function>>>,
     /// Whether kernels may start before their predecessor has ended: see `wait_for_previous` in common.cuh.
-    early: bool,
+    pub early: bool,
 }
 
 // SAFETY: modules and functions may be used from any thread in which the context is current.
