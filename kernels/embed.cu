@@ -11,7 +11,13 @@ __device__ __forceinline__ void embed(Weight table, const u32* ids, u32 only, fl
     if (k0 >= table.cols) return;
     float v[16];
     load16<T>(table, ids ? ids[i] : only, k0, v);
-    for (u32 j = 0; j < 16 && k0 + j < table.cols; j++) out[(u64)i * table.cols + k0 + j] = v[j];
+    out += (u64)i * table.cols + k0;
+    if (table.cols % 16 == 0) {
+        for (int j = 0; j < 4; j++)
+            reinterpret_cast<float4*>(out)[j] = make_float4(v[4 * j], v[4 * j + 1], v[4 * j + 2], v[4 * j + 3]);
+        return;
+    }
+    for (u32 j = 0; j < 16 && k0 + j < table.cols; j++) out[j] = v[j];
 }
 
 #define EMBED(name, T) \

@@ -111,10 +111,22 @@ extern "C" __global__ void ssd_scan(Ssm s, u32 blocks, float* own, const float* 
     state += blockIdx.y * all;
     const u32 head = i / (all / s.heads);
     float before = state[i];
-    for (u32 b = 0; b < blocks; b++) {
-        const float here = own[b * all + i];
-        own[b * all + i] = before;
-        before = decay[b * s.heads + head] * before + here;
+    // Several blocks are loaded before the first of them is replaced.
+    const u32 AHEAD = 8;
+    for (u32 b0 = 0; b0 < blocks; b0 += AHEAD) {
+        float here[AHEAD], factor[AHEAD];
+#pragma unroll
+        for (u32 j = 0; j < AHEAD; j++) {
+            if (b0 + j >= blocks) break;
+            here[j] = own[(b0 + j) * all + i];
+            factor[j] = decay[(b0 + j) * s.heads + head];
+        }
+#pragma unroll
+        for (u32 j = 0; j < AHEAD; j++) {
+            if (b0 + j >= blocks) break;
+            own[(b0 + j) * all + i] = before;
+            before = factor[j] * before + here[j];
+        }
     }
     state[i] = before;
 }

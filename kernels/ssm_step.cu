@@ -49,23 +49,40 @@ extern "C" __global__ void ssm_step(Ssm s, const float* zxbcdt, const float* wei
     dt = fminf(fmaxf(dt, s.dt_min), s.dt_max);
     const float decay = __expf(dt * a[head]);
     __syncthreads();
-
-    for (u32 r = warp; r < rows; r += 8) {
-        float* h = state + ((u64)head * width + first + r) * s.state;
-        const float in = dt * x[r];
-        float sum = 0;
-        for (u32 i = lane; i < s.state; i += 32) {
-            const float v = decay * h[i] + in * b[i];
-            h[i] = v;
-            sum += v * c[i];
-        }
-        sum = warp_sum(sum);
-        if (lane == 0) y[x0 + r] = (sum + d[head] * x[r]) * silu(zxbcdt[x0 + r]);
-    }
-
+    // All threads have read the history. The answer is needed at the end only.
     if (thread == 0) {
         __threadfence();
         is_last = atomicAdd(&arrived[group], 1) + 1 == per_group * gridDim.y;
+    }
+
+    // The first 128 values of both rows of a warp are loaded before any is used.
+    const int OWN = 4;
+    float own[ROWS / 8][OWN];
+#pragma unroll
+    for (int j = 0; j < ROWS / 8; j++)
+#pragma unroll
+        for (int k = 0; k < OWN; k++) {
+            const u32 r = warp + 8 * j, i = lane + 32 * k;
+            own[j][k] = r < rows && i < s.state ? state[((u64)head * width + first + r) * s.state + i] : 0.0f;
+        }
+#pragma unroll
+    for (int j = 0; j < ROWS / 8; j++) {
+        const u32 r = warp + 8 * j;
+        if (r >= rows) break;
+        float* h = state + ((u64)head * width + first + r) * s.state;
+        const float in = dt * x[r];
+        float sum = 0;
+        auto step = [&](u32 i, float before) {
+            const float v = decay * before + in * b[i];
+            h[i] = v;
+            sum += v * c[i];
+        };
+#pragma unroll
+        for (int k = 0; k < OWN; k++)
+            if (lane + 32 * k < s.state) step(lane + 32 * k, own[j][k]);
+        for (u32 i = lane + 32 * OWN; i < s.state; i += 32) step(i, h[i]);
+        sum = warp_sum(sum);
+        if (lane == 0) y[x0 + r] = (sum + d[head] * x[r]) * silu(zxbcdt[x0 + r]);
     }
     __syncthreads();
     if (!is_last) return;

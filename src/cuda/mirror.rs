@@ -398,8 +398,9 @@ impl Scoring<'_> {
             (true, true) => 1,
             (true, false) => 2,
         };
-        let processors = lane.context.processors as usize;
-        let parts = count.div_ceil(128).clamp(1, 2 * processors);
+        // Enough blocks to keep the device's memory busy; no more, since the lists of every part start empty and fill first.
+        let blocks = 6 * lane.context.processors as usize;
+        let parts = (blocks / (heads * n.div_ceil(16))).min(count.div_ceil(128)).max(1);
         let results = n * heads * k;
         let bytes = results * size_of::<Found>();
         let found = lane.scratch(1, 8 * n * heads * parts * k)?;

@@ -500,7 +500,7 @@ impl Backend for Cuda {
             self.each(
                 lane,
                 "silu_mul",
-                len,
+                len.div_ceil(4),
                 &mut [module::pointer(&gate), module::pointer(&up), module::pointer(&count)],
             )
         })

@@ -116,6 +116,8 @@ impl Kernels {
             return Err(Error::unsupported(format!("{name}: {grid:?} blocks with {shared} bytes of shared memory")));
         }
         let function = self.function(name)?;
+        // The compiler loads neighbours in shared memory together, up to 16 bytes, also where only the first is used.
+        let shared = shared.next_multiple_of(16);
         if shared > function.shared.load(Ordering::Relaxed) {
             let attribute = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
             // SAFETY: the function is loaded.
