@@ -1,0 +1,104 @@
+//! The encoder by tract: pure Rust, on the CPU, one thread a call.
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_hir::infer::Factoid;
+use tract_onnx::tract_hir::internal::DimLike;
+
+use crate::model::{ChunkEncoder, Memories};
+use crate::onnx::names;
+use crate::{Error, Result};
+
+use super::guarded;
+use super::signature::{Port, Signature};
+
+type Plan = TypedRunnableModel<TypedModel>;
+
+/// An ONNX model that tract has prepared, for any number of chunks.
+pub(super) struct Tract {
+    /// Calls share it, and each has its own state.
+    plan: Plan,
+    signature: Signature,
+}
+
+impl Tract {
+    /// Prepares the ONNX model in `bytes`.
+    ///
+    /// # Errors
+    /// `Format` if it is damaged or of other shapes than `signature`'s.
+    pub fn new(bytes: &[u8], signature: Signature) -> Result<Self> {
+        let plan = guarded("tract", || prepare(bytes, &signature))?;
+        Ok(Self { plan, signature })
+    }
+}
+
+fn prepare(mut bytes: &[u8], signature: &Signature) -> Result<Plan> {
+    // From memory, so that the file can name no other files.
+    let mut model = tract_onnx::onnx().model_for_read(&mut bytes).map_err(damaged)?;
+    let mut inputs = Vec::new();
+    for &outlet in model.input_outlets().map_err(damaged)? {
+        inputs.push(port(model.node(outlet.node).name.clone(), model.outlet_fact(outlet).map_err(damaged)?));
+    }
+    signature.check_inputs(&inputs)?;
+
+    let [chunk, hidden] = signature.input();
+    let chunks = model.symbols.new_with_prefix(names::CHUNKS);
+    let shape = tvec![chunks.to_dim(), chunk.to_dim(), hidden.to_dim()];
+    model.set_input_fact(0, f32::fact(shape).into()).map_err(damaged)?;
+    // First whether they are there, for a clear message.
+    let labels: Vec<_> = model.outputs.iter().map(|&o| model.outlet_label(o).unwrap_or_default().to_owned()).collect();
+    let named = |name: &str| Port { name: name.to_owned(), f32: None, dims: None };
+    signature.check_outputs(&labels.iter().map(|name| named(name)).collect::<Vec<_>>())?;
+    let wanted = signature.outputs();
+    model.set_output_names(wanted.each_ref().map(|(name, _)| name)).map_err(damaged)?;
+
+    let model = model.into_typed().map_err(damaged)?;
+    let mut outputs = Vec::new();
+    for (&outlet, (name, _)) in model.outputs.iter().zip(&wanted) {
+        let fact = model.outlet_fact(outlet).map_err(damaged)?;
+        // What depends on the number of chunks is open.
+        let dims = fact.shape.iter().map(|d| d.to_usize().ok()).collect();
+        outputs.push(Port { name: (*name).to_owned(), f32: Some(fact.datum_type == f32::datum_type()), dims: Some(dims) });
+    }
+    signature.check_outputs(&outputs)?;
+    model.into_optimized().and_then(|model| model.into_runnable()).map_err(damaged)
+}
+
+/// What the file says of an input.
+fn port(name: String, fact: &InferenceFact) -> Port {
+    let dims: Vec<_> = fact.shape.dims().map(|d| d.concretize().and_then(|d| d.to_usize().ok())).collect();
+    Port {
+        name,
+        f32: fact.datum_type.concretize().map(|t| t == f32::datum_type()),
+        dims: (!fact.shape.is_open()).then_some(dims),
+    }
+}
+
+impl ChunkEncoder for Tract {
+    fn encode(&self, hidden: &[f32], chunks: usize, out: &mut Memories) -> Result<()> {
+        self.signature.check_hidden(hidden, chunks)?;
+        let [chunk, width] = self.signature.input();
+        let results = guarded("tract", || {
+            let input = Tensor::from_shape(&[chunks, chunk, width], hidden).map_err(failed)?;
+            self.plan.run(tvec![input.into_tvalue()]).map_err(failed)
+        })?;
+        let mut slices = [&[][..]; 3];
+        for ((slice, result), (name, dims)) in slices.iter_mut().zip(&results).zip(self.signature.outputs()) {
+            if result.shape().first() != Some(&chunks) || result.shape().get(1..) != Some(&dims) {
+                let shape = result.shape();
+                return Err(Error::format(format!("output \"{name}\" came as {shape:?} for {chunks} chunks of {dims:?}")));
+            }
+            *slice = result.as_slice::<f32>().map_err(failed)?;
+        }
+        let [keys, values, landmarks] = slices;
+        out.fill(chunks, keys, values, landmarks)
+    }
+}
+
+fn damaged(error: TractError) -> Error {
+    // With the chain of causes, of which the last says what it is.
+    Error::format(format!("tract: {error:#}"))
+}
+
+fn failed(error: TractError) -> Error {
+    Error::format(format!("tract, while running: {error:#}"))
+}
