@@ -11,12 +11,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ramba::EncoderOptions;
 use ramba::chunk_encoder::{self, OrtOptions};
 use ramba::convert::{self, Progress};
 use ramba::cpu::Cpu;
 use ramba::model::{ChunkEncoder, Config, Memories, NativeEncoder};
 use ramba::weights::Weights;
-use ramba::EncoderOptions;
 
 const BATCHES: [usize; 3] = [1, 8, 64];
 const ROUNDS: usize = 15;
@@ -46,7 +46,8 @@ fn main() {
     std::fs::remove_dir_all(&dir).expect("the folder");
 
     let mut rows = Vec::new();
-    let mut row = |name: String, encoder: Arc<dyn ChunkEncoder>| rows.push(Row { name, encoder, seconds: Default::default() });
+    let mut row =
+        |name: String, encoder: Arc<dyn ChunkEncoder>| rows.push(Row { name, encoder, seconds: Default::default() });
     let all = std::thread::available_parallelism().map_or(1, usize::from);
     let counts = if all > 1 { vec![1, all] } else { vec![1] };
     for &threads in &counts {
@@ -93,7 +94,10 @@ fn main() {
         }
     }
 
-    println!("µs a chunk of {} tokens, D {}; in brackets the time of the first row over that of the row", shape.chunk_size, config.hidden);
+    println!(
+        "µs a chunk of {} tokens, D {}; in brackets the time of the first row over that of the row",
+        shape.chunk_size, config.hidden
+    );
     println!("{:<24} {:>20} {:>20} {:>20}", "encoder", "1 chunk", "8 chunks", "64 chunks");
     let medians = |row: &Row| row.seconds.clone().map(median);
     let first = rows.first().map(medians).unwrap_or_default();

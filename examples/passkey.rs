@@ -95,7 +95,7 @@ struct Score {
 
 fn run(args: &Args) -> Result<()> {
     let model = files::model_path(args.model.as_deref())?;
-    let encoder = args.encoder.options();
+    let encoder = args.encoder.options()?;
     let engine = Engine::open(&model, &EngineOptions { threads: args.threads, device: args.device, encoder })?;
     let dir = WorkDir::new(args.memory.as_deref())?;
     let haystack = haystack(args)?;

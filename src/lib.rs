@@ -23,9 +23,9 @@
 pub mod backend;
 #[cfg(feature = "capi")]
 pub mod capi;
+pub mod chunk_encoder;
 #[cfg(feature = "convert")]
 pub mod convert;
-pub mod chunk_encoder;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;

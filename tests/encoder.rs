@@ -197,9 +197,8 @@ fn an_encoder_from_elsewhere_takes_the_place_of_the_built_in_one() {
     let config = Config::from_gguf(base.weights().gguf()).unwrap();
     let none = Memories::new(config.chunk_shape().unwrap());
     let hidden = hidden_states(2 * none.shape().chunk_size, config.hidden, 5);
-    let native = |f: &Fixture| {
-        encode(&NativeEncoder::load(&f.weights(), Cpu::new(1).unwrap()).unwrap(), &hidden, 2, &none)
-    };
+    let native =
+        |f: &Fixture| encode(&NativeEncoder::load(&f.weights(), Cpu::new(1).unwrap()).unwrap(), &hidden, 2, &none);
     for (name, options) in runtimes(Some(&export("encoder_2", dir.path()))) {
         let encoder = chunk_encoder::open(&options, &base.weights(), 1).unwrap().unwrap();
         let memories = encode(encoder.as_ref(), &hidden, 2, &none);
@@ -375,6 +374,21 @@ fn a_missing_library_is_one_clear_line() {
 
 #[cfg(feature = "cli")]
 #[test]
+fn options_that_would_be_ignored_are_refused() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["--encoder-model", "x.onnx"], "--encoder tract or ort"),
+        (&["--encoder", "tract", "--allow-cpu"], "--encoder ort"),
+        (&["--encoder-provider", "cuda"], "--encoder ort"),
+        (&["--encoder-provider", "gpu", "--encoder", "ort"], "tensorrt"),
+    ];
+    for (options, words) in cases {
+        let (code, message) = ramba(&[&["ask", "-", "-q", "?"], *options].concat());
+        assert!(code != Some(0) && message.contains(words), "{message}");
+    }
+}
+
+#[cfg(feature = "cli")]
+#[test]
 fn the_command_line_exports_encoders() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("encoder.onnx");
@@ -466,8 +480,22 @@ fn described(info: &[u8]) -> (String, Vec<Option<u64>>) {
 #[test]
 fn the_file_of_every_variant_has_the_layout_that_is_documented() {
     let documented: BTreeSet<&str> = [
-        "Add", "Concat", "Div", "Identity", "MatMul", "Mul", "Pad", "Pow", "ReduceMean", "Reshape", "Sigmoid", "Slice",
-        "Softmax", "Sqrt", "Sub", "Transpose",
+        "Add",
+        "Concat",
+        "Div",
+        "Identity",
+        "MatMul",
+        "Mul",
+        "Pad",
+        "Pow",
+        "ReduceMean",
+        "Reshape",
+        "Sigmoid",
+        "Slice",
+        "Softmax",
+        "Sqrt",
+        "Sub",
+        "Transpose",
     ]
     .into();
     for (f, config, hsa) in fixtures() {

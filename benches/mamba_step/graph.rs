@@ -139,8 +139,7 @@ impl Writer<'_> {
     /// By the matrix `name` (rows, cols).
     fn linear(&mut self, x: &Value, name: &str, rows: usize, cols: usize, suffix: &str) -> Result<Value> {
         let matrix = self.weights.matrix_f32(name, rows, cols)?;
-        let transposed: Vec<f32> =
-            (0..cols).flat_map(|c| matrix.iter().skip(c).step_by(cols).copied()).collect();
+        let transposed: Vec<f32> = (0..cols).flat_map(|c| matrix.iter().skip(c).step_by(cols).copied()).collect();
         let weight = self.graph.constant(&format!("{name}{suffix}"), &[cols, rows], &transposed)?;
         Ok(self.graph.op("MatMul", &[x, &weight]))
     }

@@ -45,7 +45,9 @@ fn main() {
 
     let all = std::thread::available_parallelism().map_or(1, usize::from);
     println!("a token of a Mamba-2, {D} wide, {BLOCKS} blocks, state {STATE}, F32");
-    println!("threads   ours, tokens/s   ONNX Runtime, tokens/s   ratio   largest difference of logits (of the largest)");
+    println!(
+        "threads   ours, tokens/s   ONNX Runtime, tokens/s   ratio   largest difference of logits (of the largest)"
+    );
     for threads in if all > 1 { vec![1, all] } else { vec![1] } {
         let model = Model::load(&weights, Cpu::new(threads).expect("threads")).expect("the model");
         let mut ours = Ours::new(&model);
@@ -103,7 +105,9 @@ impl Theirs {
     fn new(onnx: &[u8], config: &Config, threads: usize) -> Self {
         let builder = Session::builder().expect("a session").with_intra_threads(threads).expect("threads");
         let session = { builder }.commit_from_memory(onnx).expect("the graph");
-        let zeros = |shape: Vec<usize>| Tensor::from_array((shape.clone(), vec![0.0f32; shape.iter().product()])).expect("zeros").into_dyn();
+        let zeros = |shape: Vec<usize>| {
+            Tensor::from_array((shape.clone(), vec![0.0f32; shape.iter().product()])).expect("zeros").into_dyn()
+        };
         let mut states = HashMap::new();
         for i in 0..config.blocks {
             let [conv, ssm] = graph::states(i);

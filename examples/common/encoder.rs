@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use ramba::{EncoderOptions, OrtOptions, Provider};
+use ramba::{EncoderOptions, Error, OrtOptions, Provider, Result};
 
 /// What encodes the chunks of a document.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -24,9 +24,9 @@ pub struct EncoderArgs {
     /// ONNX file of the encoder, for tract and ort [default: the model's own encoder]
     #[arg(long, value_name = "ONNX")]
     encoder_model: Option<PathBuf>,
-    /// What ONNX Runtime computes on: cpu, cuda, tensorrt, openvino, qnn, …
-    #[arg(long, value_name = "PROVIDER", default_value_t = Provider::Cpu)]
-    encoder_provider: Provider,
+    /// What ONNX Runtime computes on: cpu, cuda, tensorrt, openvino, qnn, … [default: cpu]
+    #[arg(long, value_name = "PROVIDER")]
+    encoder_provider: Option<Provider>,
     /// The library of ONNX Runtime [default: what ORT_DYLIB_PATH names, or the system's]
     #[arg(long, value_name = "PATH")]
     encoder_library: Option<PathBuf>,
@@ -36,17 +36,26 @@ pub struct EncoderArgs {
 }
 
 impl EncoderArgs {
-    pub fn options(&self) -> EncoderOptions {
+    /// # Errors
+    /// `InvalidArgument` for options of another runtime: they would be ignored.
+    pub fn options(&self) -> Result<EncoderOptions> {
         let file = self.encoder_model.clone();
-        match self.encoder {
+        let of_ort = self.encoder_provider.is_some() || self.encoder_library.is_some() || self.allow_cpu;
+        if of_ort && self.encoder != Runtime::Ort {
+            return Err(Error::invalid("--encoder-provider, --encoder-library and --allow-cpu are for --encoder ort"));
+        }
+        if file.is_some() && self.encoder == Runtime::Native {
+            return Err(Error::invalid("--encoder-model is for --encoder tract or ort"));
+        }
+        Ok(match self.encoder {
             Runtime::Native => EncoderOptions::Native,
             Runtime::Tract => EncoderOptions::Tract { file },
             Runtime::Ort => EncoderOptions::Ort(OrtOptions {
                 file,
                 library: self.encoder_library.clone(),
-                provider: self.encoder_provider,
+                provider: self.encoder_provider.unwrap_or_default(),
                 allow_cpu: self.allow_cpu,
             }),
-        }
+        })
     }
 }

@@ -92,7 +92,7 @@ struct ModelArgs {
 
 impl ModelArgs {
     fn open(&self) -> Result<Engine> {
-        let options = EngineOptions { threads: self.threads, device: self.device, encoder: self.encoder.options() };
+        let options = EngineOptions { threads: self.threads, device: self.device, encoder: self.encoder.options()? };
         Engine::open(files::model_path(self.model.as_deref())?, &options)
     }
 }

@@ -115,13 +115,13 @@ fn in_file(error: Error, file: Option<&std::path::Path>) -> Error {
     }
 }
 
-/// Does `work` of a library that others wrote, whose panics become errors of kind `Format`: both loaders have places that
-/// take a field for granted which a damaged file lacks. The panic's message still goes to the panic hook.
+/// Does `work` of a library that others wrote. Its panics become errors of kind `Format`: both loaders have places that take
+/// a field for granted which a damaged file lacks. The panic's own message still goes to the panic hook.
 #[cfg(any(feature = "tract", feature = "ort"))]
 fn guarded<R>(what: &str, work: impl FnOnce() -> Result<R>) -> Result<R> {
     // What `work` had borrowed is only used again where a panic leaves it whole: see the callers.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(Error::format(format!("{what}: the ONNX model makes no sense to its runtime (it panicked)"))))
+        .unwrap_or_else(|_| Err(Error::format(format!("{what} panicked: what it was given makes no sense to it"))))
 }
 
 #[cfg(test)]

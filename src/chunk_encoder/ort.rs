@@ -16,10 +16,10 @@ use crate::model::{ChunkEncoder, Memories};
 use crate::onnx::names;
 use crate::{Error, ErrorKind, Result};
 
+use super::OrtOptions;
 use super::guarded;
 use super::provider::Provider;
 use super::signature::{Port, Signature};
-use super::OrtOptions;
 
 /// A session of ONNX Runtime, for any number of chunks.
 pub(super) struct Ort {
@@ -61,7 +61,7 @@ fn load_library(path: Option<&Path>) -> Result<()> {
     };
     // Without this the first call would look for the library and panic. A library that is none of ONNX Runtime can
     // panic here too.
-    let environment = guarded("loading ONNX Runtime", || {
+    let environment = guarded("the loader of ONNX Runtime", || {
         ort::init_from(&path).map_err(|e| {
             let hint = "name the library (libonnxruntime) by the option or by ORT_DYLIB_PATH";
             device(format!("ONNX Runtime {path:?} cannot be loaded ({e}): {hint}"))
@@ -213,13 +213,7 @@ impl ChunkEncoder for Ort {
     }
 }
 
-fn run(
-    session: &mut Session,
-    signature: &Signature,
-    hidden: &[f32],
-    chunks: usize,
-    out: &mut Memories,
-) -> Result<()> {
+fn run(session: &mut Session, signature: &Signature, hidden: &[f32], chunks: usize, out: &mut Memories) -> Result<()> {
     let failed = |e: ort::Error| device(format!("ONNX Runtime, while running: {e}"));
     let [chunk, width] = signature.input();
     let input = TensorRef::from_array_view(([chunks, chunk, width], hidden)).map_err(failed)?;

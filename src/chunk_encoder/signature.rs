@@ -49,7 +49,10 @@ impl Signature {
     pub fn check_hidden(&self, hidden: &[f32], chunks: usize) -> Result<()> {
         let each = self.chunk.chunk_size * self.hidden;
         if chunks == 0 || chunks.checked_mul(each) != Some(hidden.len()) {
-            return Err(Error::invalid(format!("{} values are not the hidden states of {chunks} chunks", hidden.len())));
+            return Err(Error::invalid(format!(
+                "{} values are not the hidden states of {chunks} chunks",
+                hidden.len()
+            )));
         }
         Ok(())
     }
@@ -129,6 +132,7 @@ mod tests {
         outputs[1].dims = None;
         outputs[2].dims = Some(vec![None; 3]);
         s.check_outputs(&outputs).unwrap();
+        s.check_hidden(&[0.0; 2 * 16 * 32], 2).unwrap();
     }
 
     #[test]
@@ -151,5 +155,8 @@ mod tests {
         }
         let message = s.check_outputs(&[port("keys", &[16, 1, 8])]).unwrap_err().to_string();
         assert!(message.contains("values"), "{message}");
+        for chunks in [0, 1, 3, usize::MAX] {
+            assert!(s.check_hidden(&[0.0; 2 * 16 * 32], chunks).is_err());
+        }
     }
 }

@@ -57,7 +57,11 @@ fn prepare(mut bytes: &[u8], signature: &Signature) -> Result<Plan> {
         let fact = model.outlet_fact(outlet).map_err(damaged)?;
         // What depends on the number of chunks is open.
         let dims = fact.shape.iter().map(|d| d.to_usize().ok()).collect();
-        outputs.push(Port { name: (*name).to_owned(), f32: Some(fact.datum_type == f32::datum_type()), dims: Some(dims) });
+        outputs.push(Port {
+            name: (*name).to_owned(),
+            f32: Some(fact.datum_type == f32::datum_type()),
+            dims: Some(dims),
+        });
     }
     signature.check_outputs(&outputs)?;
     model.into_optimized().and_then(|model| model.into_runnable()).map_err(damaged)
@@ -85,7 +89,9 @@ impl ChunkEncoder for Tract {
         for ((slice, result), (name, dims)) in slices.iter_mut().zip(&results).zip(self.signature.outputs()) {
             if result.shape().first() != Some(&chunks) || result.shape().get(1..) != Some(&dims) {
                 let shape = result.shape();
-                return Err(Error::format(format!("output \"{name}\" came as {shape:?} for {chunks} chunks of {dims:?}")));
+                return Err(Error::format(format!(
+                    "output \"{name}\" came as {shape:?} for {chunks} chunks of {dims:?}"
+                )));
             }
             *slice = result.as_slice::<f32>().map_err(failed)?;
         }

@@ -231,7 +231,10 @@ impl<B: Backend> ChunkEncoder for NativeEncoder<B> {
         let (config, hsa, backend) = (&self.config, &self.hsa, &self.backend);
         let rows = chunks.saturating_mul(hsa.chunk_size);
         if rows.checked_mul(config.hidden) != Some(hidden.len()) || out.shape() != hsa.chunk_shape(config.hidden) {
-            return Err(Error::invalid(format!("{} values are not the hidden states of {chunks} chunks", hidden.len())));
+            return Err(Error::invalid(format!(
+                "{} values are not the hidden states of {chunks} chunks",
+                hidden.len()
+            )));
         }
         let mut kept = self.scratch.lock().map_err(|_| Error::invalid("the encoder failed in an earlier call"))?;
         let slot = &mut *kept;

@@ -33,7 +33,8 @@ const LAYOUT: u32 = 1;
 /// `Unsupported` if the file would become larger than 2 GiB.
 pub fn encoder(weights: &Weights) -> Result<Vec<u8>> {
     let config = Config::from_gguf(weights.gguf())?;
-    let hsa = config.hsa.as_ref().ok_or_else(|| Error::invalid("this model keeps no chunk memories: it has no encoder"))?;
+    let hsa =
+        config.hsa.as_ref().ok_or_else(|| Error::invalid("this model keeps no chunk memories: it has no encoder"))?;
     let mut writer = Writer { graph: Graph::new(), weights, config: &config, hsa, enc: &hsa.encoder };
     writer.chunking_layer()?;
     let property = |key: &'static str, value: usize| (key, value.to_string());

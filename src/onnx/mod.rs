@@ -6,5 +6,6 @@ mod graph;
 mod wire;
 
 pub use encoder::encoder;
+#[cfg(any(feature = "tract", feature = "ort", test))]
 pub(crate) use encoder::names;
 pub use graph::{Attribute, Dim, Element, Graph, OPSET, Value};
