@@ -43,7 +43,7 @@ pub struct OrtOptions {
     /// The ONNX file; without it, the model file's encoder is used.
     pub file: Option<PathBuf>,
     /// The library of ONNX Runtime, 1.18 or later; without it, what the environment variable `ORT_DYLIB_PATH` names, or
-    /// else the system's. A process loads one library: the first that is asked for.
+    /// else the system's. A process loads one library: the first that is asked for. If that fails, so do all later attempts.
     pub library: Option<PathBuf>,
     /// What does the computing.
     pub provider: Provider,

@@ -5,8 +5,8 @@
 //! runtime is told not to fall back, and a first run is profiled to see where each operator really ran.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
 use ort::session::Session;
@@ -51,8 +51,16 @@ impl Ort {
     }
 }
 
-/// Loads ONNX Runtime, once for all sessions of this process.
+/// Loads ONNX Runtime for this process, from `path` or where the environment says.
+///
+/// The first attempt decides for all: a library stays loaded, and after a failure this version of `ort` would take the
+/// next call for a success and run with a library that is not there.
 fn load_library(path: Option<&Path>) -> Result<()> {
+    static LOADED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
+    LOADED.get_or_init(|| try_load(path).map_err(|e| e.to_string())).clone().map_err(device)
+}
+
+fn try_load(path: Option<&Path>) -> Result<()> {
     let named = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
     let path = match (path, named) {
         (Some(path), _) => path.to_owned(),
@@ -66,8 +74,7 @@ fn load_library(path: Option<&Path>) -> Result<()> {
             let hint = "name the library (libonnxruntime) by the option or by ORT_DYLIB_PATH";
             device(format!("ONNX Runtime {path:?} cannot be loaded ({e}): {hint}"))
         })
-    })
-    .map_err(|e| device(e.to_string()))?;
+    })?;
     // Its messages go where ours go. Without effect if the program has made an environment of its own.
     let log = |level: ort::logging::LogLevel, _: &str, _: &str, _: &str, message: &str| {
         use ort::logging::LogLevel as From;
@@ -100,7 +107,7 @@ fn wanted(provider: Provider) -> Result<Option<Wanted>> {
         Provider::Cann => of(ep::CANN::default())?,
         Provider::Vitis => of(ep::Vitis::default())?,
         Provider::Rknpu => of(ep::RKNPU::default())?,
-        Provider::VsiNpu => of(ep::VSINPU::default())?,
+        Provider::VsiNpu => of(ep::VSINPU)?,
         Provider::Xnnpack => of(ep::XNNPACK::default())?,
     }))
 }

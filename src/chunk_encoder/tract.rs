@@ -5,7 +5,6 @@ use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::internal::DimLike;
 
 use crate::model::{ChunkEncoder, Memories};
-use crate::onnx::names;
 use crate::{Error, Result};
 
 use super::guarded;
@@ -13,8 +12,9 @@ use super::signature::{Port, Signature};
 
 type Plan = TypedRunnableModel<TypedModel>;
 
-/// An ONNX model that tract has prepared, for any number of chunks.
+/// An ONNX model that tract has prepared.
 pub(super) struct Tract {
+    /// For one chunk, so that every shape is known and checked when it is made; with the number of chunks open it is no faster.
     /// Calls share it, and each has its own state.
     plan: Plan,
     signature: Signature,
@@ -41,9 +41,7 @@ fn prepare(mut bytes: &[u8], signature: &Signature) -> Result<Plan> {
     signature.check_inputs(&inputs)?;
 
     let [chunk, hidden] = signature.input();
-    let chunks = model.symbols.new_with_prefix(names::CHUNKS);
-    let shape = tvec![chunks.to_dim(), chunk.to_dim(), hidden.to_dim()];
-    model.set_input_fact(0, f32::fact(shape).into()).map_err(damaged)?;
+    model.set_input_fact(0, f32::fact([1, chunk, hidden]).into()).map_err(damaged)?;
     // First whether they are there, for a clear message.
     let labels: Vec<_> = model.outputs.iter().map(|&o| model.outlet_label(o).unwrap_or_default().to_owned()).collect();
     let named = |name: &str| Port { name: name.to_owned(), f32: None, dims: None };
@@ -55,8 +53,9 @@ fn prepare(mut bytes: &[u8], signature: &Signature) -> Result<Plan> {
     let mut outputs = Vec::new();
     for (&outlet, (name, _)) in model.outputs.iter().zip(&wanted) {
         let fact = model.outlet_fact(outlet).map_err(damaged)?;
-        // What depends on the number of chunks is open.
-        let dims = fact.shape.iter().map(|d| d.to_usize().ok()).collect();
+        let mut dims: Vec<_> = fact.shape.iter().map(|d| d.to_usize().ok()).collect();
+        // The one chunk stands for any number of them.
+        dims.iter_mut().take(1).for_each(|d| *d = d.filter(|&d| d != 1));
         outputs.push(Port {
             name: (*name).to_owned(),
             f32: Some(fact.datum_type == f32::datum_type()),
@@ -81,22 +80,26 @@ impl ChunkEncoder for Tract {
     fn encode(&self, hidden: &[f32], chunks: usize, out: &mut Memories) -> Result<()> {
         self.signature.check_hidden(hidden, chunks)?;
         let [chunk, width] = self.signature.input();
-        let results = guarded("tract", || {
-            let input = Tensor::from_shape(&[chunks, chunk, width], hidden).map_err(failed)?;
-            self.plan.run(tvec![input.into_tvalue()]).map_err(failed)
-        })?;
-        let mut slices = [&[][..]; 3];
-        for ((slice, result), (name, dims)) in slices.iter_mut().zip(&results).zip(self.signature.outputs()) {
-            if result.shape().first() != Some(&chunks) || result.shape().get(1..) != Some(&dims) {
-                let shape = result.shape();
-                return Err(Error::format(format!(
-                    "output \"{name}\" came as {shape:?} for {chunks} chunks of {dims:?}"
-                )));
+        let outputs = self.signature.outputs();
+        let [mut keys, mut values, mut landmarks] = outputs.each_ref().map(|(_, dims)| {
+            let each: usize = dims.iter().product();
+            Vec::with_capacity(chunks * each)
+        });
+        for hidden in hidden.chunks_exact(chunk * width) {
+            let results = guarded("tract", || {
+                let input = Tensor::from_shape(&[1, chunk, width], hidden).map_err(failed)?;
+                self.plan.run(tvec![input.into_tvalue()]).map_err(failed)
+            })?;
+            let all = [&mut keys, &mut values, &mut landmarks];
+            for ((all, result), (name, dims)) in all.into_iter().zip(&results).zip(&outputs) {
+                if result.shape().split_first() != Some((&1, dims)) {
+                    let shape = result.shape();
+                    return Err(Error::format(format!("output \"{name}\" came as {shape:?} for a chunk of {dims:?}")));
+                }
+                all.extend_from_slice(result.as_slice::<f32>().map_err(failed)?);
             }
-            *slice = result.as_slice::<f32>().map_err(failed)?;
         }
-        let [keys, values, landmarks] = slices;
-        out.fill(chunks, keys, values, landmarks)
+        out.fill(chunks, &keys, &values, &landmarks)
     }
 }
 
