@@ -1,9 +1,11 @@
 //! The encoder by tract: pure Rust, on the CPU, one thread a call.
 
+use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::internal::DimLike;
 
+use crate::gguf::Quoted;
 use crate::model::{ChunkEncoder, Memories};
 use crate::{Error, Result};
 
@@ -32,8 +34,11 @@ impl Tract {
 }
 
 fn prepare(mut bytes: &[u8], signature: &Signature) -> Result<Plan> {
+    let onnx = tract_onnx::onnx();
+    let proto = onnx.proto_model_for_read(&mut bytes).map_err(damaged)?;
+    check_nodes(&proto)?;
     // From memory, so that the file can name no other files.
-    let mut model = tract_onnx::onnx().model_for_read(&mut bytes).map_err(damaged)?;
+    let mut model = onnx.model_for_proto_model(&proto).map_err(damaged)?;
     let mut inputs = Vec::new();
     for &outlet in model.input_outlets().map_err(damaged)? {
         inputs.push(port(model.node(outlet.node).name.clone(), model.outlet_fact(outlet).map_err(damaged)?));
@@ -64,6 +69,31 @@ fn prepare(mut bytes: &[u8], signature: &Signature) -> Result<Plan> {
     }
     signature.check_outputs(&outputs)?;
     model.into_optimized().and_then(|model| model.into_runnable()).map_err(damaged)
+}
+
+/// Refuses what tract takes for granted: for a transposition that is none it would allocate for ever. Graphs inside of
+/// operators are not looked into, and refused.
+fn check_nodes(proto: &pb::ModelProto) -> Result<()> {
+    for node in proto.graph.iter().flat_map(|graph| &graph.node) {
+        for attribute in &node.attribute {
+            if attribute.g.is_some() || !attribute.graphs.is_empty() {
+                return Err(Error::format(format!("operator {} holds a graph", Quoted(&node.name))));
+            }
+            if node.op_type != "Transpose" {
+                continue;
+            }
+            let mut order = attribute.ints.clone();
+            order.sort_unstable();
+            if !order.iter().copied().eq((0..).take(order.len())) {
+                return Err(Error::format(format!(
+                    "operator {}: {:?} is no order",
+                    Quoted(&node.name),
+                    attribute.ints
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What the file says of an input.
