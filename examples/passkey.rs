@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use common::encoder::EncoderArgs;
 use common::facts::{self, Fact};
 use common::files;
 use common::process;
@@ -54,6 +55,8 @@ struct Args {
     /// Where the model runs: cpu, cuda or cuda:NUMBER
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     device: Device,
+    #[command(flatten)]
+    encoder: EncoderArgs,
     /// Bytes of its own memory that a device other than the CPU may use for chunk memories
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     device_budget: u64,
@@ -92,7 +95,8 @@ struct Score {
 
 fn run(args: &Args) -> Result<()> {
     let model = files::model_path(args.model.as_deref())?;
-    let engine = Engine::open(&model, &EngineOptions { threads: args.threads, device: args.device })?;
+    let encoder = args.encoder.options()?;
+    let engine = Engine::open(&model, &EngineOptions { threads: args.threads, device: args.device, encoder })?;
     let dir = WorkDir::new(args.memory.as_deref())?;
     let haystack = haystack(args)?;
     // Lengths are counted in tokens, text is cut in bytes: a sample says how they relate.

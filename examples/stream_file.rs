@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use common::encoder::EncoderArgs;
 use common::facts::{self, Fact};
 use common::files::{self, Document, Reading};
 use common::prose::{self, Rng};
@@ -43,6 +44,8 @@ struct Args {
     /// Where the model runs: cpu, cuda or cuda:NUMBER
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     device: Device,
+    #[command(flatten)]
+    encoder: EncoderArgs,
     /// Bytes of its own memory that a device other than the CPU may use for chunk memories
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     device_budget: u64,
@@ -64,7 +67,8 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     let model = files::model_path(args.model.as_deref())?;
-    let engine = Engine::open(&model, &EngineOptions { threads: args.threads, device: args.device })?;
+    let encoder = args.encoder.options()?;
+    let engine = Engine::open(&model, &EngineOptions { threads: args.threads, device: args.device, encoder })?;
     let dir = workdir::WorkDir::new(args.memory.as_deref())?;
 
     // Facts that we hid ourselves are asked for, each, and the answers are counted.

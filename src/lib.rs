@@ -23,6 +23,7 @@
 pub mod backend;
 #[cfg(feature = "capi")]
 pub mod capi;
+pub mod chunk_encoder;
 #[cfg(feature = "convert")]
 pub mod convert;
 pub mod cpu;
@@ -32,12 +33,14 @@ mod error;
 pub mod gguf;
 pub mod memory;
 pub mod model;
+pub mod onnx;
 pub mod quant;
 pub mod sampler;
 mod session;
 pub mod tokenizer;
 pub mod weights;
 
+pub use chunk_encoder::{EncoderOptions, OrtOptions, Provider};
 pub use error::{Error, ErrorKind, Result};
 pub use memory::Precision;
 pub use sampler::SamplerOptions;

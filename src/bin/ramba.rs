@@ -1,4 +1,5 @@
-//! The command line: `ramba ask`, `ramba info`, `ramba convert`, `ramba quantize`, `ramba bench`, `ramba version`.
+//! The command line: `ramba ask`, `ramba info`, `ramba convert`, `ramba quantize`, `ramba export-encoder`,
+//! `ramba bench`, `ramba version`.
 
 #[path = "ramba/bench.rs"]
 mod bench;
@@ -6,6 +7,8 @@ mod bench;
 mod common;
 #[path = "ramba/convert.rs"]
 mod convert;
+#[path = "ramba/export.rs"]
+mod export;
 #[path = "ramba/info.rs"]
 mod info;
 
@@ -13,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use common::encoder::EncoderArgs;
 use common::files::{self, Document};
 use common::show::{self, parse_size, print};
 use common::workdir::WorkDir;
@@ -36,6 +40,8 @@ enum Command {
     Convert(convert::ConvertArgs),
     /// Store a model file's matrices in other number formats, and show what that does to them
     Quantize(convert::QuantizeArgs),
+    /// Write a model's chunk encoder as an ONNX file
+    ExportEncoder(export::ExportArgs),
     /// Measure how fast a model reads and writes
     Bench(bench::BenchArgs),
     /// Show the version and what this build can do
@@ -80,11 +86,13 @@ struct ModelArgs {
     /// Where the model runs: cpu, cuda or cuda:NUMBER
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     device: Device,
+    #[command(flatten)]
+    encoder: EncoderArgs,
 }
 
 impl ModelArgs {
     fn open(&self) -> Result<Engine> {
-        let options = EngineOptions { threads: self.threads, device: self.device };
+        let options = EngineOptions { threads: self.threads, device: self.device, encoder: self.encoder.options()? };
         Engine::open(files::model_path(self.model.as_deref())?, &options)
     }
 }
@@ -97,6 +105,7 @@ fn main() -> ExitCode {
         Command::Info(args) => info::run(args),
         Command::Convert(args) => convert::convert(args),
         Command::Quantize(args) => convert::quantize(args),
+        Command::ExportEncoder(args) => export::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Version => version(),
     };
@@ -136,6 +145,9 @@ fn version() -> Result<()> {
     print(format!("ramba {}", env!("CARGO_PKG_VERSION")))?;
     let isas: Vec<_> = ramba::cpu::Isa::available().map(|isa| format!("{isa:?}").to_lowercase()).collect();
     print(format!("instruction sets of this CPU, best first: {}", isas.join(", ")))?;
+    let encoders = [("native", true), ("tract", cfg!(feature = "tract")), ("ort", cfg!(feature = "ort"))];
+    let encoders: Vec<_> = encoders.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
+    print(format!("chunk encoders: {}", encoders.join(", ")))?;
     #[cfg(feature = "cuda")]
     match ramba::cuda::Cuda::new(0) {
         Ok(cuda) => {

@@ -87,6 +87,17 @@ impl HsaConfig {
     pub fn landmark_width(&self) -> usize {
         self.retrieval_width / self.retrieval_heads
     }
+
+    /// The shape of the chunk memories, of a model that is `hidden` wide.
+    pub fn chunk_shape(&self, hidden: usize) -> ChunkShape {
+        ChunkShape {
+            chunk_size: self.chunk_size,
+            kv_heads: self.kv_heads,
+            head_dim: self.head_dim(hidden),
+            retrieval_heads: self.retrieval_heads,
+            retrieval_width: self.landmark_width(),
+        }
+    }
 }
 
 /// How the scores of the selected chunks, most recent first, become weights.
@@ -123,13 +134,7 @@ pub struct EncoderConfig {
 impl Config {
     /// The shape of the model's chunk memories; `None` for plain Mamba-2.
     pub fn chunk_shape(&self) -> Option<ChunkShape> {
-        self.hsa.as_ref().map(|hsa| ChunkShape {
-            chunk_size: hsa.chunk_size,
-            kv_heads: hsa.kv_heads,
-            head_dim: hsa.head_dim(self.hidden),
-            retrieval_heads: hsa.retrieval_heads,
-            retrieval_width: hsa.landmark_width(),
-        })
+        self.hsa.as_ref().map(|hsa| hsa.chunk_shape(self.hidden))
     }
 
     /// Reads and checks the hyperparameters of a file of architecture `mamba2` or `ramba`.

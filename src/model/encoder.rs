@@ -5,6 +5,7 @@ use crate::backend::{Backend, EncoderShape, Span};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
+use super::chunking::Memories;
 use super::config::{Config, EncoderConfig, HsaConfig};
 
 /// The weights of the chunking layer. D hidden, S chunk size, He and Ge encoder heads and kv heads of width de = D / He,
@@ -63,11 +64,9 @@ struct Layer<B: Backend> {
 }
 
 /// Activations for up to C chunks of `rows` (S, or S + 1 with CLS) rows.
-pub(super) struct Scratch<B: Backend> {
+pub(super) struct Work<B: Backend> {
     /// C
-    pub(super) chunks: usize,
-    /// (C, rows, D): the hidden states go in here, S rows per chunk; the CLS row is set by the encoder.
-    pub(super) x: B::Buffer,
+    chunks: usize,
     /// (C, rows, D)
     norm: B::Buffer,
     /// (C, rows, He·de)
@@ -90,50 +89,6 @@ pub(super) struct Scratch<B: Backend> {
     keys: B::Buffer,
     /// (C, rows, G·d)
     values: B::Buffer,
-    /// Host copies of the results.
-    pub(super) out: Memories,
-}
-
-/// The memories of the chunks encoded last.
-#[derive(Default)]
-pub(super) struct Memories {
-    /// (C, rows, G·d)
-    keys: Vec<f32>,
-    /// (C, rows, G·d)
-    values: Vec<f32>,
-    /// (C, R)
-    landmarks: Vec<f32>,
-    chunks: usize,
-    /// S·G·d
-    kv_len: usize,
-}
-
-/// The memory of one chunk as the encoder makes it.
-#[derive(Debug, Clone, Copy)]
-pub struct EncodedChunk<'a> {
-    /// (S, G, d)
-    pub keys: &'a [f32],
-    /// (S, G, d)
-    pub values: &'a [f32],
-    /// (Gr, R / Gr), RMS-normed per head if the model norms landmarks
-    pub landmark: &'a [f32],
-}
-
-impl Memories {
-    /// The chunks in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = EncodedChunk<'_>> {
-        let per_chunk = |all: &[f32]| all.len() / self.chunks.max(1);
-        let (kv, landmark) = (per_chunk(&self.keys).max(1), per_chunk(&self.landmarks).max(1));
-        let keys = self.keys.chunks_exact(kv);
-        keys.zip(self.values.chunks_exact(kv)).zip(self.landmarks.chunks_exact(landmark)).map(
-            // A CLS row, the last of its chunk, has no keys and values.
-            |((k, v), landmark)| EncodedChunk {
-                keys: k.get(..self.kv_len).unwrap_or(k),
-                values: v.get(..self.kv_len).unwrap_or(v),
-                landmark,
-            },
-        )
-    }
 }
 
 /// Rows per chunk in the encoder.
@@ -141,7 +96,7 @@ fn rows(hsa: &HsaConfig) -> usize {
     hsa.chunk_size + usize::from(hsa.encoder.cls)
 }
 
-impl<B: Backend> Scratch<B> {
+impl<B: Backend> Work<B> {
     pub(super) fn new(config: &Config, hsa: &HsaConfig, backend: &B, chunks: usize) -> Result<Self> {
         let all = chunks * rows(hsa);
         let enc = &hsa.encoder;
@@ -150,7 +105,6 @@ impl<B: Backend> Scratch<B> {
         let memory_width = hsa.head_dim(config.hidden) * hsa.kv_heads;
         Ok(Self {
             chunks,
-            x: backend.buffer(all * config.hidden)?,
             norm: backend.buffer(all * config.hidden)?,
             q: deep(config.hidden)?,
             k: deep(kv_width)?,
@@ -162,7 +116,6 @@ impl<B: Backend> Scratch<B> {
             landmarks: backend.buffer(chunks * hsa.retrieval_width)?,
             keys: backend.buffer(all * memory_width)?,
             values: backend.buffer(all * memory_width)?,
-            out: Memories::default(),
         })
     }
 }
@@ -195,19 +148,22 @@ impl<B: Backend> Encoder<B> {
         })
     }
 
-    /// Rows of a chunk in [`Scratch::x`].
+    /// Rows of a chunk: S, or S + 1 with CLS.
     pub(super) fn rows(&self) -> usize {
         self.shape.rows
     }
 
-    /// Encodes the first `chunks` chunks of `s.x` into `s.out`. Every chunk is encoded for itself.
+    /// Encodes the first `chunks` chunks of `x` (C, rows, D) into `out`; `x` is spent. Every chunk is encoded for itself.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn encode(
         &self,
         config: &Config,
         hsa: &HsaConfig,
         backend: &B,
         chunks: usize,
-        s: &mut Scratch<B>,
+        x: &mut B::Buffer,
+        s: &mut Work<B>,
+        out: &mut Memories,
     ) -> Result<()> {
         let (hidden, eps) = (config.hidden, hsa.norm_eps);
         let rows = self.shape.rows;
@@ -217,15 +173,15 @@ impl<B: Backend> Encoder<B> {
         let all = chunks * rows;
         if let Some(cls) = &self.cls {
             let last = Span { at: hsa.chunk_size * hidden, stride: rows * hidden };
-            backend.copy(cls, Span { at: 0, stride: 0 }, &mut s.x, last, chunks, hidden)?;
+            backend.copy(cls, Span { at: 0, stride: 0 }, x, last, chunks, hidden)?;
         }
         if let Some(weight) = &self.prenorm {
-            backend.rms_norm_in_place(&mut s.x, weight, eps, all, hidden)?;
+            backend.rms_norm_in_place(x, weight, eps, all, hidden)?;
         }
         for layer in &self.layers {
-            layer.forward(&self.shape, config, hsa, backend, chunks, s)?;
+            layer.forward(&self.shape, config, hsa, backend, chunks, x, s)?;
         }
-        backend.rms_norm(&s.x, &self.output_norm, eps, all, hidden, &mut s.norm)?;
+        backend.rms_norm(x, &self.output_norm, eps, all, hidden, &mut s.norm)?;
 
         if self.cls.is_some() {
             let last = Span { at: hsa.chunk_size * hidden, stride: rows * hidden };
@@ -246,16 +202,10 @@ impl<B: Backend> Encoder<B> {
             backend.rms_norm_in_place(&mut s.keys, weight, eps, all * hsa.kv_heads, head_dim)?;
         }
 
-        let width = hsa.kv_heads * head_dim;
-        let out = &mut s.out;
-        out.chunks = chunks;
-        out.kv_len = hsa.chunk_size * width;
-        out.keys.resize(all * width, 0.0);
-        out.values.resize(all * width, 0.0);
-        out.landmarks.resize(chunks * hsa.retrieval_width, 0.0);
-        backend.read(&s.keys, &mut out.keys)?;
-        backend.read(&s.values, &mut out.values)?;
-        backend.read(&s.landmarks, &mut out.landmarks)
+        let (out_keys, out_values, out_landmarks) = out.buffers(chunks, rows);
+        backend.read(&s.keys, out_keys)?;
+        backend.read(&s.values, out_values)?;
+        backend.read(&s.landmarks, out_landmarks)
     }
 }
 
@@ -285,7 +235,8 @@ impl<B: Backend> Layer<B> {
         })
     }
 
-    /// Attention and MLP over `s.x`, `chunks` chunks at once.
+    /// Attention and MLP over `x`, `chunks` chunks at once.
+    #[allow(clippy::too_many_arguments)]
     fn forward(
         &self,
         shape: &EncoderShape,
@@ -293,12 +244,13 @@ impl<B: Backend> Layer<B> {
         hsa: &HsaConfig,
         backend: &B,
         chunks: usize,
-        s: &mut Scratch<B>,
+        x: &mut B::Buffer,
+        s: &mut Work<B>,
     ) -> Result<()> {
         let (hidden, eps, all) = (config.hidden, hsa.norm_eps, chunks * shape.rows);
         let kv_width = shape.kv_heads * shape.head_dim;
 
-        backend.rms_norm(&s.x, &self.attn_norm, eps, all, hidden, &mut s.norm)?;
+        backend.rms_norm(x, &self.attn_norm, eps, all, hidden, &mut s.norm)?;
         backend.matmul(&self.q, &s.norm, all, &mut s.q, false)?;
         backend.matmul(&self.k, &s.norm, all, &mut s.k, false)?;
         backend.matmul(&self.v, &s.norm, all, &mut s.v, false)?;
@@ -308,12 +260,12 @@ impl<B: Backend> Layer<B> {
         backend.rms_norm_in_place(&mut s.q, &self.q_norm, eps, all * shape.heads, shape.head_dim)?;
         backend.rms_norm_in_place(&mut s.k, &self.k_norm, eps, all * shape.kv_heads, shape.head_dim)?;
         backend.encoder_attention(shape, &s.q, &s.k, &s.v, chunks, &mut s.attended)?;
-        backend.matmul(&self.output, &s.attended, all, &mut s.x, true)?;
+        backend.matmul(&self.output, &s.attended, all, x, true)?;
 
-        backend.rms_norm(&s.x, &self.ffn_norm, eps, all, hidden, &mut s.norm)?;
+        backend.rms_norm(x, &self.ffn_norm, eps, all, hidden, &mut s.norm)?;
         backend.matmul(&self.gate, &s.norm, all, &mut s.gate, false)?;
         backend.matmul(&self.up, &s.norm, all, &mut s.up, false)?;
         backend.silu_mul(&mut s.gate, &s.up, all * hsa.encoder.feed_forward)?;
-        backend.matmul(&self.down, &s.gate, all, &mut s.x, true)
+        backend.matmul(&self.down, &s.gate, all, x, true)
     }
 }

@@ -12,6 +12,7 @@
 //! [`SsmShape`](crate::backend::SsmShape)) · S chunk size · K chunks read per token · H query heads and G key/value heads of
 //! width d · R retrieval width over Gr heads.
 
+mod chunking;
 mod config;
 mod encoder;
 mod hsa;
@@ -21,6 +22,7 @@ mod segment;
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::backend::{Backend, Norm, Span as At, SsmState};
@@ -28,12 +30,12 @@ use crate::memory::{ChunkMemory, ChunkShape};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
+pub use chunking::{ChunkEncoder, EncodedChunk, Memories, NativeEncoder};
 pub use config::{Config, EncoderConfig, HsaConfig, Weighting};
-pub use encoder::EncodedChunk;
 pub use retrieval::{Reading, Trace};
 pub use segment::{Segments, Span};
 
-use encoder::Encoder;
+use chunking::Chunking;
 use hsa::HsaLayer;
 use mamba2::Block;
 use retrieval::{Retrieval, Selection};
@@ -65,7 +67,7 @@ pub struct Model<B: Backend> {
 /// Everything after the lower blocks that makes a RAMba.
 struct Upper<B: Backend> {
     hsa: HsaConfig,
-    encoder: Encoder<B>,
+    chunking: Chunking<B>,
     groups: Vec<Group<B>>,
 }
 
@@ -129,7 +131,7 @@ pub struct Scratch<B: Backend> {
 }
 
 struct UpperScratch<B: Backend> {
-    encoder: encoder::Scratch<B>,
+    chunking: chunking::Scratch<B>,
     selection: Selection<B>,
     hsa: hsa::Scratch<B>,
     /// What the device keeps of the memory with this [`id`](ChunkMemory::id), the last one read.
@@ -171,6 +173,14 @@ impl<B: Backend> Model<B> {
     /// # Errors
     /// As [`Config::from_gguf`], `Format` for missing or misshapen tensors, and failures of the device.
     pub fn load(weights: &Weights, backend: B) -> Result<Self> {
+        Self::load_with(weights, backend, None)
+    }
+
+    /// [`Model::load`], with `encoder` in the place of the one in the file, which is then not looked at.
+    ///
+    /// # Errors
+    /// As [`Model::load`], and `InvalidArgument` for an encoder where the model keeps no chunk memories.
+    pub fn load_with(weights: &Weights, backend: B, encoder: Option<Arc<dyn ChunkEncoder>>) -> Result<Self> {
         let config = Config::from_gguf(weights.gguf())?;
         let (hidden, vocab) = (config.hidden, config.vocab);
         let blocks = |range: Range<usize>| -> Result<Vec<_>> {
@@ -181,6 +191,7 @@ impl<B: Backend> Model<B> {
         let output_norm = backend.vector(&weights.vector("output_norm.weight", hidden)?)?;
         let lower = blocks(0..config.lower_blocks)?;
         let upper = match &config.hsa {
+            None if encoder.is_some() => return Err(Error::invalid("this model keeps no chunk memories to encode")),
             None => None,
             Some(hsa) => {
                 let group = |g: usize| -> Result<Group<B>> {
@@ -196,7 +207,7 @@ impl<B: Backend> Model<B> {
                     })
                 };
                 Some(Upper {
-                    encoder: Encoder::load(&config, hsa, weights, &backend)?,
+                    chunking: Chunking::load(&config, hsa, weights, &backend, encoder)?,
                     groups: (0..hsa.groups).map(group).collect::<Result<_>>()?,
                     hsa: hsa.clone(),
                 })
@@ -227,11 +238,11 @@ impl<B: Backend> Model<B> {
     pub fn scratch(&self) -> Result<Scratch<B>> {
         let (config, backend) = (&self.config, &self.backend);
         let tokens = self.tile();
-        let upper = match &config.hsa {
+        let upper = match &self.upper {
             None => None,
-            Some(hsa) => Some(UpperScratch {
+            Some(Upper { hsa, chunking, .. }) => Some(UpperScratch {
                 // T is a multiple of S: with fewer than S tokens left by the tile before, no more than T / S chunks end.
-                encoder: encoder::Scratch::new(config, hsa, backend, tokens / hsa.chunk_size)?,
+                chunking: chunking.scratch(config, hsa, backend, tokens / hsa.chunk_size)?,
                 selection: Selection::new(config, hsa, backend, tokens)?,
                 hsa: hsa::Scratch::new(config, backend, tokens)?,
                 mirror: None,
@@ -364,9 +375,9 @@ impl<B: Backend> Model<B> {
                 }
                 for tile in part(run_in..length).chunks(self.tile()) {
                     self.lower_half(scratch, tile, some.len())?;
-                    let Scratch { x, upper: Some(UpperScratch { encoder: s, .. }), .. } = scratch else { continue };
-                    self.chunk_rows(&upper.encoder, x, 0, &mut s.x, 0, tile.len())?;
-                    upper.encoder.encode(&self.config, &upper.hsa, &self.backend, tile.len() / chunk, s)?;
+                    let Scratch { x, upper: Some(UpperScratch { chunking: s, .. }), .. } = scratch else { continue };
+                    s.put(&self.backend, x, 0, tile.len())?;
+                    upper.chunking.encode(&self.config, &upper.hsa, &self.backend, tile.len() / chunk, s)?;
                     s.out.iter().try_for_each(&mut *emit)?;
                 }
             }
@@ -494,7 +505,7 @@ impl<B: Backend> Model<B> {
             if let Some(source) = pass.remember {
                 let memory = pass.memory.as_deref_mut();
                 let memory = memory.ok_or_else(|| Error::invalid("no memory to append chunks to"))?;
-                self.remember(u, &s.x, n, *position, (tail, tail_len), &mut us.encoder, memory, source)?;
+                self.remember(u, &s.x, n, *position, (tail, tail_len), &mut us.chunking, memory, source)?;
             }
             let mut memory = pass.memory.as_deref_mut().filter(|_| !pass.skip_hsa);
             for (g, (group, steps)) in u.groups.iter().zip(&mut step.groups).enumerate() {
@@ -552,7 +563,7 @@ impl<B: Backend> Model<B> {
         n: usize,
         position: u64,
         (tail, tail_len): (&mut Option<B::Buffer>, &mut usize),
-        s: &mut encoder::Scratch<B>,
+        s: &mut chunking::Scratch<B>,
         memory: &mut ChunkMemory,
         source: &(dyn Fn(u64) -> Range<u64> + Sync),
     ) -> Result<()> {
@@ -571,9 +582,9 @@ impl<B: Backend> Model<B> {
         // Rows of `x` that belong to complete chunks.
         let used = if chunks > 0 {
             let used = chunks * chunk - begun;
-            self.chunk_rows(&u.encoder, tail, 0, &mut s.x, 0, begun)?;
-            self.chunk_rows(&u.encoder, x, 0, &mut s.x, begun, used)?;
-            u.encoder.encode(&self.config, &u.hsa, backend, chunks, s)?;
+            s.put(backend, tail, 0, begun)?;
+            s.put(backend, x, begun, used)?;
+            u.chunking.encode(&self.config, &u.hsa, backend, chunks, s)?;
             for (id, e) in (first..).zip(s.out.iter()) {
                 memory.append(e.keys, e.values, e.landmark, source(id))?;
             }
@@ -585,32 +596,6 @@ impl<B: Backend> Model<B> {
         let at = At { at: *tail_len * hidden, stride: hidden };
         backend.copy(x, At { at: used * hidden, ..whole }, tail, at, n - used, hidden)?;
         *tail_len += n - used;
-        Ok(())
-    }
-
-    /// Copies `n` rows of `x` from row `from` on to the encoder's input, where row `to` is counted without CLS rows.
-    fn chunk_rows(
-        &self,
-        encoder: &Encoder<B>,
-        x: &B::Buffer,
-        from: usize,
-        out: &mut B::Buffer,
-        to: usize,
-        n: usize,
-    ) -> Result<()> {
-        let (hidden, chunk, rows) = (self.config.hidden, self.chunk_size().unwrap_or(1), encoder.rows());
-        let (mut from, mut to, end) = (from, to, to + n);
-        while to < end {
-            // Whole chunks, whose rows are neighbours on both sides, or what is left of one.
-            let (count, width) = match (to % chunk, end - to) {
-                (0, left) if left >= chunk => (left / chunk, chunk),
-                (begun, left) => (1, (chunk - begun).min(left)),
-            };
-            let source = At { at: from * hidden, stride: chunk * hidden };
-            let target = At { at: (to / chunk * rows + to % chunk) * hidden, stride: rows * hidden };
-            self.backend.copy(x, source, out, target, count, width * hidden)?;
-            (from, to) = (from + count * width, to + count * width);
-        }
         Ok(())
     }
 

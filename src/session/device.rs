@@ -1,11 +1,13 @@
 //! The model on the device that was asked for: the only place that knows them all. Sessions see one type for each of
 //! model, scratch and state.
 
+use std::sync::Arc;
+
 use crate::cpu::Cpu;
 #[cfg(feature = "cuda")]
 use crate::cuda::Cuda;
 use crate::memory::ChunkShape;
-use crate::model::{self, Config, EncodedChunk, Pass};
+use crate::model::{self, ChunkEncoder, Config, EncodedChunk, Pass};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -83,11 +85,17 @@ macro_rules! on_device {
 }
 
 impl Model {
-    pub fn load(weights: &Weights, device: Device, threads: usize) -> Result<Self> {
+    /// With `encoder` in the place of the one in the file, if given.
+    pub fn load(
+        weights: &Weights,
+        device: Device,
+        threads: usize,
+        encoder: Option<Arc<dyn ChunkEncoder>>,
+    ) -> Result<Self> {
         match device {
-            Device::Cpu => Ok(Model::Cpu(model::Model::load(weights, Cpu::new(threads)?)?)),
+            Device::Cpu => Ok(Model::Cpu(model::Model::load_with(weights, Cpu::new(threads)?, encoder)?)),
             #[cfg(feature = "cuda")]
-            Device::Cuda(number) => Ok(Model::Cuda(model::Model::load(weights, Cuda::new(number)?)?)),
+            Device::Cuda(number) => Ok(Model::Cuda(model::Model::load_with(weights, Cuda::new(number)?, encoder)?)),
             #[cfg(not(feature = "cuda"))]
             Device::Cuda(_) => Err(Error::unsupported("this build has no CUDA backend (feature `cuda`)")),
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::chunk_encoder::{self, EncoderOptions};
 use crate::gguf::Gguf;
 use crate::model::Config;
 use crate::session::device::{Device, Model};
@@ -19,6 +20,8 @@ pub struct EngineOptions {
     pub device: Device,
     /// Worker threads; 0 takes one per core, for a CUDA device at most four. Results do not depend on it.
     pub threads: usize,
+    /// What encodes the chunks of documents.
+    pub encoder: EncoderOptions,
 }
 
 /// A loaded model: weights, tokenizer and worker threads. A clone is the same engine; sessions of one engine may be
@@ -43,7 +46,8 @@ impl Engine {
     /// [`Weights::open`](crate::weights::Weights::open)).
     ///
     /// # Errors
-    /// `Io` if the file cannot be read, `Format` if it is damaged, `Unsupported` if it is of another kind.
+    /// `Io` if the file cannot be read, `Format` if it is damaged, `Unsupported` if it is of another kind, and those of
+    /// [`chunk_encoder::open`].
     pub fn open(path: impl AsRef<Path>, options: &EngineOptions) -> Result<Self> {
         let path = path.as_ref();
         let weights = Weights::open(path)?;
@@ -61,7 +65,8 @@ impl Engine {
             Some(_) => Some(Tokenizer::from_gguf(gguf)?),
             None => None,
         };
-        let model = Model::load(&weights, options.device, threads)?;
+        let encoder = chunk_encoder::open(&options.encoder, &weights, threads)?;
+        let model = Model::load(&weights, options.device, threads, encoder)?;
         if let Some(tokenizer) = &tokenizer {
             // Padding of the embedding beyond the vocabulary is common and harmless; the reverse is not.
             if tokenizer.vocab_len() > model.config().vocab {

@@ -64,7 +64,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     let mut rows = Vec::new();
     for &threads in &counts {
-        let engine = Engine::open(&model, &EngineOptions { threads, device: args.device })?;
+        let engine = Engine::open(&model, &EngineOptions { threads, device: args.device, ..EngineOptions::default() })?;
         rows.extend(end_to_end(args, &engine, threads)?);
         if args.kernels {
             rows.extend(kernels(args, &engine, threads)?);

@@ -1,0 +1,261 @@
+//! The chunking layer: hidden states of whole chunks go in, their memories come out.
+//!
+//! What makes the memories is the model's own encoder, which runs on the model's device, or any [`ChunkEncoder`], which
+//! gets the hidden states through the host. This file is the only one that knows both.
+
+use std::sync::{Arc, Mutex};
+
+use crate::backend::{Backend, Span};
+use crate::memory::ChunkShape;
+use crate::weights::Weights;
+use crate::{Error, Result};
+
+use super::config::{Config, HsaConfig};
+use super::encoder::{Encoder, Work};
+
+/// Turns the hidden states of chunks into their memories. Every chunk is encoded for itself.
+///
+/// It may be called from several threads at once.
+pub trait ChunkEncoder: Send + Sync {
+    /// Encodes `hidden`, (chunks, S, D) row-major, into `out`, by [`Memories::fill`]. `chunks` is at least 1.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if `hidden` has another length, and failures of whatever does the work.
+    fn encode(&self, hidden: &[f32], chunks: usize, out: &mut Memories) -> Result<()>;
+}
+
+/// The memories of the chunks encoded last.
+#[derive(Debug, Clone)]
+pub struct Memories {
+    shape: ChunkShape,
+    chunks: usize,
+    /// (chunks, rows, G·d), rows at least S: what follows the S rows of a chunk is no part of its memory.
+    keys: Vec<f32>,
+    /// (chunks, rows, G·d)
+    values: Vec<f32>,
+    /// (chunks, R)
+    landmarks: Vec<f32>,
+}
+
+/// The memory of one chunk as the encoder makes it.
+#[derive(Debug, Clone, Copy)]
+pub struct EncodedChunk<'a> {
+    /// (S, G, d)
+    pub keys: &'a [f32],
+    /// (S, G, d)
+    pub values: &'a [f32],
+    /// (Gr, R / Gr), RMS-normed per head if the model norms landmarks
+    pub landmark: &'a [f32],
+}
+
+impl Memories {
+    /// None yet, for chunks of `shape`.
+    pub fn new(shape: ChunkShape) -> Self {
+        Self { shape, chunks: 0, keys: Vec::new(), values: Vec::new(), landmarks: Vec::new() }
+    }
+
+    /// The shape of every chunk.
+    pub fn shape(&self) -> ChunkShape {
+        self.shape
+    }
+
+    /// Takes the memories of `chunks` chunks in the place of those before: `keys` and `values` (chunks, S, G, d),
+    /// `landmarks` (chunks, Gr, R / Gr).
+    ///
+    /// # Errors
+    /// `InvalidArgument` for other lengths, `Format` for NaN or infinity: one such landmark would spoil every later retrieval.
+    pub fn fill(&mut self, chunks: usize, keys: &[f32], values: &[f32], landmarks: &[f32]) -> Result<()> {
+        self.chunks = 0;
+        let (kv, landmark) = (self.shape.kv_len(), self.shape.landmark_len());
+        for (what, values, each) in [("keys", keys, kv), ("values", values, kv), ("landmarks", landmarks, landmark)] {
+            if chunks.checked_mul(each) != Some(values.len()) {
+                let len = values.len();
+                return Err(Error::invalid(format!("encoder: {len} {what} for {chunks} chunks of {each}")));
+            }
+            if !values.iter().all(|v| v.is_finite()) {
+                return Err(Error::format(format!("encoder: NaN or infinity in the {what}")));
+            }
+        }
+        let (to_keys, to_values, to_landmarks) = self.buffers(chunks, self.shape.chunk_size);
+        to_keys.copy_from_slice(keys);
+        to_values.copy_from_slice(values);
+        to_landmarks.copy_from_slice(landmarks);
+        Ok(())
+    }
+
+    /// Room for `chunks` chunks of `rows` rows: keys and values (chunks, rows, G·d), landmarks (chunks, R).
+    pub(super) fn buffers(&mut self, chunks: usize, rows: usize) -> (&mut [f32], &mut [f32], &mut [f32]) {
+        let kv = chunks * rows * self.shape.kv_heads * self.shape.head_dim;
+        self.chunks = chunks;
+        self.keys.resize(kv, 0.0);
+        self.values.resize(kv, 0.0);
+        self.landmarks.resize(chunks * self.shape.landmark_len(), 0.0);
+        (&mut self.keys, &mut self.values, &mut self.landmarks)
+    }
+
+    /// The chunks in order.
+    pub fn iter(&self) -> impl Iterator<Item = EncodedChunk<'_>> {
+        let kv = (self.keys.len() / self.chunks.max(1)).max(1);
+        let (kv_len, landmark_len) = (self.shape.kv_len(), self.shape.landmark_len().max(1));
+        let of_chunks = self.keys.chunks_exact(kv).zip(self.values.chunks_exact(kv)).take(self.chunks);
+        of_chunks.zip(self.landmarks.chunks_exact(landmark_len)).map(move |((k, v), landmark)| EncodedChunk {
+            keys: k.get(..kv_len).unwrap_or(k),
+            values: v.get(..kv_len).unwrap_or(v),
+            landmark,
+        })
+    }
+}
+
+/// The chunking layer of a model.
+pub(super) enum Chunking<B: Backend> {
+    Native(Encoder<B>),
+    External(Arc<dyn ChunkEncoder>),
+}
+
+/// What one call needs, for up to C chunks.
+pub(super) struct Scratch<B: Backend> {
+    /// (C, rows, D): the hidden states go in here, S rows per chunk, by [`Scratch::put`]; a CLS row is set by the encoder.
+    x: B::Buffer,
+    /// C
+    chunks: usize,
+    /// S, or S + 1 if the encoder adds a row
+    rows: usize,
+    chunk_size: usize,
+    hidden: usize,
+    /// Absent if the encoder is not the model's own.
+    work: Option<Work<B>>,
+    /// (C, S, D) for an encoder that is not the model's own
+    host: Vec<f32>,
+    pub(super) out: Memories,
+}
+
+impl<B: Backend> Chunking<B> {
+    /// `external`, or the encoder in `weights`.
+    pub(super) fn load(
+        config: &Config,
+        hsa: &HsaConfig,
+        weights: &Weights,
+        backend: &B,
+        external: Option<Arc<dyn ChunkEncoder>>,
+    ) -> Result<Self> {
+        match external {
+            Some(encoder) => Ok(Chunking::External(encoder)),
+            None => Ok(Chunking::Native(Encoder::load(config, hsa, weights, backend)?)),
+        }
+    }
+
+    pub(super) fn scratch(&self, config: &Config, hsa: &HsaConfig, backend: &B, chunks: usize) -> Result<Scratch<B>> {
+        let (rows, work) = match self {
+            Chunking::Native(encoder) => (encoder.rows(), Some(Work::new(config, hsa, backend, chunks)?)),
+            Chunking::External(_) => (hsa.chunk_size, None),
+        };
+        Ok(Scratch {
+            x: backend.buffer(chunks * rows * config.hidden)?,
+            chunks,
+            rows,
+            chunk_size: hsa.chunk_size,
+            hidden: config.hidden,
+            work,
+            host: Vec::new(),
+            out: Memories::new(hsa.chunk_shape(config.hidden)),
+        })
+    }
+
+    /// Encodes the first `chunks` chunks that were [`put`](Scratch::put) into `s`, into `s.out`.
+    pub(super) fn encode(
+        &self,
+        config: &Config,
+        hsa: &HsaConfig,
+        backend: &B,
+        chunks: usize,
+        s: &mut Scratch<B>,
+    ) -> Result<()> {
+        if chunks == 0 || chunks > s.chunks {
+            return Err(Error::invalid(format!("{chunks} chunks in scratch for {}", s.chunks)));
+        }
+        match (self, &mut s.work) {
+            (Chunking::Native(encoder), Some(work)) => {
+                encoder.encode(config, hsa, backend, chunks, &mut s.x, work, &mut s.out)
+            }
+            (Chunking::External(encoder), None) => {
+                s.host.resize(chunks * s.chunk_size * s.hidden, 0.0);
+                backend.read(&s.x, &mut s.host)?;
+                encoder.encode(&s.host, chunks, &mut s.out)
+            }
+            _ => Err(Error::invalid("the scratch was not made for this encoder")),
+        }
+    }
+}
+
+impl<B: Backend> Scratch<B> {
+    /// Takes the first `n` rows of `x` (n, D) as hidden states number `to` on, counted over all chunks.
+    pub(super) fn put(&mut self, backend: &B, x: &B::Buffer, to: usize, n: usize) -> Result<()> {
+        let (chunk, hidden) = (self.chunk_size, self.hidden);
+        let (mut from, mut to, end) = (0, to, to + n);
+        while to < end {
+            // Whole chunks, whose rows are neighbours on both sides, or what is left of one.
+            let (count, width) = match (to % chunk, end - to) {
+                (0, left) if left >= chunk => (left / chunk, chunk),
+                (begun, left) => (1, (chunk - begun).min(left)),
+            };
+            let source = Span { at: from * hidden, stride: chunk * hidden };
+            let target = Span { at: (to / chunk * self.rows + to % chunk) * hidden, stride: self.rows * hidden };
+            backend.copy(x, source, &mut self.x, target, count, width * hidden)?;
+            (from, to) = (from + count * width, to + count * width);
+        }
+        Ok(())
+    }
+}
+
+/// The built-in encoder of a model file by itself, with hidden states from the host: what others are compared with.
+/// A [`Model`](super::Model) needs none, it has its own.
+pub struct NativeEncoder<B: Backend> {
+    config: Config,
+    hsa: HsaConfig,
+    backend: B,
+    chunking: Chunking<B>,
+    /// Calls take turns. With the hidden states as they came from the host, (C, S, D).
+    scratch: Mutex<Option<(Scratch<B>, B::Buffer)>>,
+}
+
+impl<B: Backend> NativeEncoder<B> {
+    /// Loads the encoder of `weights`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the model has none, otherwise as [`Model::load`](super::Model::load).
+    pub fn load(weights: &Weights, backend: B) -> Result<Self> {
+        let config = Config::from_gguf(weights.gguf())?;
+        let hsa = config.hsa.clone().ok_or_else(|| Error::invalid("this model keeps no chunk memories"))?;
+        let chunking = Chunking::load(&config, &hsa, weights, &backend, None)?;
+        Ok(Self { config, hsa, backend, chunking, scratch: Mutex::new(None) })
+    }
+}
+
+impl<B: Backend> ChunkEncoder for NativeEncoder<B> {
+    fn encode(&self, hidden: &[f32], chunks: usize, out: &mut Memories) -> Result<()> {
+        let (config, hsa, backend) = (&self.config, &self.hsa, &self.backend);
+        let rows = chunks.saturating_mul(hsa.chunk_size);
+        if rows.checked_mul(config.hidden) != Some(hidden.len()) || out.shape() != hsa.chunk_shape(config.hidden) {
+            return Err(Error::invalid(format!(
+                "{} values are not the hidden states of {chunks} chunks",
+                hidden.len()
+            )));
+        }
+        let mut kept = self.scratch.lock().map_err(|_| Error::invalid("the encoder failed in an earlier call"))?;
+        let slot = &mut *kept;
+        backend.run(|| {
+            let (mut s, mut staged) = match slot.take() {
+                Some(kept) if kept.0.chunks >= chunks => kept,
+                _ => (self.chunking.scratch(config, hsa, backend, chunks)?, backend.buffer(hidden.len())?),
+            };
+            backend.write(&mut staged, hidden)?;
+            s.put(backend, &staged, 0, rows)?;
+            // The caller's memories take the place of the scratch's for the call.
+            std::mem::swap(&mut s.out, out);
+            let done = self.chunking.encode(config, hsa, backend, chunks, &mut s);
+            std::mem::swap(&mut s.out, out);
+            *slot = Some((s, staged));
+            done
+        })
+    }
+}

@@ -1,0 +1,11 @@
+//! Models as ONNX files: a small writer, and the chunk encoder by it. What the file of an encoder holds is described in
+//! `docs/onnx.md`.
+
+mod encoder;
+mod graph;
+mod wire;
+
+pub use encoder::encoder;
+#[cfg(any(feature = "tract", feature = "ort", test))]
+pub(crate) use encoder::names;
+pub use graph::{Attribute, Dim, Element, Graph, OPSET, Value};
