@@ -43,14 +43,43 @@ __device__ __forceinline__ void running_sums(const float* dt, u32 heads, u32 hea
     __syncthreads();
 }
 
-// A 64 x 64 tile of rows `row0` .. and columns `col0` .. of `from` (rows, stride), zeros outside of rows x cols.
-__device__ __forceinline__ void bring(float* to, int to_stride, int width, const float* from, u64 stride, u32 row0, u32 rows,
-                                      u32 col0, u32 cols) {
-    for (u32 i = threadIdx.x; i < TILE * width; i += 128) {
-        const u32 r = i / width, c = i % width;
-        to[r * to_stride + c] = row0 + r < rows && col0 + c < cols ? from[(u64)(row0 + r) * stride + col0 + c] : 0.0f;
+// A tile of 64 rows and WIDTH columns on its way from memory to shared memory. All loads of a tile, and of several, are
+// begun before the first is needed.
+template <int WIDTH>
+struct Tile {
+    static const int COUNT = TILE * WIDTH / 4 / 128;
+    float4 values[COUNT];
+
+    // Rows `row0` .. and columns `col0` .. of `from` (rows, stride), zeros outside of rows x cols.
+    __device__ __forceinline__ void fetch(const float* from, u64 stride, u32 row0, u32 rows, u32 col0, u32 cols) {
+        const bool whole = stride % 4 == 0 && col0 + WIDTH <= cols && (u64)(from + col0) % 16 == 0;
+#pragma unroll
+        for (int j = 0; j < COUNT; j++) {
+            const u32 i = threadIdx.x + 128 * j, r = row0 + i / (WIDTH / 4), c = col0 + i % (WIDTH / 4) * 4;
+            const float* at = from + (u64)r * stride + c;
+            float4 v = make_float4(0, 0, 0, 0);
+            if (r < rows) {
+                if (whole) {
+                    v = *reinterpret_cast<const float4*>(at);
+                } else {
+                    if (c < cols) v.x = at[0];
+                    if (c + 1 < cols) v.y = at[1];
+                    if (c + 2 < cols) v.z = at[2];
+                    if (c + 3 < cols) v.w = at[3];
+                }
+            }
+            values[j] = v;
+        }
     }
-}
+
+    __device__ __forceinline__ void put(float* to, int to_stride) const {
+#pragma unroll
+        for (int j = 0; j < COUNT; j++) {
+            const u32 i = threadIdx.x + 128 * j;
+            *reinterpret_cast<float4*>(to + i / (WIDTH / 4) * to_stride + i % (WIDTH / 4) * 4) = values[j];
+        }
+    }
+};
 
 // Strides with which eight rows, or eight columns, of fragments lie in different banks.
 const int ALONG = 40;   // 32 values of k in a row
@@ -59,7 +88,8 @@ const int MASK = 72;    // 64 values of k in a row
 
 extern "C" __global__ void __launch_bounds__(128) ssd_states(Ssm s, const float* xbc, const float* dt, u32 n,
                                                              const float* a, float* own, float* decay) {
-    __shared__ float xs[SPAN * ACROSS], bs[SPAN * ACROSS], sums[SPAN], steps[SPAN];
+    __shared__ __align__(16) float xs[SPAN * ACROSS], bs[SPAN * ACROSS];
+    __shared__ float sums[SPAN], steps[SPAN];
     allow_next();
     wait_for_previous();
     const u32 blocks = (n + SPAN - 1) / SPAN, first = blockIdx.x % blocks * SPAN;
@@ -68,9 +98,12 @@ extern "C" __global__ void __launch_bounds__(128) ssd_states(Ssm s, const float*
     xbc += sequence * n * s.channels;
     dt += sequence * n * s.heads;
     const u32 across = (s.state + TILE - 1) / TILE, p0 = blockIdx.z / across * TILE, n0 = blockIdx.z % across * TILE;
+    Tile<TILE> x_tile, b_tile;
+    x_tile.fetch(xbc + head * width, s.channels, first, n, p0, width);
+    b_tile.fetch(xbc + s.inner + group * s.state, s.channels, first, n, n0, s.state);
     running_sums(dt, s.heads, head, first, n, a[head], sums, steps);
-    bring(xs, ACROSS, TILE, xbc + head * width, s.channels, first, n, p0, width);
-    bring(bs, ACROSS, TILE, xbc + s.inner + group * s.state, s.channels, first, n, n0, s.state);
+    x_tile.put(xs, ACROSS);
+    b_tile.put(bs, ACROSS);
     __syncthreads();
     for (u32 i = threadIdx.x; i < SPAN * TILE; i += 128) {
         const u32 j = i / TILE;
@@ -131,10 +164,11 @@ extern "C" __global__ void ssd_scan(Ssm s, u32 blocks, float* own, const float* 
     state[i] = before;
 }
 
-extern "C" __global__ void __launch_bounds__(128) ssd_out(Ssm s, const float* xbc, const float* dt, u32 n, const float* a,
+extern "C" __global__ void __launch_bounds__(128, 3) ssd_out(Ssm s, const float* xbc, const float* dt, u32 n, const float* a,
                                                           const float* d, const float* own, const float* zxbcdt, float* y) {
     // C and B (or the state) in steps of 32; x takes their place in the end.
-    __shared__ float tiles[2 * SPAN * ALONG], mixed[SPAN * MASK], sums[SPAN], steps[SPAN];
+    __shared__ __align__(16) float tiles[2 * SPAN * ALONG];
+    __shared__ float mixed[SPAN * MASK], sums[SPAN], steps[SPAN];
     float *cs = tiles, *bs = tiles + SPAN * ALONG, *xs = tiles;
     allow_next();
     wait_for_previous();
@@ -163,18 +197,23 @@ extern "C" __global__ void __launch_bounds__(128) ssd_out(Ssm s, const float* xb
             }
         }
     };
+    Tile<32> c_tile, b_tile, s_tile;
     for (u32 n0 = 0; n0 < s.state; n0 += 32) {
-        const u32 end = min(s.state, n0 + 32);
+        c_tile.fetch(xbc + s.inner + (s.groups + group) * s.state, s.channels, first, n, n0, s.state);
+        b_tile.fetch(xbc + s.inner + group * s.state, s.channels, first, n, n0, s.state);
+        s_tile.fetch(before, s.state, p0, width, n0, s.state);
         __syncthreads();
-        bring(cs, ALONG, 32, xbc + s.inner + (s.groups + group) * s.state, s.channels, first, n, n0, end);
-        bring(bs, ALONG, 32, xbc + s.inner + group * s.state, s.channels, first, n, n0, end);
+        c_tile.put(cs, ALONG);
+        b_tile.put(bs, ALONG);
         __syncthreads();
         multiply(gram);
         __syncthreads();
-        bring(bs, ALONG, 32, before, s.state, p0, width, n0, end);
+        s_tile.put(bs, ALONG);
         __syncthreads();
         multiply(acc);
     }
+    Tile<TILE> x_tile;
+    x_tile.fetch(xbc + head * width, s.channels, first, n, p0, width);
 #pragma unroll
     for (int j = 0; j < 8; j++)
 #pragma unroll
@@ -185,7 +224,7 @@ extern "C" __global__ void __launch_bounds__(128) ssd_out(Ssm s, const float* xb
             acc[j][i] *= __expf(sums[row]);
         }
     __syncthreads();
-    bring(xs, ACROSS, TILE, xbc + head * width, s.channels, first, n, p0, width);
+    x_tile.put(xs, ACROSS);
     __syncthreads();
     for (int k0 = 0; k0 < SPAN; k0 += 16) {
         SplitA m;

@@ -29,12 +29,18 @@ extern "C" __global__ void ssm_conv(Ssm s, const float* zxbcdt, u32 n, const flo
     history += sequence * (s.taps - 1) * s.channels;
     xbc += sequence * n * s.channels;
     dt += sequence * n * s.heads;
+    if (c >= s.channels + s.heads) return;
+    // The columns of dt follow those of xBC. All tokens are loaded before the first is stored.
+    float in[SPAN];
+#pragma unroll
+    for (u32 j = 0; j < SPAN; j++)
+        in[j] = first + j < last ? zxbcdt[(u64)(first + j) * s.projected + s.inner + c] : 0.0f;
     if (c >= s.channels) {
         const u32 h = c - s.channels;
-        if (h >= s.heads) return;
-        for (u32 t = first; t < last; t++) {
-            const float v = softplus(zxbcdt[(u64)t * s.projected + s.inner + s.channels + h] + dt_bias[h]);
-            dt[(u64)t * s.heads + h] = fminf(fmaxf(v, s.dt_min), s.dt_max);
+#pragma unroll
+        for (u32 j = 0; j < SPAN; j++) {
+            if (first + j >= last) break;
+            dt[(u64)(first + j) * s.heads + h] = fminf(fmaxf(softplus(in[j] + dt_bias[h]), s.dt_min), s.dt_max);
         }
         return;
     }
@@ -48,15 +54,17 @@ extern "C" __global__ void ssm_conv(Ssm s, const float* zxbcdt, u32 n, const flo
         w[k] = k < s.taps ? weight[c * s.taps + k] : 0.0f;
         window[k] = k + 1 < s.taps ? input((int)first - (int)s.taps + 1 + k) : 0.0f;
     }
-    for (u32 t = first; t < last; t++) {
-        const float now = input(t);
-        float sum = bias[c];
+    const float offset = bias[c];
+#pragma unroll
+    for (u32 j = 0; j < SPAN; j++) {
+        if (first + j >= last) break;
+        float sum = offset;
 #pragma unroll
         for (int k = 0; k < MAX_TAPS; k++) {
-            if (k + 1 == s.taps) window[k] = now;
+            if (k + 1 == s.taps) window[k] = in[j];
             sum += w[k] * window[k];
         }
-        xbc[(u64)t * s.channels + c] = silu(sum);
+        xbc[(u64)(first + j) * s.channels + c] = silu(sum);
 #pragma unroll
         for (int k = 0; k + 1 < MAX_TAPS; k++) window[k] = window[k + 1];
     }
