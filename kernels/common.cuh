@@ -29,6 +29,10 @@ __device__ __forceinline__ void allow_next() {
 #endif
 }
 
+// tests/kernels/simt.h has stand-ins for a CPU.
+#ifndef SIMT
+#define DYNAMIC_SHARED(type, name) extern __shared__ type name[]
+
 __device__ __forceinline__ float f16_to_f32(u16 h) {
     float f;
     asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h));
@@ -40,11 +44,6 @@ __device__ __forceinline__ u16 f32_to_f16(float f) {
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(f));
     return h;
 }
-
-__device__ __forceinline__ float bf16_to_f32(u16 h) { return __uint_as_float((u32)h << 16); }
-
-__device__ __forceinline__ u16 low16(u32 v) { return (u16)v; }
-__device__ __forceinline__ u16 high16(u32 v) { return (u16)(v >> 16); }
 
 // 16 bytes of weights, which nothing reads again soon.
 __device__ __forceinline__ uint4 load_once(const void* p) {
@@ -66,6 +65,13 @@ __device__ __forceinline__ uint4 load_shared(const uint4* p) {
 
 // Brings 128 bytes into the L2 cache. It reads nothing, so that it may come before `wait_for_previous`.
 __device__ __forceinline__ void prefetch(const void* p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
+
+#endif
+
+__device__ __forceinline__ float bf16_to_f32(u16 h) { return __uint_as_float((u32)h << 16); }
+
+__device__ __forceinline__ u16 low16(u32 v) { return (u16)v; }
+__device__ __forceinline__ u16 high16(u32 v) { return (u16)(v >> 16); }
 
 __device__ __forceinline__ float warp_sum(float v) {
     for (int i = 16; i > 0; i >>= 1) v += __shfl_xor_sync(~0u, v, i);
@@ -125,6 +131,7 @@ __device__ __forceinline__ u32 pack_f16(float x, float y) { return f32_to_f16(x)
 struct Bf16 {};
 struct F16 {};
 
+#ifndef SIMT
 // What matrix units do, for bfloat16 on devices before compute capability 8.0. A function of its own: inlined, it takes
 // the compiler minutes.
 static __device__ __noinline__ float4 mma_by_lanes(float4 d, uint4 a, uint2 b) {
@@ -143,12 +150,15 @@ static __device__ __noinline__ float4 mma_by_lanes(float4 d, uint4 a, uint2 b) {
     }
     return d;
 }
+#endif
 
 __device__ __forceinline__ void mma(Bf16, float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
     asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#elif defined(SIMT)
+    mma_by_warp(d, a, b, bf16_to_f32);
 #else
     const float4 sum = mma_by_lanes(make_float4(d[0], d[1], d[2], d[3]), make_uint4(a[0], a[1], a[2], a[3]),
                                     make_uint2(b[0], b[1]));
@@ -161,6 +171,8 @@ __device__ __forceinline__ void mma(F16, float (&d)[4], const u32 (&a)[4], const
     asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#elif defined(SIMT)
+    mma_by_warp(d, a, b, f16_to_f32);
 #elif defined(__CUDA_ARCH__)
     // Turing multiplies eight values of k at once.
 #pragma unroll

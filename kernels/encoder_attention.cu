@@ -17,7 +17,7 @@ __device__ __forceinline__ float rotated(const float* row, u32 e, u32 half, floa
 
 extern "C" __global__ void encoder_attention(const float* q, const float* k, const float* v, u32 rows, u32 heads,
                                              u32 kv_heads, u32 d, float base, u32 tile, float* out) {
-    extern __shared__ float shared[];
+    DYNAMIC_SHARED(float, shared);
     allow_next();
     wait_for_previous();
     const u32 head = blockIdx.x, kv = head / (heads / kv_heads), lane = threadIdx.x % 32, warp = threadIdx.x / 32;

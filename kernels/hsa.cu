@@ -201,7 +201,7 @@ HSA(128, 64)
 // kind: 0 f32, 1 f16, 2 int8 with scales
 extern "C" __global__ void hsa_any(Hsa s, const float* q, u32 n, const u8* cache, u64 slot, const Pick* picks, u32 kind,
                                    float* out) {
-    extern __shared__ float floats[];
+    DYNAMIC_SHARED(float, floats);
     float *query = floats, *read = floats + s.d, *weights = floats + 2 * s.d;
     allow_next();
     wait_for_previous();

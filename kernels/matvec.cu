@@ -102,7 +102,7 @@ __device__ __forceinline__ float dot(const Part& p, const Input& x, u32 unit_ind
 template <int T, int R>
 __device__ __forceinline__ void matvec(Weight w, const float* x, const float* norm, u32 width, float eps, float* y,
                                        u32 accumulate) {
-    extern __shared__ uint4 shared[];
+    DYNAMIC_SHARED(uint4, shared);
     __shared__ float part[32];
     const u32 thread = threadIdx.x, lane = thread % 32, threads = WARPS * 32;
     u32 row0 = (blockIdx.x * WARPS + thread / 32) * R;

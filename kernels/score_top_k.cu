@@ -66,7 +66,7 @@ __device__ __forceinline__ void offer(Found* lists, u32 top, u32 row, float scor
 extern "C" __global__ void __launch_bounds__(128) score_top_k(const float* q, const u32* visible, u32 n, u32 heads,
                                                               u32 width, const u8* landmarks, u32 count, u32 kind,
                                                               float scale, u32 top, Found* found) {
-    extern __shared__ uint4 shared[];
+    DYNAMIC_SHARED(uint4, shared);
     __shared__ float largest[16];
     __shared__ u32 seen[16];
     allow_next();
@@ -189,7 +189,7 @@ extern "C" __global__ void __launch_bounds__(128) score_top_k(const float* q, co
 }
 
 extern "C" __global__ void __launch_bounds__(256) best_of(const Found* found, u32 parts, u32 top, Found* result) {
-    extern __shared__ uint4 shared[];
+    DYNAMIC_SHARED(uint4, shared);
     allow_next();
     wait_for_previous();
     Found* all = reinterpret_cast<Found*>(shared);

@@ -18,7 +18,7 @@ const int ROWS = 16;
 extern "C" __global__ void ssm_step(Ssm s, const float* zxbcdt, const float* weight, const float* bias,
                                     const float* dt_bias, const float* a, const float* d, float* history, float* state,
                                     u32* arrived, float* y) {
-    extern __shared__ float shared[];
+    DYNAMIC_SHARED(float, shared);
     __shared__ u32 is_last;
     float *b = shared, *c = shared + s.state, *x = shared + 2 * s.state;
     const u32 thread = threadIdx.x, lane = thread % 32, warp = thread / 32;

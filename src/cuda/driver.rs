@@ -70,7 +70,7 @@ impl Context {
         let mut name = [0; 256];
         // SAFETY: writes at most 256 bytes, with a zero at the end.
         check(unsafe { sys::cuDeviceGetName(name.as_mut_ptr(), 256, device) }, "asking the device")?;
-        let name = name.iter().take_while(|&&c| c != 0).map(|&c| char::from(c as u8)).collect();
+        let name = name.iter().take_while(|&&c| c != 0).map(|&c| char::from(c.to_ne_bytes()[0])).collect();
         Ok(Arc::new(Context {
             device,
             context,

@@ -1,0 +1,29 @@
+//! The CUDA kernels on the CPU: what they compute, where there is no device. See `kernels/simt.h`.
+
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::build::run;
+
+#[test]
+fn every_kernel_follows_its_formula() {
+    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
+    if Command::new(&compiler).arg("--version").output().is_err() {
+        return eprintln!("not run: there is no C++ compiler ({compiler})");
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("kernels");
+    let mut compile = Command::new(&compiler);
+    compile.args(["-std=c++17", "-O1", "-w", "-I"]).arg(root.join("kernels")).arg("-o").arg(&program);
+    run(compile.arg(root.join("tests/kernels/main.cpp")));
+    // Prints what differs.
+    let output = Command::new(&program).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert_eq!(text.lines().filter(|line| line.ends_with(": ok")).count(), 8, "{text}");
+}

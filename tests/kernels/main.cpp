@@ -1,0 +1,524 @@
+// What every kernel of kernels/ computes, on a CPU by way of simt.h, against its formula in f64: with odd sizes, and the
+// block sizes and grids of src/cuda. Results hold NaN before. Run by tests/kernels.rs.
+#include "simt.h"
+
+#include <array>
+#include <cstdio>
+#include <random>
+
+#include "common.cuh"
+// Names of constants and structures repeat from file to file.
+#include "add_bias.cu"
+#include "copy.cu"
+#include "embed.cu"
+#include "mean_rows.cu"
+#include "rms_norm.cu"
+#include "silu_mul.cu"
+namespace encoder {
+#include "encoder_attention.cu"
+}
+namespace hsa {
+#include "hsa.cu"
+}
+namespace product {
+#include "matmul.cu"
+}
+namespace few {
+#include "matvec.cu"
+}
+namespace retrieval {
+#include "score_top_k.cu"
+}
+namespace ssd {
+#include "ssd.cu"
+}
+namespace conv {
+#include "ssm_conv.cu"
+}
+namespace step {
+#include "ssm_step.cu"
+}
+
+namespace {
+
+std::mt19937 random_bits(1);
+
+float uniform() { return std::uniform_real_distribution<float>(-1, 1)(random_bits); }
+
+// Memory that starts like the device's, and ends where it ends.
+template <class T>
+struct Array {
+    T* at;
+    size_t count;
+    explicit Array(size_t n) : at(static_cast<T*>(std::aligned_alloc(256, (n * sizeof(T) + 511) / 256 * 256))), count(n) {
+        std::memset(static_cast<void*>(at), 0xff, n * sizeof(T));
+    }
+    Array(Array&& other) : at(std::exchange(other.at, nullptr)), count(other.count) {}
+    ~Array() { std::free(at); }
+    operator T*() const { return at; }
+};
+
+Array<float> values(size_t n, float most = 1) {
+    Array<float> v(n);
+    for (size_t i = 0; i < n; i++) v[i] = most * uniform();
+    return v;
+}
+
+const char* testing;
+
+void close(double got, double want, double tolerance) {
+    if (std::fabs(got - want) <= tolerance) return;
+    std::printf("%s: %g instead of %g\n", testing, got, want);
+    std::exit(1);
+}
+
+double largest(const std::vector<double>& v) {
+    double most = 1e-30;
+    for (double x : v) most = std::max(most, std::fabs(x));
+    return most;
+}
+
+// `share` of the largest value.
+void all_close(const float* got, const std::vector<double>& want, double share) {
+    const double tolerance = share * largest(want);
+    for (size_t i = 0; i < want.size(); i++) close(got[i], want[i], tolerance);
+}
+
+double silu64(double v) { return v / (1 + std::exp(-v)); }
+
+unsigned blocks(size_t count, unsigned size) { return unsigned((count + size - 1) / size); }
+
+// ---- weights -----------------------------------------------------------------------------------------------------------
+
+struct Matrix {
+    Array<u8> q{1}, scales{1};
+    std::vector<double> dense;
+    Weight weight{};
+};
+
+Matrix matrix(Type type, u32 rows, u32 cols) {
+    const size_t count = size_t(rows) * cols;
+    Matrix m;
+    m.dense.resize(count);
+    if (type == TF32 || type == TF16 || type == TBF16) {
+        new (&m.q) Array<u8>(count * (type == TF32 ? 4 : 2) + 16);
+        for (size_t i = 0; i < count; i++) {
+            const float v = uniform();
+            const u16 half = type == TF16 ? f32_to_f16(v) : u16(__float_as_uint(v) >> 16);
+            if (type == TF32) reinterpret_cast<float*>(m.q.at)[i] = v;
+            if (type != TF32) reinterpret_cast<u16*>(m.q.at)[i] = half;
+            m.dense[i] = type == TF32 ? v : type == TF16 ? f16_to_f32(half) : bf16_to_f32(half);
+        }
+    } else {
+        new (&m.q) Array<u8>(type == TQ8_0 ? count : count / 2);
+        new (&m.scales) Array<u8>(count / 32 * 2);
+        for (size_t block = 0; block < count / 32; block++) {
+            const u16 scale = f32_to_f16(0.01f * (2 + uniform()));
+            reinterpret_cast<u16*>(m.scales.at)[block] = scale;
+            for (int i = 0; i < 32; i++) {
+                const int v = type == TQ8_0 ? int(random_bits() % 255) - 127 : int(random_bits() % 16);
+                if (type == TQ8_0) m.q[block * 32 + i] = u8(v);
+                if (type == TQ4_0) {
+                    u8& byte = m.q[block * 16 + i % 16];
+                    byte = i < 16 ? u8(v) : u8(byte | v << 4);
+                }
+                m.dense[block * 32 + i] = f16_to_f32(scale) * double(type == TQ8_0 ? v : v - 8);
+            }
+        }
+    }
+    m.weight = {m.q, m.scales, nullptr, nullptr, rows, cols};
+    return m;
+}
+
+std::vector<double> product_of(const Matrix& m, const std::vector<double>& x, u32 n) {
+    const u32 rows = m.weight.rows, cols = m.weight.cols;
+    std::vector<double> y(size_t(n) * rows, 0.0);
+    for (u32 i = 0; i < n; i++)
+        for (u32 r = 0; r < rows; r++)
+            for (u32 k = 0; k < cols; k++) y[size_t(i) * rows + r] += x[size_t(i) * cols + k] * m.dense[size_t(r) * cols + k];
+    return y;
+}
+
+void products() {
+    testing = "matmul";
+    struct Case {
+        Type type;
+        u32 tile, n, rows, cols;
+        void (*kernel)(Weight, const float*, u32, float*, u32);
+    };
+    const Case cases[] = {
+        {TF32, 64, 5, 70, 33, product::matmul_f32_64},     {TF16, 64, 65, 3, 64, product::matmul_f16_64},
+        {TBF16, 64, 1, 64, 40, product::matmul_bf16_64},   {TQ8_0, 64, 9, 66, 96, product::matmul_q8_0_64},
+        {TQ4_0, 64, 64, 17, 32, product::matmul_q4_0_64},  {TF16, 128, 130, 129, 80, product::matmul_f16_128},
+        {TF32, 128, 7, 130, 7, product::matmul_f32_128},
+    };
+    for (const Case& c : cases) {
+        const Matrix m = matrix(c.type, c.rows, c.cols);
+        const Array<float> x = values(size_t(c.n) * c.cols, 3), y(size_t(c.n) * c.rows);
+        auto want = product_of(m, {x.at, x.at + x.count}, c.n);
+        for (u32 accumulate : {0, 1}) {
+            simt::launch({blocks(c.rows, c.tile), blocks(c.n, c.tile), 1}, {c.tile == 64 ? 128u : 256u, 1, 1},
+                         [&] { c.kernel(m.weight, x, c.n, y, accumulate); });
+            // Without rounding to the nearest the parts of f32 hold 16 bits.
+            all_close(y, want, 1e-4);
+            for (double& v : want) v *= 2;
+        }
+    }
+}
+
+void products_of_few() {
+    testing = "matvec";
+    struct Case {
+        Type type;
+        u32 several, rows, cols;
+        void (*kernel)(Weight, const float*, const float*, u32, float, float*, u32);
+    };
+    const Case cases[] = {
+        {TF32, 1, 19, 4, few::matvec_f32_1},      {TF32, 2, 45, 1300, few::matvec_f32_2}, {TF32, 4, 70, 260, few::matvec_f32_4},
+        {TF16, 1, 9, 2048, few::matvec_f16_1},    {TF16, 2, 33, 1024, few::matvec_f16_2}, {TBF16, 4, 65, 88, few::matvec_bf16_4},
+        {TQ8_0, 1, 17, 1024, few::matvec_q8_0_1}, {TQ8_0, 4, 100, 96, few::matvec_q8_0_4},
+        {TQ4_0, 2, 40, 64, few::matvec_q4_0_2},   {TQ4_0, 4, 33, 1280, few::matvec_q4_0_4},
+    };
+    for (const Case& c : cases)
+        for (u32 width : {0u, c.cols, c.cols % 256 ? c.cols : c.cols / 2})
+            for (u32 grid : {blocks(c.rows, 8 * c.several), 1u}) {
+                const Matrix m = matrix(c.type, c.rows, c.cols);
+                const u32 n = 2;
+                const Array<float> x = values(n * c.cols, 3), norm = values(c.cols), y(n * c.rows);
+                std::vector<double> seen(x.at, x.at + x.count);
+                if (width)
+                    for (u32 part = 0; part < n * c.cols; part += width) {
+                        double sum = 0;
+                        for (u32 i = part; i < part + width; i++) sum += seen[i] * seen[i];
+                        for (u32 i = part; i < part + width; i++) seen[i] *= norm[i % c.cols] / std::sqrt(sum / width + 1e-5);
+                    }
+                double share = 1e-5;
+                if (c.type >= TQ8_0) {
+                    // Rounding to 8 bits may fall either way after another norm.
+                    share = 5e-3;
+                    for (u32 block = 0; block < n * c.cols; block += 32) {
+                        double most = 1e-30;
+                        for (u32 i = block; i < block + 32; i++) most = std::max(most, std::fabs(seen[i]));
+                        for (u32 i = block; i < block + 32; i++) seen[i] = std::nearbyint(seen[i] / most * 127) * most / 127;
+                    }
+                }
+                const auto want = product_of(m, seen, n);
+                simt::launch({grid, n, 1}, {256, 1, 1}, [&] {
+                    c.kernel(m.weight, x, width ? norm.at : nullptr, width ? width : c.cols, 1e-5f, y, 0);
+                });
+                all_close(y, want, share);
+            }
+    const Matrix m = matrix(TF16, 11, 33);
+    const Array<float> x = values(33), y(11);
+    simt::launch({2, 1, 1}, {256, 1, 1}, [&] { few::matvec_odd_f16(m.weight, x, y, 0); });
+    all_close(y, product_of(m, {x.at, x.at + 33}, 1), 1e-5);
+}
+
+// ---- rows and elements -------------------------------------------------------------------------------------------------
+
+void elements() {
+    testing = "embed";
+    for (u32 cols : {1u, 16u, 33u, 2048u})
+        for (Type type : {TF32, TF16}) {
+            const Matrix m = matrix(type, 7, cols);
+            const u32 ids[] = {3, 0, 6, 3};
+            const Array<float> out(4 * cols);
+            simt::launch({4, blocks(cols, 16 * 64), 1}, {64, 1, 1}, [&] {
+                type == TF32 ? embed_f32(m.weight, ids, 0, out) : embed_f16(m.weight, ids, 0, out);
+            });
+            for (u32 i = 0; i < 4 * cols; i++) close(out[i], m.dense[ids[i / cols] * cols + i % cols], 0);
+        }
+    testing = "silu_mul";
+    for (u32 n : {1u, 3u, 4u, 1027u}) {
+        const Array<float> gate = values(n, 30), up = values(n);
+        std::vector<double> want(n);
+        for (u32 i = 0; i < n; i++) want[i] = silu64(gate[i]) * up[i];
+        simt::launch({blocks(n, 4 * 256), 1, 1}, {256, 1, 1}, [&] { silu_mul(gate, up, n); });
+        all_close(gate, want, 1e-6);
+    }
+    testing = "rms_norm";
+    for (auto [rows, width, parts] : {std::array<u32, 3>{5, 33, 1}, {6, 100, 2}, {2, 700, 1}}) {
+        const Array<float> x = values(rows * width), weight = values(parts * width), out(rows * width);
+        std::vector<double> want(rows * width);
+        for (u32 r = 0; r < rows; r++) {
+            double sum = 0;
+            for (u32 i = 0; i < width; i++) sum += double(x[r * width + i]) * x[r * width + i];
+            for (u32 i = 0; i < width; i++)
+                want[r * width + i] = weight[r % parts * width + i] * x[r * width + i] / std::sqrt(sum / width + 1e-5);
+        }
+        const bool narrow = width <= 512;
+        simt::launch({narrow ? blocks(rows, 4) : rows, 1, 1}, narrow ? Index{32, 4, 1} : Index{256, 1, 1},
+                     [&] { rms_norm(x, weight, parts, 1e-5f, rows, width, out); });
+        all_close(out, want, 1e-5);
+    }
+    testing = "mean_rows";
+    const Array<float> x = values(3 * 5 * 7), out(3 * 7);
+    simt::launch({1, 1, 1}, {256, 1, 1}, [&] { mean_rows(x, 5, 7, out, 21); });
+    for (int i = 0; i < 21; i++) {
+        double sum = 0;
+        for (int r = 0; r < 5; r++) sum += x[(i / 7 * 5 + r) * 7 + i % 7];
+        close(out[i], sum / 5, 1e-6);
+    }
+    testing = "add_bias and copy";
+    const Array<float> y = values(5 * 9), bias = values(9), before = values(0), copied(50);
+    std::vector<double> want(45);
+    for (int i = 0; i < 45; i++) want[i] = double(y[i]) + bias[i % 9];
+    simt::launch({1, 1, 1}, {256, 1, 1}, [&] { add_bias(y, bias, 9, 45); });
+    all_close(y, want, 1e-6);
+    simt::launch({1, 1, 1}, {256, 1, 1}, [&] { copy(y, 1, 9, copied, 2, 11, 4, 16); });
+    for (int i = 0; i < 16; i++) close(copied[2 + i / 4 * 11 + i % 4], y[1 + i / 4 * 9 + i % 4], 0);
+}
+
+// ---- attention ---------------------------------------------------------------------------------------------------------
+
+void encoder_attention() {
+    testing = "encoder_attention";
+    for (auto [rows, heads, kv_heads, d, tile] : {std::array<u32, 5>{1, 1, 1, 2, 1}, {5, 2, 1, 6, 5}, {17, 4, 2, 16, 8}}) {
+        const u32 chunks = 2;
+        const Array<float> q = values(chunks * rows * heads * d), k = values(chunks * rows * kv_heads * d);
+        const Array<float> v = values(chunks * rows * kv_heads * d), out(chunks * rows * heads * d);
+        simt::launch({heads, chunks, 1}, {128, 1, 1},
+                     [&] { encoder::encoder_attention(q, k, v, rows, heads, kv_heads, d, 1e4f, tile, out); });
+        auto rotated = [&](const float* row, u32 e, u32 position) {
+            const u32 half = d / 2;
+            const double angle = position * std::pow(1e4, -2.0 * (e % half) / d);
+            return e < half ? row[e] * std::cos(angle) - row[e + half] * std::sin(angle)
+                            : row[e] * std::cos(angle) + row[e - half] * std::sin(angle);
+        };
+        for (u32 c = 0; c < chunks; c++)
+            for (u32 h = 0; h < heads; h++)
+                for (u32 i = 0; i < rows; i++) {
+                    std::vector<double> weights(rows);
+                    double sum = 0;
+                    for (u32 j = 0; j < rows; j++) {
+                        double score = 0;
+                        for (u32 e = 0; e < d; e++)
+                            score += rotated(q + ((c * rows + i) * heads + h) * d, e, i) *
+                                     rotated(k + ((c * rows + j) * kv_heads + h / (heads / kv_heads)) * d, e, j);
+                        sum += weights[j] = std::exp(score / std::sqrt(d));
+                    }
+                    for (u32 e = 0; e < d; e++) {
+                        double want = 0;
+                        for (u32 j = 0; j < rows; j++)
+                            want += weights[j] / sum * v[((c * rows + j) * kv_heads + h / (heads / kv_heads)) * d + e];
+                        close(out[((c * rows + i) * heads + h) * d + e], want, 1e-5);
+                    }
+                }
+    }
+}
+
+void hsa_attention() {
+    testing = "hsa";
+    using hsa::Hsa, hsa::Pick;
+    struct Case {
+        u32 d, size, heads, kv_heads, retrieval_heads, n, off_by_one;
+        void (*kernel)(Hsa, const float*, u32, const u8*, u64, const Pick*, float*);
+    };
+    const Case cases[] = {
+        {32, 16, 4, 1, 1, 5, 0, hsa::hsa_f16_32_16},   {32, 32, 6, 2, 2, 3, 1, hsa::hsa_f16_32_32},
+        {32, 64, 4, 1, 1, 2, 0, hsa::hsa_f16_32_64},   {64, 16, 20, 1, 1, 2, 0, hsa::hsa_f16_64_16},
+        {64, 32, 16, 1, 1, 2, 1, hsa::hsa_f16_64_32},  {64, 64, 16, 1, 1, 3, 0, hsa::hsa_f16_64_64},
+        {64, 64, 34, 2, 1, 1, 1, hsa::hsa_f16_64_64},  {128, 16, 3, 1, 1, 2, 0, hsa::hsa_f16_128_16},
+        {128, 32, 16, 1, 1, 1, 0, hsa::hsa_f16_128_32}, {128, 64, 16, 1, 1, 1, 1, hsa::hsa_f16_128_64},
+        {1, 1, 1, 1, 1, 2, 0, nullptr},                {6, 5, 4, 2, 2, 3, 1, nullptr},
+    };
+    for (const Case& c : cases) {
+        const u32 top = 3, slots = 5;
+        const size_t values_of_chunk = size_t(c.size) * c.kv_heads * c.d, stride = (4 * values_of_chunk + 255) / 256 * 256;
+        const Array<u8> cache(slots * stride);
+        for (size_t i = 0; i < slots * stride / 2; i++) reinterpret_cast<u16*>(cache.at)[i] = f32_to_f16(uniform());
+        auto value = [&](u32 slot, size_t i) { return double(f16_to_f32(reinterpret_cast<u16*>(cache + slot * stride)[i])); };
+        const Array<float> q = values(size_t(c.n) * c.heads * c.d, 3), out(size_t(c.n) * c.heads * c.d);
+        std::vector<Pick> picks(c.n * c.retrieval_heads * top);
+        for (Pick& p : picks) p = {u32(random_bits() % slots), random_bits() % 4 ? 0.5f + 0.4f * uniform() : 0.0f};
+        const Hsa shape = {c.heads, c.kv_heads, c.d, c.size, c.retrieval_heads, top, c.off_by_one};
+        const u32 per_kv = c.heads / c.kv_heads;
+        if (c.kernel)
+            simt::launch({blocks(c.n, 4), c.kv_heads * blocks(per_kv, 16), 1}, {128, 1, 1},
+                         [&] { c.kernel(shape, q, c.n, cache, stride, picks.data(), out); });
+        else
+            simt::launch({c.n, c.heads, 1}, {32, 1, 1},
+                         [&] { hsa::hsa_any(shape, q, c.n, cache, stride, picks.data(), 1, out); });
+        for (u32 t = 0; t < c.n; t++)
+            for (u32 h = 0; h < c.heads; h++) {
+                const u32 g = h / per_kv;
+                std::vector<double> want(c.d, 0.0), weights(c.size);
+                for (u32 p = 0; p < top; p++) {
+                    const Pick pick = picks[(t * c.retrieval_heads + std::min(g, c.retrieval_heads - 1)) * top + p];
+                    double sum = c.off_by_one;
+                    for (u32 i = 0; i < c.size; i++) {
+                        double score = 0;
+                        for (u32 e = 0; e < c.d; e++)
+                            score += q[(t * c.heads + h) * c.d + e] * value(pick.slot, (i * c.kv_heads + g) * c.d + e);
+                        sum += weights[i] = std::exp(score / std::sqrt(c.d));
+                    }
+                    for (u32 i = 0; i < c.size; i++)
+                        for (u32 e = 0; e < c.d; e++)
+                            want[e] += pick.weight * weights[i] / sum *
+                                       value(pick.slot, values_of_chunk + (i * c.kv_heads + g) * c.d + e);
+                }
+                for (u32 e = 0; e < c.d; e++) close(out[(t * c.heads + h) * c.d + e], want[e], 2e-5);
+            }
+    }
+}
+
+void landmarks() {
+    testing = "score_top_k";
+    using retrieval::Found;
+    for (auto [n, heads, width, count, parts, top, kind] :
+         {std::array<u32, 7>{1, 1, 16, 300, 2, 8, 1}, {3, 2, 32, 1000, 1, 5, 1}, {2, 1, 5, 130, 3, 4, 2}, {17, 1, 3, 40, 1, 64, 0}}) {
+        const Array<float> q = values(n * heads * width), full = values(count * heads * width);
+        const Array<u16> half(full.count);
+        for (size_t i = 0; i < full.count; i++) {
+            half[i] = f32_to_f16(full[i]);
+            if (kind) full[i] = f16_to_f32(half[i]);
+        }
+        std::vector<u32> visible(n);
+        for (u32 i = 0; i < n; i++) visible[i] = i + 1 == n ? count : count * (i + 1) / (n + 1);
+        std::vector<Found> lists(n * heads * parts * top), best(n * heads * top);
+        const u8* data = kind ? reinterpret_cast<const u8*>(half.at) : reinterpret_cast<const u8*>(full.at);
+        simt::launch({parts, heads, blocks(n, 16)}, {128, 1, 1}, [&] {
+            retrieval::score_top_k(q, visible.data(), n, heads, width, data, count, kind, 0.5f, top, lists.data());
+        });
+        simt::launch({n * heads, 1, 1}, {256, 1, 1}, [&] { retrieval::best_of(lists.data(), parts, top, best.data()); });
+        for (u32 i = 0; i < n; i++)
+            for (u32 h = 0; h < heads; h++) {
+                std::vector<double> scores(visible[i]);
+                for (u32 c = 0; c < visible[i]; c++)
+                    for (u32 k = 0; k < width; k++)
+                        scores[c] += 0.5 * q[(i * heads + h) * width + k] * full[(c * heads + h) * width + k];
+                std::vector<double> sorted = scores;
+                std::sort(sorted.rbegin(), sorted.rend());
+                for (u32 k = 0; k < top; k++) {
+                    const Found found = best[(i * heads + h) * top + k];
+                    if (k >= sorted.size()) {
+                        close(found.id == retrieval::NONE, 1, 0);
+                        continue;
+                    }
+                    close(found.id < visible[i], 1, 0);
+                    close(found.score, sorted[k], 1e-5);
+                    close(scores[found.id], sorted[k], 1e-5);
+                }
+            }
+    }
+}
+
+// ---- the mixer of a Mamba-2 block --------------------------------------------------------------------------------------
+
+struct Mixer {
+    int heads, width, state, groups, taps;
+    int inner() const { return heads * width; }
+    int channels() const { return inner() + 2 * groups * state; }
+    int projected() const { return inner() + channels() + heads; }
+    template <class Ssm>
+    Ssm shape() const {
+        return {u32(inner()), u32(heads), u32(state), u32(groups), u32(taps), 0.01f, 5, u32(channels()), u32(projected())};
+    }
+};
+
+struct MixerParameters {
+    Array<float> weight, bias, dt_bias, a, d;
+    explicit MixerParameters(const Mixer& m)
+        : weight(values(m.channels() * m.taps)), bias(values(m.channels())), dt_bias(values(m.heads)), a(values(m.heads)),
+          d(values(m.heads)) {
+        for (int h = 0; h < m.heads; h++) a[h] = -std::fabs(a[h]);
+    }
+
+    // A row of z, x, B, C and dt; the state moves on, the result is appended to `y`.
+    void token(const Mixer& m, const float* row, double* history, double* state, std::vector<double>& y) const {
+        const float* now = row + m.inner();
+        std::vector<double> c(m.channels());
+        for (int k = 0; k < m.channels(); k++) {
+            double v = bias[k] + double(weight[k * m.taps + m.taps - 1]) * now[k];
+            for (int t = 0; t + 1 < m.taps; t++) v += weight[k * m.taps + t] * history[t * m.channels() + k];
+            for (int t = 0; t + 2 < m.taps; t++) history[t * m.channels() + k] = history[(t + 1) * m.channels() + k];
+            if (m.taps > 1) history[(m.taps - 2) * m.channels() + k] = now[k];
+            c[k] = silu64(v);
+        }
+        for (int h = 0; h < m.heads; h++) {
+            const double dt = std::min(std::max(std::log1p(std::exp(double(now[m.channels() + h]) + dt_bias[h])), 0.01), 5.0);
+            const int group = h / (m.heads / m.groups);
+            for (int p = 0; p < m.width; p++) {
+                const double x = c[h * m.width + p];
+                double sum = d[h] * x;
+                for (int n = 0; n < m.state; n++) {
+                    double& s = state[(size_t(h) * m.width + p) * m.state + n];
+                    s = std::exp(dt * a[h]) * s + dt * x * c[m.inner() + group * m.state + n];
+                    sum += s * c[m.inner() + (m.groups + group) * m.state + n];
+                }
+                y.push_back(sum * silu64(row[h * m.width + p]));
+            }
+        }
+    }
+};
+
+void steps() {
+    testing = "ssm_step";
+    for (const Mixer& m : {Mixer{2, 16, 4, 1, 4}, Mixer{4, 7, 33, 2, 2}, Mixer{3, 24, 128, 1, 4}, Mixer{4, 20, 300, 4, 8}, Mixer{2, 64, 20, 1, 1}}) {
+        const MixerParameters p(m);
+        const Array<float> history = values((m.taps - 1) * m.channels()), state = values(m.inner() * m.state);
+        std::vector<double> h(history.at, history.at + history.count), s(state.at, state.at + state.count);
+        std::vector<u32> arrived(m.groups, 0);
+        for (int t = 0; t < 4; t++) {
+            const Array<float> row = values(m.projected(), 2), y(m.inner());
+            simt::launch({u32(m.heads), blocks(m.width, 16), 1}, {256, 1, 1}, [&] {
+                step::ssm_step(m.shape<step::Ssm>(), row, p.weight, p.bias, p.dt_bias, p.a, p.d, history, state,
+                               arrived.data(), y);
+            });
+            std::vector<double> want;
+            p.token(m, row, h.data(), s.data(), want);
+            all_close(y, want, 1e-5);
+            all_close(state, s, 1e-5);
+            for (size_t i = 0; i < h.size(); i++) close(history[i], h[i], 0);
+            for (u32 count : arrived) close(count, 0, 0);
+        }
+    }
+}
+
+void scans() {
+    testing = "ssm_conv and ssd";
+    struct Case {
+        Mixer m;
+        int sequences, n;
+    };
+    for (const auto& [m, sequences, n] : {Case{{2, 16, 4, 1, 4}, 1, 5}, Case{{2, 7, 33, 2, 2}, 2, 70}, Case{{1, 64, 40, 1, 4}, 1, 130},
+                                          Case{{1, 68, 36, 1, 1}, 2, 64}, Case{{2, 12, 8, 1, 8}, 1, 600}}) {
+        const MixerParameters p(m);
+        const u32 spans = blocks(n, 64), tokens = sequences * n;
+        const size_t all = size_t(m.inner()) * m.state;
+        const Array<float> history = values(sequences * (m.taps - 1) * m.channels()), state = values(sequences * all);
+        const Array<float> in = values(size_t(tokens) * m.projected(), 2), y(tokens * m.inner()), xbc(tokens * m.channels());
+        const Array<float> dt(tokens * m.heads), own(sequences * spans * all), decay(sequences * spans * m.heads);
+        std::vector<double> h(history.at, history.at + history.count), s(state.at, state.at + state.count), want;
+        for (u32 t = 0; t < tokens; t++) {
+            const int sequence = t / n;
+            p.token(m, in + size_t(t) * m.projected(), h.data() + sequence * (m.taps - 1) * m.channels(), s.data() + sequence * all, want);
+        }
+        const auto of_conv = m.shape<conv::Ssm>();
+        const auto of_ssd = m.shape<ssd::Ssm>();
+        const u32 wide = blocks(m.width, 64), q = u32(sequences);
+        simt::launch({blocks(m.channels() + m.heads, 128), q * blocks(n, 16), 1}, {128, 1, 1},
+                     [&] { conv::ssm_conv(of_conv, in, n, p.weight, p.bias, p.dt_bias, history, xbc, dt); });
+        simt::launch({blocks(m.channels(), 128), q, 1}, {128, 1, 1}, [&] { conv::ssm_history(of_conv, in, n, history); });
+        simt::launch({q * spans, u32(m.heads), wide * blocks(m.state, 64)}, {128, 1, 1},
+                     [&] { ssd::ssd_states(of_ssd, xbc, dt, n, p.a, own, decay); });
+        simt::launch({blocks(all, 256), q, 1}, {256, 1, 1}, [&] { ssd::ssd_scan(of_ssd, spans, own, decay, state); });
+        simt::launch({q * spans, u32(m.heads), wide}, {128, 1, 1},
+                     [&] { ssd::ssd_out(of_ssd, xbc, dt, n, p.a, p.d, own, in, y); });
+        all_close(y, want, 2e-4);
+        all_close(state, s, 2e-4);
+        for (size_t i = 0; i < h.size(); i++) close(history[i], h[i], 0);
+    }
+}
+
+}  // namespace
+
+int main(int count, char** names) {
+    const std::pair<const char*, void (*)()> tests[] = {
+        {"elements", elements}, {"products", products},           {"products_of_few", products_of_few},
+        {"encoder", encoder_attention}, {"hsa", hsa_attention},   {"landmarks", landmarks},
+        {"steps", steps},       {"scans", scans},
+    };
+    for (const auto& [name, test] : tests)
+        if (count < 2 || !std::strcmp(names[1], name)) test(), std::printf("%s: ok\n", name);
+}
