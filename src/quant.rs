@@ -57,25 +57,37 @@ struct Format {
     dequantize: fn(&[u8], &mut [f32]),
     /// Values (finite) to whole blocks.
     quantize: fn(&[f32], &mut [u8]),
+    /// `None` where weights change nothing worth it.
+    quantize_weighted: Option<EncodeWeighted>,
 }
+
+/// Values, a weight for each, and blocks.
+type EncodeWeighted = fn(&[f32], &[f32], &mut [u8]);
 
 /// Indexed by `DType as usize`.
 #[rustfmt::skip]
 static FORMATS: [Format; 7] = [
     Format { dtype: DType::F32, name: "F32", ggml: 0, block_len: 1, block_bytes: 4, scales: &[],
-             dequantize: |b, v| decode(b, v, f32_decode), quantize: |v, b| encode(v, b, f32_encode) },
+             dequantize: |b, v| decode(b, v, f32_decode), quantize: |v, b| encode(v, b, f32_encode),
+             quantize_weighted: None },
     Format { dtype: DType::F16, name: "F16", ggml: 1, block_len: 1, block_bytes: 2, scales: &[],
-             dequantize: f16_decode, quantize: f16_encode },
+             dequantize: f16_decode, quantize: f16_encode,
+             quantize_weighted: None },
     Format { dtype: DType::BF16, name: "BF16", ggml: 30, block_len: 1, block_bytes: 2, scales: &[],
-             dequantize: |b, v| decode(b, v, bf16_decode), quantize: |v, b| encode(v, b, bf16_encode) },
+             dequantize: |b, v| decode(b, v, bf16_decode), quantize: |v, b| encode(v, b, bf16_encode),
+             quantize_weighted: None },
     Format { dtype: DType::Q8_0, name: "Q8_0", ggml: 8, block_len: 32, block_bytes: 34, scales: &[0],
-             dequantize: |b, v| decode(b, v, q8_0_decode), quantize: |v, b| encode(v, b, q8_0_encode) },
+             dequantize: |b, v| decode(b, v, q8_0_decode), quantize: |v, b| encode(v, b, q8_0_encode),
+             quantize_weighted: None },
     Format { dtype: DType::Q4_0, name: "Q4_0", ggml: 2, block_len: 32, block_bytes: 18, scales: &[0],
-             dequantize: |b, v| decode(b, v, q4_0_decode), quantize: |v, b| encode(v, b, q4_0_encode) },
+             dequantize: |b, v| decode(b, v, q4_0_decode), quantize: |v, b| encode(v, b, q4_0_encode),
+             quantize_weighted: Some(|v, w, b| encode_weighted(v, w, b, q4_0_encode_weighted)) },
     Format { dtype: DType::Q4_K, name: "Q4_K", ggml: 12, block_len: 256, block_bytes: 144, scales: &[0, 2],
-             dequantize: |b, v| decode(b, v, q4_k_decode), quantize: |v, b| encode(v, b, q4_k_encode) },
+             dequantize: |b, v| decode(b, v, q4_k_decode), quantize: |v, b| encode(v, b, |v, b| q4_k_encode(v, &[1.0; 256], b)),
+             quantize_weighted: Some(|v, w, b| encode_weighted(v, w, b, q4_k_encode)) },
     Format { dtype: DType::Q6_K, name: "Q6_K", ggml: 14, block_len: 256, block_bytes: 210, scales: &[208],
-             dequantize: |b, v| decode(b, v, q6_k_decode), quantize: |v, b| encode(v, b, q6_k_encode) },
+             dequantize: |b, v| decode(b, v, q6_k_decode), quantize: |v, b| encode(v, b, |v, b| q6_k_encode(v, &[1.0; 256], b)),
+             quantize_weighted: Some(|v, w, b| encode_weighted(v, w, b, q6_k_encode)) },
 ];
 
 impl DType {
@@ -112,6 +124,11 @@ impl DType {
         self.format().block_bytes
     }
 
+    /// Whether [`quantize_weighted`] takes weights into account: types whose scales are searched for.
+    pub fn can_be_weighted(self) -> bool {
+        self.format().quantize_weighted.is_some()
+    }
+
     /// Bytes of a row of `cols` values; `None` if that is not a whole number of blocks or does not fit a `usize`.
     pub fn row_bytes(self, cols: usize) -> Option<usize> {
         let f = self.format();
@@ -144,11 +161,30 @@ pub fn dequantize(dtype: DType, bytes: &[u8], values: &mut [f32]) -> Result<()> 
 /// # Errors
 /// `InvalidArgument` if the two lengths do not match, a value is NaN or infinite, or is too large for the format.
 pub fn quantize(dtype: DType, values: &[f32], bytes: &mut [u8]) -> Result<()> {
+    encode_checked(dtype, values, bytes, dtype.format().quantize)
+}
+
+/// [`quantize`] with the squared error of each value weighed by one of `weights`. Types that cannot be
+/// [weighted](DType::can_be_weighted) are quantized as ever.
+///
+/// # Errors
+/// As for `quantize`, and `InvalidArgument` if there is not a weight for each value, or one is negative, NaN or infinite.
+pub fn quantize_weighted(dtype: DType, values: &[f32], weights: &[f32], bytes: &mut [u8]) -> Result<()> {
+    if weights.len() != values.len() || weights.iter().any(|w| !(w.is_finite() && *w >= 0.0)) {
+        return Err(Error::invalid(format!("{} weights of {} values to quantize", weights.len(), values.len())));
+    }
+    match dtype.format().quantize_weighted {
+        Some(encode) => encode_checked(dtype, values, bytes, |values, bytes| encode(values, weights, bytes)),
+        None => quantize(dtype, values, bytes),
+    }
+}
+
+fn encode_checked(dtype: DType, values: &[f32], bytes: &mut [u8], encode: impl Fn(&[f32], &mut [u8])) -> Result<()> {
     check_lengths(dtype, bytes.len(), values.len())?;
     if let Some(i) = values.iter().position(|v| !v.is_finite()) {
         return Err(Error::invalid(format!("quantizing to {dtype}: value {i} is {}", values[i])));
     }
-    (dtype.format().quantize)(values, bytes);
+    encode(values, bytes);
     match first_non_finite(dtype, bytes) {
         Some(i) => {
             Err(Error::invalid(format!("quantizing to {dtype}: values near {i} exceed the range of the format")))
@@ -209,6 +245,20 @@ fn decode<const B: usize, const N: usize>(bytes: &[u8], values: &mut [f32], f: i
 fn encode<const B: usize, const N: usize>(values: &[f32], bytes: &mut [u8], f: impl Fn(&[f32; N], &mut [u8; B])) {
     for (v, b) in values.as_chunks::<N>().0.iter().zip(bytes.as_chunks_mut::<B>().0) {
         f(v, b);
+    }
+}
+
+/// The same with a weight for each value.
+fn encode_weighted<const B: usize, const N: usize>(
+    values: &[f32],
+    weights: &[f32],
+    bytes: &mut [u8],
+    f: impl Fn(&[f32; N], &[f32; N], &mut [u8; B]),
+) {
+    let blocks = values.as_chunks::<N>().0.iter().zip(weights.as_chunks::<N>().0);
+    for ((v, w), b) in blocks.zip(bytes.as_chunks_mut::<B>().0) {
+        // Where nothing counts, everything counts alike.
+        f(v, if w.iter().any(|&w| w > 0.0) { w } else { &[1.0; N] }, b);
     }
 }
 
@@ -300,7 +350,14 @@ fn q4_0_decode(b: &[u8; 18], v: &mut [f32; 32]) {
 
 fn q4_0_encode(v: &[f32; 32], b: &mut [u8; 18]) {
     // The extreme value maps to −8 exactly, so that all 16 codes are of use.
-    let d = extreme(v) / -8.0;
+    q4_0_encode_with(v, extreme(v) / -8.0, b);
+}
+
+fn q4_0_encode_weighted(v: &[f32; 32], w: &[f32; 32], b: &mut [u8; 18]) {
+    q4_0_encode_with(v, fit_symmetric(v, w, 8.0), b);
+}
+
+fn q4_0_encode_with(v: &[f32; 32], d: f32, b: &mut [u8; 18]) {
     let id = inverse(d);
     put_scale(b, 0, d);
     let code = |v: f32| (v * id + 8.5).clamp(0.0, 15.0) as u8;
@@ -347,10 +404,10 @@ fn q4_k_decode(b: &[u8; 144], v: &mut [f32; 256]) {
     }
 }
 
-fn q4_k_encode(v: &[f32; 256], b: &mut [u8; 144]) {
+fn q4_k_encode(v: &[f32; 256], w: &[f32; 256], b: &mut [u8; 144]) {
     *b = [0; 144];
-    let subs = v.as_chunks::<32>().0;
-    let fits: [(f32, f32); 8] = std::array::from_fn(|j| fit_affine(&subs[j], 15.0));
+    let (subs, weights) = (v.as_chunks::<32>().0, w.as_chunks::<32>().0);
+    let fits: [(f32, f32); 8] = std::array::from_fn(|j| fit_affine(&subs[j], &weights[j], 15.0));
     let d = put_scale(b, 0, fits.iter().fold(0.0, |m: f32, f| m.max(f.0)) / 63.0);
     let dmin = put_scale(b, 2, fits.iter().fold(0.0, |m: f32, f| m.max(f.1)) / 63.0);
     let six_bits = |v: f32, unit: f32| (v * inverse(unit)).round().clamp(0.0, 63.0) as u8;
@@ -381,10 +438,10 @@ fn q6_k_place(i: usize) -> (usize, usize, usize, usize) {
     (half * 64 + row % 2 * 32 + at, row / 2 * 4, 128 + half * 32 + at, row * 2)
 }
 
-fn q6_k_encode(v: &[f32; 256], b: &mut [u8; 210]) {
+fn q6_k_encode(v: &[f32; 256], w: &[f32; 256], b: &mut [u8; 210]) {
     *b = [0; 210];
-    let subs = v.as_chunks::<16>().0;
-    let fits: [f32; 16] = std::array::from_fn(|j| fit_symmetric(&subs[j], 32.0));
+    let (subs, weights) = (v.as_chunks::<16>().0, w.as_chunks::<16>().0);
+    let fits: [f32; 16] = std::array::from_fn(|j| fit_symmetric(&subs[j], &weights[j], 32.0));
     // The extreme scale maps to −128 exactly, so that all codes are of use.
     let d = put_scale(b, 208, extreme(&fits) / -128.0);
     let codes = fits.map(|s| (s * inverse(d)).round().clamp(-128.0, 127.0) as i8);
@@ -400,9 +457,9 @@ fn q6_k_encode(v: &[f32; 256], b: &mut [u8; 210]) {
     }
 }
 
-/// The scale (of either sign) with which codes −`n`..`n` give the smallest squared error: the best of several first
-/// guesses, each refined by least squares for the codes that it gives. In f64, where no square overflows.
-fn fit_symmetric(v: &[f32], n: f64) -> f32 {
+/// The scale (of either sign) with which codes −`n`..`n` give the smallest squared error, weighed by `w`: the best of several
+/// first guesses, each refined by least squares for the codes that it gives. In f64, where no square overflows.
+fn fit_symmetric(v: &[f32], w: &[f32], n: f64) -> f32 {
     let top = f64::from(extreme(v));
     if top == 0.0 {
         return 0.0;
@@ -410,11 +467,14 @@ fn fit_symmetric(v: &[f32], n: f64) -> f32 {
     let mut best = (f64::INFINITY, 0.0);
     for step in -8..=8 {
         let id = -(n + 0.1 * f64::from(step)) / top;
-        let coded = || v.iter().map(|&v| (f64::from(v), (f64::from(v) * id).round().clamp(-n, n - 1.0)));
-        let (vq, qq) = coded().fold((0.0, 0.0), |(vq, qq), (v, q)| (vq + v * q, qq + q * q));
-        // The code of the extreme value is not 0, so neither is the divisor.
-        let s = vq / qq;
-        let error = coded().map(|(v, q)| (v - s * q).powi(2)).sum::<f64>();
+        let coded = || {
+            let code = |v: f64| (v * id).round().clamp(-n, n - 1.0);
+            v.iter().zip(w).map(move |(&v, &w)| (f64::from(w), f64::from(v), code(f64::from(v))))
+        };
+        let (vq, qq) = coded().fold((0.0, 0.0), |(vq, qq), (w, v, q)| (vq + w * v * q, qq + w * q * q));
+        // If no value that counts has a code, any scale is as good.
+        let s = if qq > 0.0 { vq / qq } else { 1.0 / id };
+        let error = coded().map(|(w, v, q)| w * (v - s * q).powi(2)).sum::<f64>();
         if error < best.0 {
             best = (error, s);
         }
@@ -423,35 +483,42 @@ fn fit_symmetric(v: &[f32], n: f64) -> f32 {
 }
 
 /// The scale and minimum (`v ≈ scale·q − min`, neither negative) with which codes 0..=`n` give the smallest squared
-/// error: the best of several first guesses, each refined by least squares for the codes that it gives.
-fn fit_affine(v: &[f32], n: f64) -> (f32, f32) {
+/// error, weighed by `w`: the best of several first guesses, each refined by least squares for the codes that it gives.
+fn fit_affine(v: &[f32], w: &[f32], n: f64) -> (f32, f32) {
     let low = f64::from(v.iter().fold(0.0, |m: f32, &v| m.min(v)));
     let high = v.iter().fold(low, |m, &v| m.max(f64::from(v)));
     if high == low {
         return (0.0, -low as f32);
     }
-    let len = v.len() as f64;
     let mut best = (f64::INFINITY, 0.0, 0.0);
     for step in -10..=10 {
         let id = (n + 0.1 * f64::from(step)) / (high - low);
-        let coded = || v.iter().map(|&v| (f64::from(v), ((f64::from(v) - low) * id).round().clamp(0.0, n)));
-        let (mut q1, mut q2, mut v1, mut vq) = (0.0, 0.0, 0.0, 0.0);
-        for (v, q) in coded() {
-            q1 += q;
-            q2 += q * q;
-            v1 += v;
-            vq += v * q;
+        let coded = || {
+            let code = |v: f64| ((v - low) * id).round().clamp(0.0, n);
+            v.iter().zip(w).map(move |(&v, &w)| (f64::from(w), f64::from(v), code(f64::from(v))))
+        };
+        let (mut all, mut q1, mut q2, mut v1, mut vq) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        for (w, v, q) in coded() {
+            all += w;
+            q1 += w * q;
+            q2 += w * q * q;
+            v1 += w * v;
+            vq += w * v * q;
         }
-        let det = len * q2 - q1 * q1;
-        let line = |scale: f64| (scale, (scale * q1 - v1) / len);
+        let det = all * q2 - q1 * q1;
+        let line = |scale: f64| (scale, if all > 0.0 { (scale * q1 - v1) / all } else { -low });
         let (scale, min) = match det > 0.0 {
-            true => line((len * vq - v1 * q1) / det),
-            // All codes are the same one.
+            true => line((all * vq - v1 * q1) / det),
+            // All codes that count are the same one.
             false => line(1.0 / id),
         };
-        // A negative minimum is not allowed, and zero is the nearest to it. The code of `high` is not 0, so neither is q2.
-        let (scale, min) = if min < 0.0 { (vq / q2, 0.0) } else { (scale, min) };
-        let error = coded().map(|(v, q)| (v - (scale * q - min)).powi(2)).sum::<f64>();
+        // A negative minimum is not allowed, and zero is the nearest to it.
+        let (scale, min) = match min < 0.0 {
+            true if q2 > 0.0 => (vq / q2, 0.0),
+            true => (1.0 / id, 0.0),
+            false => (scale, min),
+        };
+        let error = coded().map(|(w, v, q)| w * (v - (scale * q - min)).powi(2)).sum::<f64>();
         if error < best.0 && scale >= 0.0 {
             best = (error, scale, min);
         }

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod importance;
 mod json;
 mod names;
 mod quantize;
@@ -28,7 +29,8 @@ use crate::model::Config;
 use crate::quant::DType;
 use crate::{Error, ErrorKind, Result};
 
-pub use quantize::quantize;
+pub use importance::Importance;
+pub use quantize::{quantize, quantize_with};
 pub use types::Types;
 
 use config::Shape;
@@ -199,7 +201,7 @@ impl Plan {
         let mut tensors = Vec::with_capacity(self.rows.len());
         for (i, (row, slot)) in self.rows.iter().zip(&self.header.slots).enumerate() {
             let (tensor, source) = self.checkpoint.source(row)?;
-            let job = Job { source, len: row.len(), negate_exp: row.negate_exp, to: slot.dtype };
+            let job = Job { source, len: row.len(), negate_exp: row.negate_exp, to: slot.dtype, importance: None };
             writer.begin(i, &self.header)?;
             let error = transfer
                 .run(&job, &mut |bytes| {

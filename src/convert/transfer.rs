@@ -64,6 +64,8 @@ pub(super) struct Job<'a> {
     /// Store −exp(value) instead of the value.
     pub negate_exp: bool,
     pub to: DType,
+    /// What errors are weighed by: (cols), positive for whoever counts.
+    pub importance: Option<&'a [f32]>,
 }
 
 impl Job<'_> {
@@ -148,7 +150,15 @@ impl Transfer {
             if let Some(i) = values.iter().position(|v| !v.is_finite()) {
                 return Err(not_finite(first + i as u64));
             }
-            quant::quantize(to, values, out).map_err(|e| e.context(format_args!("from value {first} on")))?;
+            match job.importance {
+                None => quant::quantize(to, values, out),
+                Some(columns) => {
+                    let begun = (first % columns.len().max(1) as u64) as usize;
+                    let weights: Vec<f32> = columns.iter().cycle().skip(begun).take(values.len()).copied().collect();
+                    quant::quantize_weighted(to, values, &weights, out)
+                }
+            }
+            .map_err(|e| e.context(format_args!("from value {first} on")))?;
             if exact {
                 return Ok(Sums::default());
             }

@@ -13,6 +13,8 @@ mod kernels;
 mod matmul;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(feature = "convert")]
+mod observer;
 mod pool;
 mod quantized;
 mod retrieval;
@@ -31,6 +33,8 @@ use crate::weights::Tensor;
 use crate::{Error, Result};
 use attention::Reading;
 use kernels::Kernels;
+#[cfg(feature = "convert")]
+use observer::Observer;
 use pool::Pool;
 use retrieval::Scoring;
 use ssm::Mixer;
@@ -42,6 +46,8 @@ pub use kernels::Isa;
 pub struct Cpu {
     kernels: &'static Kernels,
     pool: Pool,
+    #[cfg(feature = "convert")]
+    observer: Option<Observer>,
 }
 
 impl Cpu {
@@ -52,7 +58,28 @@ impl Cpu {
     /// # Errors
     /// `InvalidArgument` if `threads` is 0 or the threads cannot be started.
     pub fn new(threads: usize) -> Result<Cpu> {
-        Ok(Cpu { kernels: Kernels::best(), pool: Pool::new(threads)? })
+        Self::of(Kernels::best(), threads)
+    }
+
+    fn of(kernels: &'static Kernels, threads: usize) -> Result<Cpu> {
+        Ok(Cpu {
+            kernels,
+            pool: Pool::new(threads)?,
+            #[cfg(feature = "convert")]
+            observer: None,
+        })
+    }
+
+    /// As [`Cpu::new`]; what matrices are multiplied with is kept for [`Cpu::observed`].
+    #[cfg(feature = "convert")]
+    pub(crate) fn observing(threads: usize) -> Result<Cpu> {
+        Ok(Cpu { observer: Some(Observer::default()), ..Self::new(threads)? })
+    }
+
+    /// The mean squares (cols) of what `w` was multiplied with, if it was.
+    #[cfg(feature = "convert")]
+    pub(crate) fn observed(&self, w: &Tensor) -> Option<Vec<f32>> {
+        self.observer.as_ref()?.of(w)
     }
 
     /// The same with a given instruction set: for tests and comparisons. Results of different instruction sets differ by
@@ -62,7 +89,7 @@ impl Cpu {
     /// `Unsupported` if this CPU does not have the instructions; otherwise those of [`Cpu::new`].
     pub fn with_isa(threads: usize, isa: Isa) -> Result<Cpu> {
         let kernels = Kernels::new(isa).ok_or_else(|| Error::unsupported(format!("this CPU does not have {isa:?}")))?;
-        Ok(Cpu { kernels, pool: Pool::new(threads)? })
+        Self::of(kernels, threads)
     }
 
     /// The instruction set in use.
@@ -178,6 +205,10 @@ impl Backend for Cpu {
     fn matmul(&self, w: &Tensor, x: &Buffer, n: usize, y: &mut Buffer, accumulate: bool) -> Result<()> {
         need("matmul: input", x.len(), &[n, w.cols()])?;
         need("matmul: result", y.len(), &[n, w.rows()])?;
+        #[cfg(feature = "convert")]
+        if let Some(observer) = &self.observer {
+            observer.see(w, x, n);
+        }
         matmul::matmul(self.kernels, &self.pool, w, x, n, y, accumulate);
         Ok(())
     }

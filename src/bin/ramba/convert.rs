@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use ramba::Result;
-use ramba::convert::{ConvertOptions, Progress, Report, TensorReport, Types};
+use ramba::convert::{ConvertOptions, Importance, Progress, Report, TensorReport, Types};
+use ramba::{Error, Result};
 use serde_json::{Value, json};
 
 use super::common::process;
@@ -51,6 +51,10 @@ pub struct QuantizeArgs {
     /// Type of the matrices, or a list of types by names; those that it does not name keep theirs
     #[arg(long = "type", value_name = "TYPES")]
     types: String,
+    /// A text of the kind that the model is for (UTF-8): the model reads it first, and errors of Q4_0, Q4_K and Q6_K are weighed by
+    /// how much they matter to what it computes
+    #[arg(long, value_name = "TEXT")]
+    importance: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -67,7 +71,15 @@ pub fn convert(args: &ConvertArgs) -> Result<()> {
 
 pub fn quantize(args: &QuantizeArgs) -> Result<()> {
     let types: Types = args.types.parse()?;
-    run(args.json, |progress| ramba::convert::quantize(&args.model, &args.out, &types, progress))
+    let importance = match &args.importance {
+        None => Importance::default(),
+        Some(path) => {
+            let text =
+                std::fs::read_to_string(path).map_err(|e| Error::io(format!("reading {}", path.display()), e))?;
+            Importance::measure(&args.model, &text)?
+        }
+    };
+    run(args.json, |progress| ramba::convert::quantize_with(&args.model, &args.out, &types, &importance, progress))
 }
 
 /// Does the work with a progress bar on standard error, if that is a terminal, and prints the report.
