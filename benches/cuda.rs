@@ -9,15 +9,17 @@
 //!
 //! The rows `hsa` use the inputs of `pytorch.py`, so that their times can be put side by side.
 
+mod common;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::{values, weights};
 use cudarc::driver::{CudaContext, LaunchConfig, PushKernelArg, sys::CUevent_flags};
 use ramba::backend::{Backend, EncoderShape, HsaShape, Norm, Pick, SsmParams, SsmShape, SsmState};
 use ramba::cuda::Cuda;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision, TopK};
-use ramba::quant::{self, DType};
-use ramba::weights::Tensor;
+use ramba::quant::DType;
 
 type Buffer = <Cuda as Backend>::Buffer;
 
@@ -212,18 +214,6 @@ fn compile(context: &Arc<CudaContext>, source: &str) -> Option<cudarc::driver::C
     context.load_module(ptx).ok()?.load_function("products").ok()
 }
 
-/// A small deterministic generator (xorshift64*, Vigna 2016), uniform in −1 .. 1.
-fn values(n: usize) -> Vec<f32> {
-    let mut s = 0x9e37_79b9_7f4a_7c15u64;
-    let mut next = || {
-        s ^= s >> 12;
-        s ^= s << 25;
-        s ^= s >> 27;
-        (s.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..n).map(|_| next()).collect()
-}
-
 /// Values that repeat: large buffers are quick to make.
 fn buffer(cuda: &Cuda, n: usize) -> Buffer {
     let period = values(n.min((1 << 20) - 1));
@@ -269,13 +259,6 @@ fn row<'a>(
         seconds: Vec::new(),
         calls: 1,
     });
-}
-
-/// Random weights of a type, without the time that a good quantization of large ones takes.
-fn weights(dtype: DType, rows: usize, cols: usize) -> Tensor {
-    let mut one = vec![0; dtype.row_bytes(cols).expect("whole blocks")];
-    quant::quantize(dtype, &values(cols), &mut one).expect("finite");
-    Tensor::from_bytes(dtype, rows, cols, one.repeat(rows)).expect("whole rows")
 }
 
 fn products<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {

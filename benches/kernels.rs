@@ -6,14 +6,16 @@
 //! each operation at sizes of real models, in absolute terms and as a share of its ceiling. Rounds of all rows alternate
 //! and medians are printed, so that a change of the machine's speed meets all of them.
 
+mod common;
+
 use std::hint::black_box;
 use std::time::Instant;
 
+use common::{values, weights};
 use ramba::backend::{Backend, EncoderShape, HsaShape, Pick, SsmParams, SsmShape, SsmState};
 use ramba::cpu::Cpu;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision, TopK};
-use ramba::quant::{self, DType};
-use ramba::weights::Tensor;
+use ramba::quant::DType;
 
 type Buffer = <Cpu as Backend>::Buffer;
 
@@ -103,18 +105,6 @@ fn row<'a>(name: String, limit: Limit, work: usize, call: impl FnMut() + 'a) -> 
     Row { name, limit, work: work as f64, call: Box::new(call), seconds: Vec::new() }
 }
 
-/// A small deterministic generator (xorshift64*, Vigna 2016), uniform in −1 .. 1.
-fn values(n: usize) -> Vec<f32> {
-    let mut s = 0x9e37_79b9_7f4a_7c15u64;
-    let mut next = || {
-        s ^= s >> 12;
-        s ^= s << 25;
-        s ^= s >> 27;
-        (s.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..n).map(|_| next()).collect()
-}
-
 fn buffer(cpu: &Cpu, n: usize) -> Buffer {
     cpu.vector(&values(n)).expect("memory")
 }
@@ -192,13 +182,6 @@ fn ceilings<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
         });
     };
     rows.push(row(format!("ceiling: memory {label}"), Limit::Read, bytes, read));
-}
-
-/// Random weights of a type, without the time that a good quantization of large ones takes.
-fn weights(dtype: DType, rows: usize, cols: usize) -> Tensor {
-    let mut one = vec![0; dtype.row_bytes(cols).expect("whole blocks")];
-    quant::quantize(dtype, &values(cols), &mut one).expect("finite");
-    Tensor::from_bytes(dtype, rows, cols, one.repeat(rows)).expect("whole rows")
 }
 
 fn products<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
