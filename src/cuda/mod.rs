@@ -284,7 +284,7 @@ impl Backend for Cuda {
     type Recording = Recording;
 
     fn tile(&self, hidden: usize) -> usize {
-        // Small models take more tokens to fill a device; a token of 13·D values in all takes about as much memory.
+        // A small model takes more tokens to fill a device.
         (TILE_VALUES / hidden.max(1)).clamp(256, 8192)
     }
 
