@@ -14,9 +14,9 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{values, weights};
+use common::{hsa_shape, values, weights};
 use cudarc::driver::{CudaContext, LaunchConfig, PushKernelArg, sys::CUevent_flags};
-use ramba::backend::{Backend, EncoderShape, HsaShape, Norm, Pick, SsmParams, SsmShape, SsmState};
+use ramba::backend::{Backend, EncoderShape, Norm, Pick, SsmParams, SsmShape, SsmState};
 use ramba::cuda::Cuda;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision, TopK};
 use ramba::quant::DType;
@@ -453,16 +453,7 @@ fn picks(n: usize) -> Vec<Pick> {
 }
 
 fn hsa<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
-    let shape = HsaShape {
-        heads: 16,
-        kv_heads: 1,
-        head_dim: 64,
-        chunk_size: 64,
-        retrieval_heads: 1,
-        top_k: 8,
-        softmax_off_by_one: false,
-    };
-    let kept = ChunkShape { chunk_size: 64, kv_heads: 1, head_dim: 64, retrieval_heads: 1, retrieval_width: 1 };
+    let (shape, kept) = hsa_shape();
     let kv = values(64 * 64 * 64);
     for n in [4096, 8192, 16384, 32768, 65536] {
         let chunks = n / 64;

@@ -11,8 +11,8 @@ mod common;
 use std::hint::black_box;
 use std::time::Instant;
 
-use common::{values, weights};
-use ramba::backend::{Backend, EncoderShape, HsaShape, Pick, SsmParams, SsmShape, SsmState};
+use common::{hsa_shape, values, weights};
+use ramba::backend::{Backend, EncoderShape, Pick, SsmParams, SsmShape, SsmState};
 use ramba::cpu::Cpu;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision, TopK};
 use ramba::quant::DType;
@@ -266,16 +266,7 @@ fn attention<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
         }));
     }
 
-    let shape = HsaShape {
-        heads: 16,
-        kv_heads: 1,
-        head_dim: 64,
-        chunk_size: 64,
-        retrieval_heads: 1,
-        top_k: 8,
-        softmax_off_by_one: false,
-    };
-    let kept = ChunkShape { chunk_size: 64, kv_heads: 1, head_dim: 64, retrieval_heads: 1, retrieval_width: 1 };
+    let (shape, kept) = hsa_shape();
     for n in [1, 64] {
         let mut memory = memory(kept, std::iter::once((values(64 * 64), &[0.5][..])));
         let mut mirror = cpu.mirror(kept, Precision::F16, 0, 64).expect("nothing");

@@ -122,8 +122,6 @@ __device__ __forceinline__ void split_f16(float x, float y, u32& hi, u32& lo) {
     lo = f32_to_f16(x - f16_to_f32(hx)) | ((u32)f32_to_f16(y - f16_to_f32(hy)) << 16);
 }
 
-__device__ __forceinline__ u32 pack_f16(float x, float y) { return f32_to_f16(x) | ((u32)f32_to_f16(y) << 16); }
-
 // d (16 x 8) += a (16 x 16) · b (16 x 8) by one warp. With g = lane / 4 and t = lane % 4, a lane holds
 //   a: rows g, g + 8 (of the first two), columns 2t, 2t + 1; then the same rows, columns 2t + 8, 2t + 9
 //   b: rows 2t, 2t + 1, then 2t + 8, 2t + 9, of column g
@@ -213,6 +211,14 @@ __device__ __forceinline__ void mma_split(float (&d)[4], const SplitA& a, const 
     mma(Bf16(), d, a.hi, b.lo);
     mma(Bf16(), d, a.hi, b.hi);
 }
+
+// Shape and constants of the mixer of a Mamba-2 block; channels are those of the convolution, projected is the width of a row
+// of z, x, B, C and dt.
+struct Ssm {
+    u32 inner, heads, state, groups, taps;
+    float dt_min, dt_max;
+    u32 channels, projected;
+};
 
 // How weights are stored on the device; `src/cuda/weight.rs` makes these layouts. All rows are whole.
 //   F32, F16, BF16  q: (rows, cols)

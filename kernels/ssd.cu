@@ -14,12 +14,6 @@
 // CPU twin: cpu/ssm.rs, gram and span.
 #include "common.cuh"
 
-struct Ssm {
-    u32 inner, heads, state, groups, taps;
-    float dt_min, dt_max;
-    u32 channels, projected;
-};
-
 const int SPAN = 64;
 const int TILE = 64;
 

@@ -8,12 +8,6 @@
 // CPU twin: cpu/ssm.rs, convolve and keep_history.
 #include "common.cuh"
 
-struct Ssm {
-    u32 inner, heads, state, groups, taps;
-    float dt_min, dt_max;
-    u32 channels, projected;
-};
-
 const int SPAN = 16;
 const int MAX_TAPS = 8;
 

@@ -7,12 +7,6 @@
 // Bound by the bytes of the state, read and written once. CPU twin: cpu/ssm.rs, convolve and step.
 #include "common.cuh"
 
-struct Ssm {
-    u32 inner, heads, state, groups, taps;
-    float dt_min, dt_max;
-    u32 channels, projected;
-};
-
 const int ROWS = 16;
 
 extern "C" __global__ void ssm_step(Ssm s, const float* zxbcdt, const float* weight, const float* bias,

@@ -2,9 +2,12 @@
 
 #![cfg(feature = "convert")]
 
+mod common;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use common::random::Random;
 use ramba::ErrorKind;
 use ramba::convert::{Importance, Types, quantize, quantize_with};
 use ramba::cpu::Cpu;
@@ -17,17 +20,6 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// A small deterministic generator (xorshift64*, Vigna 2016), uniform in −1 .. 1.
-fn values(n: usize, mut s: u64) -> Vec<f32> {
-    let mut next = || {
-        s ^= s >> 12;
-        s ^= s << 25;
-        s ^= s >> 27;
-        (s.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..n).map(|_| next()).collect()
-}
-
 /// The squared error of `values` in `bytes`, weighed.
 fn error(dtype: DType, values: &[f32], weights: &[f32], bytes: &[u8]) -> f64 {
     let mut seen = vec![0.0; values.len()];
@@ -38,9 +30,9 @@ fn error(dtype: DType, values: &[f32], weights: &[f32], bytes: &[u8]) -> f64 {
 #[test]
 fn weighed_errors_get_smaller() {
     let n = 64 * 256;
-    let v = values(n, 1);
+    let v = Random(1).values(n, 1.0);
     // A few inputs that matter much, as in trained models.
-    let w: Vec<f32> = values(n, 2).iter().map(|w| (4.0 * w).exp()).collect();
+    let w: Vec<f32> = Random(2).values(n, 2.0).iter().map(|w| w.exp()).collect();
     for (dtype, share) in [(DType::Q4_0, 0.75), (DType::Q4_K, 0.9), (DType::Q6_K, 0.95)] {
         assert!(dtype.can_be_weighted());
         let mut plain = vec![0; dtype.row_bytes(n).unwrap()];

@@ -160,14 +160,6 @@ impl Drop for Memory {
     }
 }
 
-/// Bytes of the memory of the device whose context is current: free, and all.
-pub(super) fn memory() -> Result<(usize, usize)> {
-    let (mut free, mut all) = (0, 0);
-    // SAFETY: the results go to places of their types.
-    check(unsafe { sys::cuMemGetInfo_v2(&mut free, &mut all) }, "asking for the device's memory")?;
-    Ok((free, all))
-}
-
 /// Host memory that the device copies from and to, or works on, directly.
 pub(super) struct Pinned {
     context: Arc<Context>,

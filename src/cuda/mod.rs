@@ -125,15 +125,6 @@ impl Cuda {
         self.context.capability
     }
 
-    /// Bytes of the device's memory: free, and all.
-    ///
-    /// # Errors
-    /// Failures of the device.
-    pub fn memory(&self) -> Result<(u64, u64)> {
-        self.context.enter()?;
-        driver::memory().map(|(free, all)| (free as u64, all as u64))
-    }
-
     /// How long the device takes for the operations of `f`, once what was begun before has ended.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ pub const ANSWER: u32 = 259;
 const VOCAB: usize = 260;
 
 /// Normal-ish pseudo-random values (a sum of four uniforms of a SplitMix64).
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     fn next(&mut self) -> f32 {
@@ -54,7 +54,7 @@ impl Random {
         (sum as f32 / 65536.0 - 2.0) * 1.7
     }
 
-    fn values(&mut self, n: usize, scale: f32) -> Vec<f32> {
+    pub fn values(&mut self, n: usize, scale: f32) -> Vec<f32> {
         (0..n).map(|_| self.next() * scale).collect()
     }
 }

@@ -410,7 +410,6 @@ struct Mixer {
     int inner() const { return heads * width; }
     int channels() const { return inner() + 2 * groups * state; }
     int projected() const { return inner() + channels() + heads; }
-    template <class Ssm>
     Ssm shape() const {
         return {u32(inner()), u32(heads), u32(state), u32(groups), u32(taps), 0.01f, 5, u32(channels()), u32(projected())};
     }
@@ -462,7 +461,7 @@ void steps() {
         for (int t = 0; t < 4; t++) {
             const Array<float> row = values(m.projected(), 2), y(m.inner());
             simt::launch({u32(m.heads), blocks(m.width, 16), 1}, {256, 1, 1}, [&] {
-                step::ssm_step(m.shape<step::Ssm>(), row, p.weight, p.bias, p.dt_bias, p.a, p.d, history, state,
+                step::ssm_step(m.shape(), row, p.weight, p.bias, p.dt_bias, p.a, p.d, history, state,
                                arrived.data(), y);
             });
             std::vector<double> want;
@@ -494,17 +493,16 @@ void scans() {
             const int sequence = t / n;
             p.token(m, in + size_t(t) * m.projected(), h.data() + sequence * (m.taps - 1) * m.channels(), s.data() + sequence * all, want);
         }
-        const auto of_conv = m.shape<conv::Ssm>();
-        const auto of_ssd = m.shape<ssd::Ssm>();
+        const Ssm shape = m.shape();
         const u32 wide = blocks(m.width, 64), q = u32(sequences);
         simt::launch({blocks(m.channels() + m.heads, 128), q * blocks(n, 16), 1}, {128, 1, 1},
-                     [&] { conv::ssm_conv(of_conv, in, n, p.weight, p.bias, p.dt_bias, history, xbc, dt); });
-        simt::launch({blocks(m.channels(), 128), q, 1}, {128, 1, 1}, [&] { conv::ssm_history(of_conv, in, n, history); });
+                     [&] { conv::ssm_conv(shape, in, n, p.weight, p.bias, p.dt_bias, history, xbc, dt); });
+        simt::launch({blocks(m.channels(), 128), q, 1}, {128, 1, 1}, [&] { conv::ssm_history(shape, in, n, history); });
         simt::launch({q * spans, u32(m.heads), wide * blocks(m.state, 64)}, {128, 1, 1},
-                     [&] { ssd::ssd_states(of_ssd, xbc, dt, n, p.a, own, decay); });
-        simt::launch({blocks(all, 256), q, 1}, {256, 1, 1}, [&] { ssd::ssd_scan(of_ssd, spans, own, decay, state); });
+                     [&] { ssd::ssd_states(shape, xbc, dt, n, p.a, own, decay); });
+        simt::launch({blocks(all, 256), q, 1}, {256, 1, 1}, [&] { ssd::ssd_scan(shape, spans, own, decay, state); });
         simt::launch({q * spans, u32(m.heads), wide}, {128, 1, 1},
-                     [&] { ssd::ssd_out(of_ssd, xbc, dt, n, p.a, p.d, own, in, y); });
+                     [&] { ssd::ssd_out(shape, xbc, dt, n, p.a, p.d, own, in, y); });
         all_close(y, want, 2e-4);
         all_close(state, s, 2e-4);
         for (size_t i = 0; i < h.size(); i++) close(history[i], h[i], 0);
