@@ -30,6 +30,17 @@ fn fill(memory: &mut ChunkMemory, naive: &mut Naive, count: u64) {
     }
 }
 
+/// Adds the chunks that these seeds stand for at once.
+fn append_block(memory: &mut ChunkMemory, seeds: &[u64]) -> ramba::Result<()> {
+    let mut block = memory.block(seeds.len()).unwrap();
+    block.begin(memory.len());
+    for &seed in seeds {
+        let chunk = Chunk::new(&memory.shape(), seed);
+        block.push(&chunk.keys, &chunk.values, &chunk.landmark, chunk.source).unwrap();
+    }
+    memory.append_block(&block)
+}
+
 #[test]
 fn agrees_with_a_naive_model() {
     let wide = ChunkShape { chunk_size: 16, kv_heads: 1, head_dim: 32, retrieval_heads: 2, retrieval_width: 40 };
@@ -43,7 +54,12 @@ fn agrees_with_a_naive_model() {
                 let mut rng = Rng::new(case as u64 * 10 + factor);
                 for step in 0..400 {
                     let len = naive.0.len() as u64;
-                    match rng.below(10) {
+                    match rng.below(11) {
+                        10 => {
+                            let seeds: Vec<u64> = (0..rng.below(24)).map(|_| rng.below(1 << 40)).collect();
+                            append_block(&mut memory, &seeds).unwrap();
+                            naive.0.extend(seeds);
+                        }
                         0..=3 => {
                             for _ in 0..rng.below(12) {
                                 let seed = rng.below(1 << 40);
@@ -133,6 +149,7 @@ fn any_failing_operation_leaves_the_memory_consistent() {
     #[derive(Clone, Copy)]
     enum Do {
         Append(u64),
+        Block(u64),
         Fetch(u64, u64),
         Landmarks,
         Source(u64),
@@ -150,6 +167,8 @@ fn any_failing_operation_leaves_the_memory_consistent() {
         Source(3),
         Truncate(41),
         Append(30),
+        Block(2),
+        Block(20),
         Landmarks,
         Fetch(36, 44),
         Truncate(69),
@@ -193,6 +212,14 @@ fn any_failing_operation_leaves_the_memory_consistent() {
                             }
                             note(added.map(drop));
                         }
+                    }
+                    Block(n) => {
+                        let seeds: Vec<u64> = (before..before + n).map(|id| id * 7 + 5).collect();
+                        let added = append_block(&mut memory, &seeds);
+                        if added.is_ok() {
+                            naive.0.extend(seeds);
+                        }
+                        note(added);
                     }
                     Fetch(from, to) => {
                         let len = memory.len();

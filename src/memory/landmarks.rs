@@ -25,16 +25,14 @@ impl Landmarks {
         self.capacity
     }
 
-    /// Keeps the landmark of chunk `id`, (Gr, R/Gr), if it is among the first.
-    ///
-    /// # Errors
-    /// `InvalidArgument` if its length is wrong.
-    pub(super) fn set(&mut self, layout: &Layout, id: u64, landmark: &[f32]) -> Result<()> {
-        if id >= self.capacity {
-            return Ok(());
+    /// Keeps those landmarks that are among the first: `records` are those of chunk `first` and following, as in the file.
+    pub(super) fn keep(&mut self, layout: &Layout, first: u64, records: &[u8]) {
+        let size = layout.landmark_bytes;
+        let Some(kept) = self.data.bytes_mut().get_mut((first.min(self.capacity) as usize) * size..) else { return };
+        for (to, record) in kept.chunks_exact_mut(size).zip(records.chunks_exact(layout.landmark_stride)) {
+            to.copy_from_slice(&record[RECORD_HEADER..][..size]);
+            layout.swap_landmarks(to);
         }
-        let at = id as usize * layout.landmark_bytes;
-        layout.encode_landmark(landmark, &mut self.data.bytes_mut()[at..])
     }
 
     /// The landmarks of `chunks`, which must be kept, as one block.

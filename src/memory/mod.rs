@@ -4,6 +4,7 @@
 //! made, holds the chunks in use, the landmarks of the first chunks and the buffers; nothing in RAM grows with the
 //! number of chunks. Files are read with positioned reads, never mapped, so that the budget is the whole truth.
 
+mod block;
 mod buffer;
 mod cache;
 mod io;
@@ -16,6 +17,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use block::Block;
 pub use io::Storage;
 pub use shape::{ChunkShape, ChunkView, KvData, LandmarkBlock, LandmarkData, Precision};
 pub use topk::{Candidate, MAX_TOP_K, TopK};
@@ -195,22 +197,31 @@ impl ChunkMemory {
     /// `InvalidArgument` if a slice has the wrong length or the range ends before it starts; `Capacity` if the disk
     /// is full and `Io` if writing failed otherwise. The chunk is then not added.
     pub fn append(&mut self, keys: &[f32], values: &[f32], landmark: &[f32], source: Range<u64>) -> Result<u64> {
-        let shape = self.shape();
-        for (what, len, expected) in [
-            ("keys", keys.len(), shape.kv_len()),
-            ("values", values.len(), shape.kv_len()),
-            ("landmark", landmark.len(), shape.landmark_len()),
-        ] {
-            if len != expected {
-                return Err(Error::invalid(format!("{what} of a chunk: {len} numbers, expected {expected}")));
-            }
-        }
-        if source.start > source.end {
-            return Err(Error::invalid(format!("source range of a chunk: {source:?}")));
-        }
-        // First what cannot be seen yet: if the append fails, nothing has happened.
-        self.landmarks.set(&self.store.layout, self.len(), landmark)?;
-        self.store.append(keys, values, landmark, &source)
+        let (layout, id) = (self.store.layout, self.len());
+        let record = self.store.append(keys, values, landmark, source)?;
+        self.landmarks.keep(&layout, id, record);
+        Ok(id)
+    }
+
+    /// An empty block for up to `capacity` chunks, to be filled on any thread and then added here. It is not part of the
+    /// budget: [`chunk_bytes`](Self::chunk_bytes) for each chunk.
+    ///
+    /// # Errors
+    /// `Capacity` if there is not enough memory.
+    pub fn block(&self, capacity: usize) -> Result<Block> {
+        self.store.block(capacity)
+    }
+
+    /// Adds the chunks of `block`, which must be those that follow. This is as good as [`ChunkMemory::append`] for each of
+    /// them, and much less work on this thread. A large block is written from where it is.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the block was made for another memory or its first chunk is not the next one; `Capacity` if the
+    /// disk is full and `Io` if writing failed otherwise. No chunk is then added.
+    pub fn append_block(&mut self, block: &Block) -> Result<()> {
+        self.store.append_block(block)?;
+        self.landmarks.keep(&self.store.layout, block.first(), block.landmarks());
+        Ok(())
     }
 
     /// Forgets the chunks from `len` on.

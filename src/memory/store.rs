@@ -1,12 +1,13 @@
 //! The file format of a chunk memory, described byte by byte in docs/format.md: one file of chunks and one of
-//! landmarks, both a header page and then records of one size, and a buffer that collects records for a large write.
+//! landmarks, both a header page and then records of one size, and a block that collects records for a large write.
 
 use std::ops::Range;
 
 use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 
-use super::buffer::{ALIGN, Buffer, numbers, numbers_mut, swap_if_big_endian};
+use super::block::{Block, Seal};
+use super::buffer::{ALIGN, numbers, numbers_mut, swap_if_big_endian};
 use super::io::Storage;
 use super::shape::{ChunkShape, ChunkView, KvData, LandmarkData, Precision};
 use crate::{Error, Result};
@@ -29,6 +30,8 @@ pub(super) struct Layout {
     pub(super) chunk_stride: usize,
     /// Bytes from one landmark record to the next, a multiple of 8.
     pub(super) landmark_stride: usize,
+    /// Bytes of the keys and values of one chunk.
+    chunk_bytes: usize,
     /// Bytes of one landmark.
     pub(super) landmark_bytes: usize,
 }
@@ -38,7 +41,7 @@ impl Layout {
     /// `InvalidArgument` if the shape is out of range.
     pub(super) fn new(shape: ChunkShape, precision: Precision) -> Result<Self> {
         shape.check()?;
-        let payload = match precision {
+        let chunk_bytes = match precision {
             Precision::F32 => 8 * shape.kv_len(),
             Precision::F16 => 4 * shape.kv_len(),
             Precision::Int8 => 2 * (shape.kv_len() + 4 * shape.kv_rows()),
@@ -47,8 +50,9 @@ impl Layout {
         Ok(Self {
             shape,
             precision,
-            chunk_stride: (RECORD_HEADER + payload).next_multiple_of(ALIGN),
+            chunk_stride: (RECORD_HEADER + chunk_bytes).next_multiple_of(ALIGN),
             landmark_stride: (RECORD_HEADER + landmark_bytes).next_multiple_of(8),
+            chunk_bytes,
             landmark_bytes,
         })
     }
@@ -86,12 +90,44 @@ impl Layout {
         })
     }
 
-    /// Writes one landmark, (Gr, R/Gr), in the host's byte order.
-    pub(super) fn encode_landmark(&self, landmark: &[f32], out: &mut [u8]) -> Result<()> {
-        match self.precision {
-            Precision::F32 => encode_f32(landmark, out),
-            _ => encode_f16(landmark, out),
+    /// Checks what a chunk is made of.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if a slice has the wrong length or the range ends before it starts.
+    pub(super) fn check(&self, keys: &[f32], values: &[f32], landmark: &[f32], source: &Range<u64>) -> Result<()> {
+        let (kv, marks) = (self.shape.kv_len(), self.shape.landmark_len());
+        for (what, len, expected) in
+            [("keys", keys.len(), kv), ("values", values.len(), kv), ("landmark", landmark.len(), marks)]
+        {
+            if len != expected {
+                return Err(Error::invalid(format!("{what} of a chunk: {len} numbers, expected {expected}")));
+            }
         }
+        if source.start > source.end {
+            return Err(Error::invalid(format!("source range of a chunk: {source:?}")));
+        }
+        Ok(())
+    }
+
+    /// Fills a chunk record, all but its header. The lengths of the slices are the caller's to check.
+    pub(super) fn chunk_record(&self, record: &mut [u8], keys: &[f32], values: &[f32]) -> Result<()> {
+        let (payload, padding) = record[RECORD_HEADER..].split_at_mut(self.chunk_bytes);
+        self.encode_chunk(keys, values, payload)?;
+        padding.fill(0);
+        self.swap_chunk(record);
+        Ok(())
+    }
+
+    /// The same for a landmark record.
+    pub(super) fn landmark_record(&self, record: &mut [u8], landmark: &[f32]) -> Result<()> {
+        let (payload, padding) = record[RECORD_HEADER..].split_at_mut(self.landmark_bytes);
+        match self.precision {
+            Precision::F32 => encode_f32(landmark, payload)?,
+            _ => encode_f16(landmark, payload)?,
+        }
+        padding.fill(0);
+        self.swap_landmarks(payload);
+        Ok(())
     }
 
     /// Writes keys and values into the payload of a record, in the host's byte order.
@@ -136,6 +172,16 @@ impl Layout {
     /// The same for packed landmarks.
     pub(super) fn swap_landmarks(&self, bytes: &mut [u8]) {
         swap_if_big_endian(bytes, landmark_width(self.precision));
+    }
+
+    /// Fills the header of a record that is complete otherwise.
+    pub(super) fn seal(record: &mut [u8], seed: u32, id: u64, source: &Range<u64>) {
+        record[4..8].fill(0);
+        record[8..16].copy_from_slice(&id.to_le_bytes());
+        record[16..24].copy_from_slice(&source.start.to_le_bytes());
+        record[24..32].copy_from_slice(&source.end.to_le_bytes());
+        let crc = checksum(seed, &record[4..]);
+        record[..4].copy_from_slice(&crc.to_le_bytes());
     }
 
     /// The header of one of the two files.
@@ -224,17 +270,15 @@ struct Records {
     stride: usize,
     /// Checksum of the header, which every record's checksum continues: a record of another memory is not accepted.
     seed: u32,
-    /// The records after those in the file.
-    pending: Buffer,
 }
 
 impl Records {
-    fn new(mut storage: Box<dyn Storage>, header: [u8; HEADER], stride: usize, batch: usize) -> Result<Self> {
+    fn new(mut storage: Box<dyn Storage>, header: [u8; HEADER], stride: usize) -> Result<Self> {
         let seed = crc32fast::hash(&header[..60]);
         let mut page = [0; PAGE];
         page[..HEADER].copy_from_slice(&header);
         storage.write_all_at(&page, 0).map_err(|e| write_error(&*storage, e))?;
-        Ok(Self { storage, stride, seed, pending: Buffer::new(stride * batch)? })
+        Ok(Self { storage, stride, seed })
     }
 
     /// Where record `id` starts in the file.
@@ -245,36 +289,22 @@ impl Records {
             .ok_or_else(|| Error::capacity(format!("{}: chunk {id} lies beyond the largest file", self.storage.name())))
     }
 
-    fn slot(&mut self, index: usize) -> &mut [u8] {
-        &mut self.pending.bytes_mut()[index * self.stride..][..self.stride]
-    }
-
-    /// Fills the header of a record whose payload is complete.
-    fn seal(record: &mut [u8], seed: u32, id: u64, source: &Range<u64>) {
-        record[4..8].fill(0);
-        record[8..16].copy_from_slice(&id.to_le_bytes());
-        record[16..24].copy_from_slice(&source.start.to_le_bytes());
-        record[24..32].copy_from_slice(&source.end.to_le_bytes());
-        let crc = checksum(seed, &record[4..]);
-        record[..4].copy_from_slice(&crc.to_le_bytes());
-    }
-
-    /// Writes the first `count` pending records as `first` and following.
-    fn flush(&mut self, first: u64, count: usize, traffic: &mut Traffic) -> Result<()> {
+    /// Writes whole records, `first` and following.
+    fn write(&mut self, first: u64, data: &[u8], traffic: &mut Traffic) -> Result<()> {
         let offset = self.offset(first)?;
-        let data = &self.pending.bytes()[..count * self.stride];
         self.storage.write_all_at(data, offset).map_err(|e| write_error(&*self.storage, e))?;
         traffic.writes += 1;
         traffic.bytes_written += data.len() as u64;
         Ok(())
     }
 
-    /// Reads and checks as many records as fit `out`, all of them in the file or all of them pending.
-    fn read(&self, first: u64, flushed: u64, out: &mut [u8], traffic: &mut Traffic) -> Result<()> {
+    /// Reads and checks as many records as fit `out`, all of them in the file, which has those before `flushed`, or all of
+    /// them in `pending`, which has those from there on.
+    fn read(&self, first: u64, flushed: u64, pending: &[u8], out: &mut [u8], traffic: &mut Traffic) -> Result<()> {
         match first.checked_sub(flushed) {
             Some(index) => {
                 let from = index as usize * self.stride;
-                let data = self.pending.bytes().get(from..).and_then(|p| p.get(..out.len()));
+                let data = pending.get(from..).and_then(|p| p.get(..out.len()));
                 out.copy_from_slice(data.ok_or_else(|| Error::invalid(format!("chunk {first} is not there")))?);
             }
             None => {
@@ -322,16 +352,13 @@ fn write_error(storage: &dyn Storage, e: std::io::Error) -> Error {
 
 /// Both files and the records that are still to be written to them.
 ///
-/// Chunk ids are positions: records `0..flushed` are in the files, the `pending` after them in the buffers. A write
-/// that fails leaves both counts as they were, and the next attempt writes the same bytes to the same places.
+/// Chunk ids are positions: the records before the first `pending` one are in the files. A write that fails leaves both
+/// parts as they were, and the next attempt writes the same bytes to the same places.
 pub(super) struct Store {
     pub(super) layout: Layout,
     chunks: Records,
     landmarks: Records,
-    flushed: u64,
-    pending: usize,
-    /// Records that the buffers hold.
-    batch: usize,
+    pending: Block,
     pub(super) traffic: Traffic,
 }
 
@@ -345,66 +372,82 @@ impl Store {
         batch: usize,
     ) -> Result<Self> {
         let (chunk_stride, landmark_stride) = (layout.chunk_stride, layout.landmark_stride);
-        let chunk_header = layout.header(b"RAMBACHK", id, chunk_stride);
-        let landmark_header = layout.header(b"RAMBALMK", id, landmark_stride);
-        Ok(Self {
-            layout,
-            chunks: Records::new(chunks, chunk_header, chunk_stride, batch)?,
-            landmarks: Records::new(landmarks, landmark_header, landmark_stride, batch)?,
-            flushed: 0,
-            pending: 0,
-            batch,
-            traffic: Traffic::default(),
-        })
+        let chunks = Records::new(chunks, layout.header(b"RAMBACHK", id, chunk_stride), chunk_stride)?;
+        let landmarks = Records::new(landmarks, layout.header(b"RAMBALMK", id, landmark_stride), landmark_stride)?;
+        let seal = Seal { layout, id: *id, chunk_seed: chunks.seed, landmark_seed: landmarks.seed };
+        Ok(Self { layout, chunks, landmarks, pending: Block::new(seal, batch)?, traffic: Traffic::default() })
     }
 
     /// The number of records.
     pub(super) fn len(&self) -> u64 {
-        self.flushed + self.pending as u64
+        self.pending.end()
     }
 
     /// How many records from `first` on can be read with one call.
     pub(super) fn contiguous(&self, first: u64) -> u64 {
-        if first < self.flushed { self.flushed - first } else { self.len().saturating_sub(first) }
+        let flushed = self.pending.first();
+        if first < flushed { flushed - first } else { self.len().saturating_sub(first) }
     }
 
     /// Bytes of the two files that are in use.
     pub(super) fn disk_bytes(&self) -> u64 {
-        2 * PAGE as u64 + self.flushed * (self.layout.chunk_stride + self.layout.landmark_stride) as u64
+        let record = (self.layout.chunk_stride + self.layout.landmark_stride) as u64;
+        2 * PAGE as u64 + self.pending.first() * record
     }
 
-    /// Adds a record to both files; the lengths of the slices are the caller's to check.
+    /// A block for records of this store.
     ///
     /// # Errors
-    /// `Io` or `Capacity` if the buffered records cannot be written; the store is then as before.
+    /// `Capacity` if there is not enough memory.
+    pub(super) fn block(&self, capacity: usize) -> Result<Block> {
+        Block::new(*self.pending.seal(), capacity)
+    }
+
+    /// Adds a record to both files, and returns that of the landmark.
+    ///
+    /// # Errors
+    /// As for [`Block::push`], and `Io` or `Capacity` if the buffered records cannot be written; the store then has the same
+    /// records as before.
     pub(super) fn append(
         &mut self,
         keys: &[f32],
         values: &[f32],
         landmark: &[f32],
-        source: &Range<u64>,
-    ) -> Result<u64> {
-        if self.pending == self.batch {
+        source: Range<u64>,
+    ) -> Result<&[u8]> {
+        if self.pending.len() == self.pending.capacity() {
             self.flush()?;
         }
-        let (layout, id) = (self.layout, self.len());
+        let before = self.pending.landmarks().len();
+        self.pending.push(keys, values, landmark, source)?;
+        Ok(self.pending.landmarks().get(before..).unwrap_or_default())
+    }
 
-        let seed = self.chunks.seed;
-        let record = self.chunks.slot(self.pending);
-        record.fill(0);
-        layout.encode_chunk(keys, values, &mut record[RECORD_HEADER..])?;
-        layout.swap_chunk(record);
-        Records::seal(record, seed, id, source);
-
-        let seed = self.landmarks.seed;
-        let record = self.landmarks.slot(self.pending);
-        record.fill(0);
-        layout.encode_landmark(landmark, &mut record[RECORD_HEADER..])?;
-        layout.swap_landmarks(&mut record[RECORD_HEADER..]);
-        Records::seal(record, seed, id, source);
-
-        self.pending += 1;
-        Ok(id)
+    /// Adds the records of `block`, which were made for this store and follow those in it.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if they were not or do not, `Io` or `Capacity` if records cannot be written; the store then has the
+    /// same records as before.
+    pub(super) fn append_block(&mut self, block: &Block) -> Result<()> {
+        if block.seal().id != self.pending.seal().id {
+            return Err(Error::invalid("a block of chunks that was made for another memory"));
+        }
+        if block.first() != self.len() {
+            let (first, len) = (block.first(), self.len());
+            return Err(Error::invalid(format!("a block of chunks from {first} on for a memory of {len}")));
+        }
+        // Few records are worth a copy, which saves calls of the system; many are not.
+        let few = block.len() < self.pending.capacity().div_ceil(2);
+        if !few || block.len() > self.pending.capacity() - self.pending.len() {
+            self.flush()?;
+        }
+        if few {
+            return self.pending.extend(block);
+        }
+        self.chunks.write(block.first(), block.chunks(), &mut self.traffic)?;
+        self.landmarks.write(block.first(), block.landmarks(), &mut self.traffic)?;
+        self.pending.begin(block.end());
+        Ok(())
     }
 
     /// Writes the buffered records.
@@ -412,11 +455,11 @@ impl Store {
     /// # Errors
     /// `Io` or `Capacity`; the records are then still buffered.
     pub(super) fn flush(&mut self) -> Result<()> {
-        if self.pending > 0 {
-            self.chunks.flush(self.flushed, self.pending, &mut self.traffic)?;
-            self.landmarks.flush(self.flushed, self.pending, &mut self.traffic)?;
-            self.flushed += self.pending as u64;
-            self.pending = 0;
+        let Self { chunks, landmarks, pending, traffic, .. } = self;
+        if !pending.is_empty() {
+            chunks.write(pending.first(), pending.chunks(), traffic)?;
+            landmarks.write(pending.first(), pending.landmarks(), traffic)?;
+            pending.begin(pending.end());
         }
         Ok(())
     }
@@ -436,11 +479,11 @@ impl Store {
     /// Forgets the records from `len` on. Their room on the disk is given back if the system lets us, and is used
     /// again by later records in any case.
     pub(super) fn truncate(&mut self, len: u64) {
-        if len >= self.flushed {
-            self.pending = self.pending.min((len - self.flushed) as usize);
+        if len >= self.pending.first() {
+            self.pending.truncate(len);
             return;
         }
-        (self.flushed, self.pending) = (len, 0);
+        self.pending.begin(len);
         for file in [&mut self.chunks, &mut self.landmarks] {
             let cut = file.offset(len).map(|end| file.storage.set_len(end));
             if let Ok(Err(e)) = cut {
@@ -455,7 +498,8 @@ impl Store {
     /// # Errors
     /// `Io` if they cannot be read, `Format` if one is damaged.
     pub(super) fn read_chunks(&mut self, first: u64, out: &mut [u8]) -> Result<()> {
-        self.chunks.read(first, self.flushed, out, &mut self.traffic)?;
+        let Self { chunks, pending, traffic, .. } = self;
+        chunks.read(first, pending.first(), pending.chunks(), out, traffic)?;
         out.chunks_exact_mut(self.layout.chunk_stride).for_each(|r| self.layout.swap_chunk(r));
         Ok(())
     }
@@ -465,7 +509,8 @@ impl Store {
     /// # Errors
     /// `Io` if they cannot be read, `Format` if one is damaged.
     pub(super) fn read_landmarks(&mut self, first: u64, out: &mut [u8]) -> Result<()> {
-        self.landmarks.read(first, self.flushed, out, &mut self.traffic)
+        let Self { landmarks, pending, traffic, .. } = self;
+        landmarks.read(first, pending.first(), pending.landmarks(), out, traffic)
     }
 
     /// The source range in a landmark record.
