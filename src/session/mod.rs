@@ -16,8 +16,10 @@ mod reading;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod writing;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
@@ -28,7 +30,7 @@ pub use device::Device;
 pub use engine::{Engine, EngineOptions};
 pub use needs::MemoryNeeds;
 
-use crate::memory::{ChunkMemory, Precision};
+use crate::memory::{Block, ChunkMemory, Precision};
 use crate::model::{Logits, Pass, Trace};
 use crate::tokenizer::EncodeStream;
 use crate::{Error, ErrorKind, Result};
@@ -93,6 +95,8 @@ pub struct Session {
     memory: Option<ChunkMemory>,
     /// Working memory of the threads; the first is also that of answers.
     scratches: Vec<Scratch>,
+    /// For chunks on their way from those threads to the memory.
+    blocks: Vec<Block>,
     /// None for models without a tokenizer.
     stream: Option<EncodeStream>,
     /// Bytes of the source before those of `stream`.
@@ -138,6 +142,7 @@ impl Session {
         Ok(Self {
             memory,
             scratches: vec![model.scratch(options.device_budget)?],
+            blocks: Vec::new(),
             stream: engine.tokenizer().ok().map(|t| t.stream()),
             taken: 0,
             tail: Tail::default(),
@@ -465,7 +470,7 @@ impl Session {
     fn read_segments(&mut self, tail: &Tail, end: u64, for_good: bool) -> Result<()> {
         let jobs = self.jobs(tail, end);
         let (chunk, bytes) = (self.chunk_size(), self.bytes());
-        let Self { engine, memory, scratches, on_progress, read_to, .. } = self;
+        let Self { engine, memory, scratches, blocks, on_progress, read_to, .. } = self;
         let model = &engine.shared.model;
         let Some(memory) = memory else {
             // Nothing outlives a segment: there is nothing to read it for.
@@ -480,8 +485,9 @@ impl Session {
             // They only read segments, for which a device keeps no chunks.
             result = model.scratch(0).map(|scratch| scratches.push(scratch));
         }
+        let source = |c: u64| tail.source(c * chunk..(c + 1) * chunk);
         let result = result.and_then(|()| {
-            reading::read(model, scratches, &jobs, memory, &mut |memory| {
+            reading::read(model, scratches, blocks, &jobs, &source, memory, &mut |memory| {
                 let tokens = memory.len() * chunk;
                 if for_good {
                     *read_to = tokens;
@@ -497,7 +503,7 @@ impl Session {
     }
 
     /// The segments of `tail` from `read_to` to `end`, the last one padded to whole chunks.
-    fn jobs(&self, tail: &Tail, end: u64) -> Vec<Job> {
+    fn jobs<'t>(&self, tail: &'t Tail, end: u64) -> Vec<Job<'t>> {
         let config = self.engine.config();
         let chunk = self.chunk_size();
         let mut jobs = Vec::new();
@@ -505,12 +511,13 @@ impl Session {
         while at < end {
             let span = config.segments.at(at);
             let last = span.end.min(end);
-            let mut tokens = tail.ids(span.start - span.run_in..last).to_vec();
-            let padded = (last - span.start).next_multiple_of(chunk) + span.run_in;
-            tokens.resize(padded as usize, self.engine.pad());
-            let chunks = (span.start / chunk)..last.div_ceil(chunk);
-            let sources = chunks.map(|c| tail.source(c * chunk..(c + 1) * chunk)).collect();
-            jobs.push(Job { tokens, run_in: span.run_in as usize, sources });
+            let mut tokens = Cow::Borrowed(tail.ids(span.start - span.run_in..last));
+            let padded = ((last - span.start).next_multiple_of(chunk) + span.run_in) as usize;
+            if tokens.len() < padded {
+                tokens.to_mut().resize(padded, self.engine.pad());
+            }
+            let chunks = span.start / chunk..last.div_ceil(chunk);
+            jobs.push(Job { tokens, run_in: span.run_in as usize, chunks });
             at = last;
         }
         jobs

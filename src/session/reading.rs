@@ -1,38 +1,33 @@
 //! Segments read on all threads, their chunk memories taken in the order of the document.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use crate::memory::ChunkMemory;
+use crate::memory::{Block, ChunkMemory};
 use crate::session::device::{Model, Scratch};
+use crate::session::turns::{Last, Turns};
 use crate::{Error, Result};
 
 /// One segment to read.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) struct Job<'a> {
     /// The run-in, then the segment: whole chunks.
-    pub tokens: Vec<u32>,
+    pub tokens: Cow<'a, [u32]>,
     /// Tokens of the run-in.
     pub run_in: usize,
-    /// The bytes of the source that each chunk stands for.
-    pub sources: Vec<Range<u64>>,
+    /// Ids of the chunks.
+    pub chunks: Range<u64>,
 }
 
-/// The chunk memories of some segments.
-#[derive(Default)]
-struct Chunks {
-    /// For each chunk keys (S, G, d), values (S, G, d) and landmark (Gr, R/Gr).
-    data: Vec<f32>,
-    /// Values in the keys of a chunk, and in all of it.
-    keys: usize,
-    chunk: usize,
-}
-
-/// Reads `jobs`, with one thread for each of `scratches`, and appends the memories of each in order to `memory`. As many
-/// neighbours of one length as the device likes at once are read together.
+/// Reads `jobs`, with one thread for each of `scratches`, and appends the memories of each in order to `memory`, whose
+/// next chunk is the first of the first job. As many neighbours of one length as the device likes at once are read
+/// together. `source` gives the bytes of the source that a chunk stands for.
+///
+/// The threads make the records, in `blocks`, which are kept for the next call; the thread of the caller only adds them. A
+/// thread that is far ahead of the others waits until blocks are free: results take bounded memory.
 ///
 /// `on_jobs` is called on the thread of the caller after some jobs have been appended, and may stop the rest. They are
 /// appended whole or, if an error is returned, perhaps in part.
@@ -42,21 +37,36 @@ struct Chunks {
 pub(super) fn read(
     model: &Model,
     scratches: &mut [Scratch],
-    jobs: &[Job],
+    blocks: &mut Vec<Block>,
+    jobs: &[Job<'_>],
+    source: &(dyn Fn(u64) -> Range<u64> + Sync),
     memory: &mut ChunkMemory,
     on_jobs: &mut dyn FnMut(&ChunkMemory) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>> {
-    let next = AtomicUsize::new(0);
     let groups = groups(jobs, model.segments_at_once());
-    thread::scope(|scope| {
+    let threads = scratches.len().min(groups.len());
+    // For each thread one to fill and one that waits for its turn.
+    let wanted = (2 * threads).min(groups.len());
+    let chunks = groups.iter().map(|jobs| chunks(jobs)).max().unwrap_or(0);
+    blocks.retain(|block| block.capacity() >= chunks);
+    while blocks.len() < wanted {
+        blocks.push(memory.block(chunks)?);
+    }
+    let turns = Turns::new(groups.len(), std::mem::take(blocks));
+    let result = thread::scope(|scope| {
+        let _last = Last(&turns);
         let (send, receive) = mpsc::channel();
-        for (i, scratch) in scratches.iter_mut().enumerate().take(groups.len()) {
-            let (send, next, groups) = (send.clone(), &next, &groups);
+        for (i, scratch) in scratches.iter_mut().enumerate().take(threads) {
+            let (send, turns, groups) = (send.clone(), &turns, &groups);
             let work = move || {
+                // A thread that panics ends the turns of all: what it was to read is missing.
+                let _last = Last(turns);
                 // In ascending order, so that what is finished early waits for few others.
-                while let Some((i, jobs)) = take(next, groups) {
+                while let Some((i, mut block)) = turns.take() {
+                    let jobs = groups.get(i).copied().unwrap_or_default();
+                    let done = compute(model, scratch, jobs, source, &mut block).map(|()| block);
                     // Nobody listens any more: stopped, or failed elsewhere.
-                    if send.send((i, compute(model, scratch, jobs))).is_err() {
+                    if send.send((i, done)).is_err() {
                         return;
                     }
                 }
@@ -70,62 +80,48 @@ pub(super) fn read(
         }
         drop(send);
 
-        let mut early = BTreeMap::new();
-        let mut due = groups.iter().enumerate();
-        let mut waited = due.next();
-        for (i, chunks) in receive {
-            early.insert(i, chunks);
-            while let Some((n, jobs)) = waited {
-                let Some(chunks) = early.remove(&n) else { break };
-                append(memory, jobs, &chunks?)?;
-                waited = due.next();
+        let (mut early, mut due) = (BTreeMap::new(), 0);
+        for (i, block) in receive {
+            early.insert(i, block);
+            while let Some(block) = early.remove(&due) {
+                let block = block?;
+                memory.append_block(&block)?;
+                turns.give(block);
+                due += 1;
                 if on_jobs(memory).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
             }
         }
         Ok(ControlFlow::Continue(()))
-    })
+    });
+    *blocks = turns.into_blocks();
+    result
 }
 
 /// `jobs` in groups of up to `most` neighbours with the same lengths.
-fn groups(jobs: &[Job], most: usize) -> Vec<&[Job]> {
+fn groups<'a, 'b>(jobs: &'b [Job<'a>], most: usize) -> Vec<&'b [Job<'a>]> {
     let alike = jobs.chunk_by(|a, b| (a.tokens.len(), a.run_in) == (b.tokens.len(), b.run_in));
     alike.flat_map(|jobs| jobs.chunks(most)).collect()
 }
 
-/// The next jobs that nobody has taken.
-fn take<'a>(next: &AtomicUsize, groups: &[&'a [Job]]) -> Option<(usize, &'a [Job])> {
-    // The counter only divides the jobs; their data is shared by the start of the threads.
-    let i = next.fetch_add(1, Ordering::Relaxed);
-    groups.get(i).map(|jobs| (i, *jobs))
+/// The number of chunks of `jobs`.
+fn chunks(jobs: &[Job<'_>]) -> usize {
+    jobs.iter().map(|job| job.chunks.end.saturating_sub(job.chunks.start) as usize).sum()
 }
 
-fn compute(model: &Model, scratch: &mut Scratch, jobs: &[Job]) -> Result<Chunks> {
-    let mut chunks = Chunks::default();
-    let segments: Vec<&[u32]> = jobs.iter().map(|job| job.tokens.as_slice()).collect();
-    let run_in = jobs.first().map_or(0, |job| job.run_in);
-    let count: usize = jobs.iter().map(|job| job.sources.len()).sum();
-    model.read_segments(scratch, &segments, run_in, &mut |c| {
-        chunks.keys = c.keys.len();
-        chunks.chunk = c.keys.len() + c.values.len() + c.landmark.len();
-        if chunks.data.is_empty() {
-            chunks.data.reserve_exact(chunks.chunk * count);
-        }
-        chunks.data.extend_from_slice(c.keys);
-        chunks.data.extend_from_slice(c.values);
-        chunks.data.extend_from_slice(c.landmark);
-        Ok(())
-    })?;
-    Ok(chunks)
-}
-
-fn append(memory: &mut ChunkMemory, jobs: &[Job], chunks: &Chunks) -> Result<()> {
-    let sources = jobs.iter().flat_map(|job| &job.sources);
-    for (chunk, source) in chunks.data.chunks_exact(chunks.chunk.max(1)).zip(sources) {
-        let (keys, rest) = chunk.split_at(chunks.keys);
-        let (values, landmark) = rest.split_at(chunks.keys);
-        memory.append(keys, values, landmark, source.clone())?;
-    }
-    Ok(())
+/// Reads `jobs`, which are neighbours, into `block`.
+fn compute(
+    model: &Model,
+    scratch: &mut Scratch,
+    jobs: &[Job<'_>],
+    source: &(dyn Fn(u64) -> Range<u64> + Sync),
+    block: &mut Block,
+) -> Result<()> {
+    let Some(first) = jobs.first() else { return Ok(()) };
+    let segments: Vec<&[u32]> = jobs.iter().map(|job| &*job.tokens).collect();
+    block.begin(first.chunks.start);
+    model.read_segments(scratch, &segments, first.run_in, &mut |c| {
+        block.push(c.keys, c.values, c.landmark, source(block.end()))
+    })
 }
