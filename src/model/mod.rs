@@ -20,6 +20,7 @@ mod mamba2;
 mod retrieval;
 mod segment;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -368,8 +369,10 @@ impl<B: Backend> Model<B> {
                     self.clear(&mut scratch.lower)?;
                 }
                 // Several fit into one tile with their run-ins.
-                let part =
-                    |range: Range<usize>| some.iter().flat_map(|t| &t[range.clone()]).copied().collect::<Vec<_>>();
+                let part = |range: Range<usize>| match some {
+                    [one] => Cow::Borrowed(&one[range]),
+                    _ => Cow::Owned(some.iter().map(|t| &t[range.clone()]).collect::<Vec<_>>().concat()),
+                };
                 for tile in part(0..run_in).chunks(self.tile()) {
                     self.lower_half(scratch, tile, some.len())?;
                 }
