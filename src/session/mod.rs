@@ -46,6 +46,10 @@ const BLOCK: usize = 64 * 1024;
 /// rarely wait for the last of them.
 const WINDOW: u64 = 8192;
 
+/// The same for devices that read several segments at once, in what they read at once: they take so little time for it
+/// that starting the threads and waiting for the last of them must be rare.
+const WINDOW_AT_ONCE: u64 = 16;
+
 /// Where and how a session keeps the memory of its document.
 #[derive(Debug, Clone)]
 pub struct SessionOptions {
@@ -435,8 +439,9 @@ impl Session {
             return Ok(());
         };
         let complete = before_last - before_last % size;
-        let at_once = 2 * size * self.engine.shared.model.segments_at_once() as u64;
-        let window = (self.engine.threads() as u64 * WINDOW.max(at_once)).next_multiple_of(size);
+        let at_once = self.engine.shared.model.segments_at_once() as u64;
+        let times = if at_once > 1 { WINDOW_AT_ONCE } else { 2 };
+        let window = (self.engine.threads() as u64 * WINDOW.max(times * at_once * size)).next_multiple_of(size);
         while complete > self.read_to && (all || complete - self.read_to >= window) {
             let end = complete.min(self.read_to + window);
             // Taken out for the call, which needs the rest of the session.
