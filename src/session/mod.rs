@@ -205,7 +205,7 @@ impl Session {
         self.end_text()?;
         for block in tokens.chunks(BLOCK) {
             self.unsettle()?;
-            block.iter().for_each(|&id| self.push(id));
+            self.push(block);
             self.advance(false)?;
         }
         Ok(())
@@ -379,13 +379,12 @@ impl Session {
         self.engine.config().hsa.as_ref().map_or(1, |hsa| hsa.chunk_size as u64)
     }
 
-    fn push(&mut self, id: u32) {
-        let bytes = match self.engine.tokenizer() {
-            Ok(t) if !t.is_special(id) => t.token_bytes(id).map_or(0, <[u8]>::len),
-            _ => 0,
-        };
-        self.tail.push(id, bytes as u64);
-        self.taken += bytes as u64;
+    fn push(&mut self, ids: &[u32]) {
+        let tokenizer = self.engine.tokenizer().ok();
+        let text = |id| tokenizer.filter(|t| !t.is_special(id)).and_then(|t| t.token_bytes(id));
+        let before = self.tail.bytes();
+        self.tail.extend(ids, |id| text(id).map_or(0, <[u8]>::len) as u64);
+        self.taken += self.tail.bytes() - before;
     }
 
     /// Makes tokens of all text that was fed.

@@ -21,6 +21,16 @@ impl Tail {
         self.ids.push(id);
     }
 
+    /// Appends tokens that each stand for as many of the next bytes of the source as `bytes` says.
+    pub fn extend(&mut self, ids: &[u32], bytes: impl Fn(u32) -> u64) {
+        let mut end = self.bytes();
+        self.ids.extend_from_slice(ids);
+        self.ends.extend(ids.iter().map(|&id| {
+            end += bytes(id);
+            end
+        }));
+    }
+
     /// Position after the last token: the tokens of the document so far.
     pub fn end(&self) -> u64 {
         self.start + self.ids.len() as u64
@@ -75,5 +85,7 @@ mod tests {
         assert_eq!((tail.end(), tail.bytes(), tail.ids(0..10)), (10, 55, &[][..]));
         tail.push(7, 2);
         assert_eq!(tail.source(10..64), 55..57);
+        tail.extend(&[3, 1], u64::from);
+        assert_eq!((tail.source(11..13), tail.ids(10..13)), (57..61, &[7, 3, 1][..]));
     }
 }
