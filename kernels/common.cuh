@@ -54,15 +54,6 @@ __device__ __forceinline__ uint4 load_once(const void* p) {
     return v;
 }
 
-// 16 bytes of shared memory, read where it is written: a value that the compiler kept instead would cost registers.
-__device__ __forceinline__ uint4 load_shared(const uint4* p) {
-    uint4 v;
-    asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-                 : "r"((u32)__cvta_generic_to_shared(p)));
-    return v;
-}
-
 // Brings 128 bytes into the L2 cache. It reads nothing, so that it may come before `wait_for_previous`.
 __device__ __forceinline__ void prefetch(const void* p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
 

@@ -33,14 +33,14 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, u32 n, const u8* cach
     const bool has_up = head_up < per_kv, has_down = head_down < per_kv;
     const u64 row = ((u64)token * s.heads + kv * per_kv) * D;
     const float *q_up = q + row + (u64)head_up * D, *q_down = q + row + (u64)head_down * D;
-    const int OWN = D / 4;  // neighbours of d that a lane takes of every key
+    const int OWN = D / 4;  // values that a lane takes of every key: 8 neighbours of every 32, so that lanes share sectors
 
     float up[OWN], down[OWN], most_up = 0, most_down = 0;
 #pragma unroll
     for (int i = 0; i < OWN; i += 4) {
         const float4 zero = make_float4(0, 0, 0, 0);
-        const float4 a = has_up ? *reinterpret_cast<const float4*>(q_up + t * OWN + i) : zero;
-        const float4 b = has_down ? *reinterpret_cast<const float4*>(q_down + t * OWN + i) : zero;
+        const float4 a = has_up ? *reinterpret_cast<const float4*>(q_up + i / 8 * 32 + t * 8 + i % 8) : zero;
+        const float4 b = has_down ? *reinterpret_cast<const float4*>(q_down + i / 8 * 32 + t * 8 + i % 8) : zero;
         up[i] = a.x, up[i + 1] = a.y, up[i + 2] = a.z, up[i + 3] = a.w;
         down[i] = b.x, down[i + 1] = b.y, down[i + 2] = b.z, down[i + 3] = b.w;
     }
@@ -52,21 +52,15 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, u32 n, const u8* cach
     }
     // Scaled to 1, so that no f16 overflows, whatever the model.
     const float by_up = most_up > 0 ? 1.0f / most_up : 0.0f, by_down = most_down > 0 ? 1.0f / most_down : 0.0f;
-    // The fragments of q wait in shared memory: in registers they would keep other warps from the multiprocessor.
-    __shared__ uint4 fragments[WARPS][D / 16][2][32];
-    uint4(*own)[2][32] = fragments[threadIdx.x / 32];
+    u32 hi[D / 16][4], lo[D / 16][4];
 #pragma unroll
     for (int step = 0; step < D / 16; step++) {
         const int i = step * 4;
-        u32 hi[4], lo[4];
-        split_f16(up[i] * by_up, up[i + 1] * by_up, hi[0], lo[0]);
-        split_f16(down[i] * by_down, down[i + 1] * by_down, hi[1], lo[1]);
-        split_f16(up[i + 2] * by_up, up[i + 3] * by_up, hi[2], lo[2]);
-        split_f16(down[i + 2] * by_down, down[i + 3] * by_down, hi[3], lo[3]);
-        own[step][0][lane] = make_uint4(hi[0], hi[1], hi[2], hi[3]);
-        own[step][1][lane] = make_uint4(lo[0], lo[1], lo[2], lo[3]);
+        split_f16(up[i] * by_up, up[i + 1] * by_up, hi[step][0], lo[step][0]);
+        split_f16(down[i] * by_down, down[i + 1] * by_down, hi[step][1], lo[step][1]);
+        split_f16(up[i + 2] * by_up, up[i + 3] * by_up, hi[step][2], lo[step][2]);
+        split_f16(down[i + 2] * by_down, down[i + 3] * by_down, hi[step][3], lo[step][3]);
     }
-    __syncwarp();
     // exp(v) = 2^(v·log2 e)
     const float unit = rsqrtf((float)D) * 1.44269504f, unit_up = unit * most_up, unit_down = unit * most_down;
 
@@ -83,32 +77,22 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, u32 n, const u8* cach
         const u8* keys = cache + pick.slot * slot + kv * D * 2;
         const u8* values = keys + S * stride;
         float scores[S / 8][4];
-        // As many groups of 8 keys at once as registers allow.
-        const int WANTED = D == 128 ? 2 : 4, AT_ONCE = WANTED < S / 8 ? WANTED : S / 8;
 #pragma unroll
-        for (int j0 = 0; j0 < S / 8; j0 += AT_ONCE) {
-            u32 k[AT_ONCE][OWN / 2];
+        for (int j = 0; j < S / 8; j++) {
+            u32 k[OWN / 2];
+            const u8* from = keys + (j * 8 + g) * stride + t * 16;
 #pragma unroll
-            for (int j = 0; j < AT_ONCE; j++) {
-                const u8* from = keys + ((j0 + j) * 8 + g) * stride + t * OWN * 2;
-#pragma unroll
-                for (int i = 0; i < OWN / 8; i++) {
-                    const uint4 v = *reinterpret_cast<const uint4*>(from + 16 * i);
-                    k[j][4 * i] = v.x, k[j][4 * i + 1] = v.y, k[j][4 * i + 2] = v.z, k[j][4 * i + 3] = v.w;
-                }
-#pragma unroll
-                for (int i = 0; i < 4; i++) scores[j0 + j][i] = 0;
+            for (int i = 0; i < OWN / 8; i++) {
+                const uint4 v = *reinterpret_cast<const uint4*>(from + 64 * i);
+                k[4 * i] = v.x, k[4 * i + 1] = v.y, k[4 * i + 2] = v.z, k[4 * i + 3] = v.w;
             }
 #pragma unroll
-            for (int step = 0; step < D / 16; step++) {
-                const uint4 h = load_shared(&own[step][0][lane]), l = load_shared(&own[step][1][lane]);
-                const u32 hi[4] = {h.x, h.y, h.z, h.w}, lo[4] = {l.x, l.y, l.z, l.w};
+            for (int i = 0; i < 4; i++) scores[j][i] = 0;
 #pragma unroll
-                for (int j = 0; j < AT_ONCE; j++) {
-                    const u32 b[2] = {k[j][2 * step], k[j][2 * step + 1]};
-                    mma(F16(), scores[j0 + j], lo, b);
-                    mma(F16(), scores[j0 + j], hi, b);
-                }
+            for (int step = 0; step < D / 16; step++) {
+                const u32 b[2] = {k[2 * step], k[2 * step + 1]};
+                mma(F16(), scores[j], lo[step], b);
+                mma(F16(), scores[j], hi[step], b);
             }
         }
         float largest_up = s.off_by_one ? 0.0f : -INFINITY, largest_down = largest_up;
@@ -184,7 +168,7 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, u32 n, const u8* cach
 }
 
 #define HSA(D, S) \
-    extern "C" __global__ void __launch_bounds__(128, D == 128 ? 1 : 4) hsa_f16_##D##_##S( \
+    extern "C" __global__ void __launch_bounds__(128, D == 64 ? 3 : 1) hsa_f16_##D##_##S( \
         Hsa s, const float* q, u32 n, const u8* cache, u64 slot, const Pick* picks, float* out) { \
         hsa<D, S>(s, q, n, cache, slot, picks, out); \
     }

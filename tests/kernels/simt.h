@@ -192,7 +192,6 @@ inline unsigned short f32_to_f16(float f) {
     return h;
 }
 inline uint4 load_once(const void* p) { uint4 v; std::memcpy(&v, p, 16); return v; }
-inline uint4 load_shared(const uint4* p) { return *p; }
 inline void prefetch(const void*) {}
 // d (16 x 8) += a (16 x 16) · b (16 x 8) in the layout of common.cuh; `wide` makes an f32 of 16 bits.
 template <class Wide>
