@@ -60,18 +60,18 @@ impl Layout {
     /// The keys and values in a chunk record in the host's byte order.
     pub(super) fn view<'a>(&self, record: &'a [u8]) -> Result<ChunkView<'a>> {
         let payload = record.get(RECORD_HEADER..).unwrap_or_default();
-        let n = self.shape.kv_len();
+        let payload = payload.get(..self.chunk_bytes).ok_or_else(|| Error::invalid("chunk record too short"))?;
         Ok(match self.precision {
             Precision::F32 => {
-                let (keys, values) = halves(numbers(prefix(payload, 8 * n)?)?);
+                let (keys, values) = halves(numbers(payload)?);
                 ChunkView { keys: KvData::F32(keys), values: KvData::F32(values) }
             }
             Precision::F16 => {
-                let (keys, values) = halves(numbers(prefix(payload, 4 * n)?)?);
+                let (keys, values) = halves(numbers(payload)?);
                 ChunkView { keys: KvData::F16(keys), values: KvData::F16(values) }
             }
             Precision::Int8 => {
-                let (scales, data) = prefix(payload, 2 * n + 8 * self.shape.kv_rows())?.split_at(self.scale_bytes());
+                let (scales, data) = payload.split_at(self.scale_bytes());
                 let (key_scales, value_scales) = halves(numbers(scales)?);
                 let (keys, values) = halves(numbers(data)?);
                 ChunkView {
@@ -215,10 +215,6 @@ fn landmark_width(precision: Precision) -> usize {
     }
 }
 
-fn prefix(bytes: &[u8], len: usize) -> Result<&[u8]> {
-    bytes.get(..len).ok_or_else(|| Error::invalid("chunk record too short"))
-}
-
 fn halves<T>(all: &[T]) -> (&[T], &[T]) {
     all.split_at(all.len() / 2)
 }
@@ -325,6 +321,12 @@ impl Records {
         }
         Ok(())
     }
+}
+
+/// Writes the records of `block` to the files of chunks and of landmarks, in this order.
+fn write([chunks, landmarks]: [&mut Records; 2], block: &Block, traffic: &mut Traffic) -> Result<()> {
+    chunks.write(block.first(), block.chunks(), traffic)?;
+    landmarks.write(block.first(), block.landmarks(), traffic)
 }
 
 fn checksum(seed: u32, bytes: &[u8]) -> u32 {
@@ -444,8 +446,7 @@ impl Store {
         if few {
             return self.pending.extend(block);
         }
-        self.chunks.write(block.first(), block.chunks(), &mut self.traffic)?;
-        self.landmarks.write(block.first(), block.landmarks(), &mut self.traffic)?;
+        write([&mut self.chunks, &mut self.landmarks], block, &mut self.traffic)?;
         self.pending.begin(block.end());
         Ok(())
     }
@@ -457,8 +458,7 @@ impl Store {
     pub(super) fn flush(&mut self) -> Result<()> {
         let Self { chunks, landmarks, pending, traffic, .. } = self;
         if !pending.is_empty() {
-            chunks.write(pending.first(), pending.chunks(), traffic)?;
-            landmarks.write(pending.first(), pending.landmarks(), traffic)?;
+            write([chunks, landmarks], pending, traffic)?;
             pending.begin(pending.end());
         }
         Ok(())
