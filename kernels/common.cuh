@@ -54,6 +54,51 @@ __device__ __forceinline__ uint4 load_once(const void* p) {
     return v;
 }
 
+// Four 8 x 8 matrices of 16-bit values in shared memory; lane l gives the address of row l % 8 of matrix l / 8. It gets two
+// neighbours of row l / 4 of each, 2·(l % 4) and the one after it.
+__device__ __forceinline__ void load_matrices(u32 (&r)[4], const u16* p) {
+    const u32 at = (u32)__cvta_generic_to_shared(p);
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(at));
+}
+
+// The same of the transposed matrices.
+__device__ __forceinline__ void load_transposed(u32 (&r)[4], const u16* p) {
+    const u32 at = (u32)__cvta_generic_to_shared(p);
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(at));
+}
+
+// 16 bytes to shared memory, in the background on devices of compute capability 8.0 and up. Copies up to a call of
+// `end_of_copies` are a group; `wait_for_copies` leaves the last N groups under way.
+__device__ __forceinline__ void copy_async(void* to, const void* from) {
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((u32)__cvta_generic_to_shared(to)), "l"(from) : "memory");
+#else
+    *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(from);
+#endif
+}
+__device__ __forceinline__ void end_of_copies() {
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+template <int N>
+__device__ __forceinline__ void wait_for_copies() {
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+#endif
+}
+
+// 2^v, to about 2^-22 of it.
+__device__ __forceinline__ float power_of_2(float v) {
+    float p;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(p) : "f"(v));
+    return p;
+}
+
 // Brings 128 bytes into the L2 cache. It reads nothing, so that it may come before `wait_for_previous`.
 __device__ __forceinline__ void prefetch(const void* p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
 

@@ -9,16 +9,6 @@
 const int DEPTH = 32;           // values of k a step
 const int STRIDE = DEPTH + 8;   // of a row in shared memory, so that eight rows lie in different banks
 
-#ifndef SIMT
-// Four 8 x 8 matrices of 16-bit values; lane l gives the address of row l % 8 of matrix l / 8.
-__device__ __forceinline__ void load_matrices(u32 (&r)[4], const u16* p) {
-    const u32 at = (u32)__cvta_generic_to_shared(p);
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                 : "r"(at));
-}
-#endif
-
 __device__ __forceinline__ void store16(const float (&v)[16], u16* hi, u16* lo) {
     u32 h[8], l[8];
     for (int i = 0; i < 8; i++) split_bf16(v[2 * i], v[2 * i + 1], h[i], l[i]);

@@ -41,26 +41,32 @@ __device__ __forceinline__ Part fetch(const Weight& w, u32 row, u32 unit_index) 
 }
 
 // x as the product sees it, in shared memory.
-struct Input {
-    const float* values;
-    const u32* bytes;      // four 8-bit values each
-    const float* scales;   // one of 32 values
-    const int* sums;       // of 32 8-bit values
+struct Shared {
+    float4* values;
+    u32* bytes;     // four 8-bit values each
+    float* scales;  // one of 32 values
+    int* sums;      // of 32 8-bit values
 };
+
+// Where the i-th 16 bytes of x lie. What reads two of them for a load has all first ones before all second ones, so that
+// neighbouring lanes read neighbours.
+template <int T>
+__device__ __forceinline__ u32 place(u32 i, u32 units) {
+    return unit<T>() == 8 || unit<T>() == 32 ? i / 2 + i % 2 * units : i;
+}
 
 __device__ __forceinline__ int dot4(u32 a, u32 b, int c) { return __dp4a((int)a, (int)b, c); }
 
 template <int T>
-__device__ __forceinline__ float dot(const Part& p, const Input& x, u32 unit_index) {
+__device__ __forceinline__ float dot(const Part& p, const Shared& x, u32 unit_index, u32 units) {
     const u32 q[4] = {p.q.x, p.q.y, p.q.z, p.q.w};
     if (T == TF32) {
-        const float4 v = reinterpret_cast<const float4*>(x.values)[unit_index];
+        const float4 v = x.values[unit_index];
         return __uint_as_float(q[0]) * v.x + __uint_as_float(q[1]) * v.y + __uint_as_float(q[2]) * v.z +
                __uint_as_float(q[3]) * v.w;
     }
     if (T == TF16 || T == TBF16) {
-        const float4 a = reinterpret_cast<const float4*>(x.values)[2 * unit_index];
-        const float4 b = reinterpret_cast<const float4*>(x.values)[2 * unit_index + 1];
+        const float4 a = x.values[unit_index], b = x.values[unit_index + units];
         const float v[8] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
         float sum = 0;
         for (int i = 0; i < 4; i++) {
@@ -75,8 +81,8 @@ __device__ __forceinline__ float dot(const Part& p, const Input& x, u32 unit_ind
         const int sum = dot4(q[0], v.x, dot4(q[1], v.y, dot4(q[2], v.z, dot4(q[3], v.w, 0))));
         return f16_to_f32((u16)p.scale) * x.scales[unit_index / 2] * (float)sum;
     }
-    const uint4 a = reinterpret_cast<const uint4*>(x.bytes)[2 * unit_index];
-    const uint4 b = reinterpret_cast<const uint4*>(x.bytes)[2 * unit_index + 1];
+    const uint4 a = reinterpret_cast<const uint4*>(x.bytes)[unit_index];
+    const uint4 b = reinterpret_cast<const uint4*>(x.bytes)[unit_index + units];
     const u32 v[8] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
     const float dx = x.scales[unit_index];
     if (T == TQ6_K) {
@@ -99,24 +105,56 @@ __device__ __forceinline__ float dot(const Part& p, const Input& x, u32 unit_ind
     return dx * (d * (float)(int)((p.scale & 255) * sum) - dmin * (float)((int)(p.scale >> 8) * all));
 }
 
+// Puts four neighbours of x where `dot` reads them; for quantized weights as 8-bit numbers, eight lanes a block of 32.
+template <int T>
+__device__ __forceinline__ void put(const Shared& x, float4 v, u32 i, bool inside, u32 units) {
+    if (T < TQ8_0) {
+        if (inside) x.values[place<T>(i, units)] = v;
+        return;
+    }
+    float max = fmaxf(fmaxf(fabsf(v.x), fabsf(v.y)), fmaxf(fabsf(v.z), fabsf(v.w)));
+    for (int j = 4; j > 0; j >>= 1) max = fmaxf(max, __shfl_xor_sync(~0u, max, j));
+    const float inverse = max > 0 ? 127.0f / max : 0.0f;
+    const int a = __float2int_rn(v.x * inverse), b = __float2int_rn(v.y * inverse);
+    const int c = __float2int_rn(v.z * inverse), d = __float2int_rn(v.w * inverse);
+    int sum = a + b + c + d;
+    for (int j = 4; j > 0; j >>= 1) sum += __shfl_xor_sync(~0u, sum, j);
+    if (!inside) return;
+    x.bytes[place<T>(i / 4, units) * 4 + i % 4] = (a & 255) | (b & 255) << 8 | (c & 255) << 16 | (u32)d << 24;
+    if (i % 8 == 0) x.scales[i / 8] = max / 127.0f, x.sums[i / 8] = sum;
+}
+
+__device__ __forceinline__ float4 times(float4 a, float4 b) { return make_float4(a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w); }
+__device__ __forceinline__ float squares(float4 v) { return v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w; }
+
 template <int T, int R>
-__device__ __forceinline__ void matvec(Weight w, const float* x, const float* norm, u32 width, float eps, float* y,
-                                       u32 accumulate) {
+__device__ __forceinline__ void matvec(Weight w, const float* x_rows, const float* norm_weight, u32 width, float eps,
+                                       float* y, u32 accumulate) {
     DYNAMIC_SHARED(uint4, shared);
     __shared__ float part[32];
     const u32 thread = threadIdx.x, lane = thread % 32, threads = WARPS * 32;
     u32 row0 = (blockIdx.x * WARPS + thread / 32) * R;
-    const u32 units = w.cols / unit<T>();
-    const int AHEAD = R >= 4 ? 1 : R == 2 ? 2 : 4;
+    const u32 units = w.cols / unit<T>(), fours = w.cols / 4;
+    const int AHEAD = (T < TQ8_0 ? 8 : 4) / R;
+    const float4* norm = reinterpret_cast<const float4*>(norm_weight);
+    const float4 zero = make_float4(0, 0, 0, 0);
 
     // Weights first: they do not depend on any other kernel.
     Part ahead[AHEAD][R];
     auto begin = [&] {
+#pragma unroll
         for (int i = 0; i < AHEAD; i++)
+#pragma unroll
             for (int r = 0; r < R; r++)
                 if (row0 + r < w.rows && lane + 32 * i < units) ahead[i][r] = fetch<T>(w, row0 + r, lane + 32 * i);
     };
     begin();
+    // What one thread takes of x at once.
+    const int OWN = 2;
+    float4 scale[OWN];
+    if (norm)
+#pragma unroll
+        for (int k = 0; k < OWN; k++) scale[k] = thread + k * threads < fours ? norm[thread + k * threads] : zero;
     if (R < 4)
         for (int r = 0; r < R; r++)
             for (u32 u = 32 * AHEAD + 8 * lane; u < units && row0 + r < w.rows; u += 256)
@@ -124,77 +162,96 @@ __device__ __forceinline__ void matvec(Weight w, const float* x, const float* no
     allow_next();
     wait_for_previous();
 
-    x += (u64)blockIdx.y * w.cols;
+    const float4* x = reinterpret_cast<const float4*>(x_rows + (u64)blockIdx.y * w.cols);
     y += (u64)blockIdx.y * w.rows;
-    float* values = reinterpret_cast<float*>(shared);
-    u32* bytes = reinterpret_cast<u32*>(shared);
-    float* scales = reinterpret_cast<float*>(bytes + w.cols / 4);
-    int* sums = reinterpret_cast<int*>(scales + w.cols / 32);
-    for (u32 first = 0; first < w.cols; first += width) {
-        float factor = 1;
-        if (norm) {
-            float sum = 0;
-            for (u32 i = thread; i < width; i += threads) sum += x[first + i] * x[first + i];
-            factor = rsqrtf(block_sum(sum, part) / width + eps);
-        }
-        if (T < TQ8_0) {
-            for (u32 i = first + thread; i < first + width; i += threads)
-                values[i] = norm ? x[i] * factor * norm[i] : x[i];
-        } else {
-            // Eight lanes a block of 32 values. Every part is whole blocks: the caller sees to it.
-            for (u32 i = first / 4 + thread; i < (first + width + 127) / 128 * 32; i += threads) {
-                const bool inside = i < (first + width) / 4;
-                float4 v = make_float4(0, 0, 0, 0);
-                if (inside) {
-                    v = reinterpret_cast<const float4*>(x)[i];
-                    if (norm) {
-                        const float4 n = reinterpret_cast<const float4*>(norm)[i];
-                        v.x *= factor * n.x, v.y *= factor * n.y, v.z *= factor * n.z, v.w *= factor * n.w;
-                    }
-                }
-                float max = fmaxf(fmaxf(fabsf(v.x), fabsf(v.y)), fmaxf(fabsf(v.z), fabsf(v.w)));
-                const u32 active = __activemask();
-                for (int j = 4; j > 0; j >>= 1) max = fmaxf(max, __shfl_xor_sync(active, max, j));
-                const float inverse = max > 0 ? 127.0f / max : 0.0f;
-                const int a = __float2int_rn(v.x * inverse), b = __float2int_rn(v.y * inverse);
-                const int c = __float2int_rn(v.z * inverse), d = __float2int_rn(v.w * inverse);
-                int sum = a + b + c + d;
-                for (int j = 4; j > 0; j >>= 1) sum += __shfl_xor_sync(active, sum, j);
-                if (inside) {
-                    bytes[i] = (a & 255) | (b & 255) << 8 | (c & 255) << 16 | (u32)d << 24;
-                    if (i % 8 == 0) scales[i / 8] = max / 127.0f, sums[i / 8] = sum;
-                }
+    Shared input;
+    input.values = reinterpret_cast<float4*>(shared);
+    input.bytes = reinterpret_cast<u32*>(shared);
+    input.scales = reinterpret_cast<float*>(input.bytes + w.cols / 4);
+    input.sums = reinterpret_cast<int*>(input.scales + w.cols / 32);
+    // The norm's factor is that of all products: it can wait until they are summed, unless there are several.
+    float factor = 1;
+    if (!norm || width == w.cols) {
+        float sum = 0;
+        // Whole warps take part in `put`.
+#pragma unroll 1
+        for (u32 first = thread; first - lane < fours; first += OWN * threads) {
+            float4 v[OWN];
+#pragma unroll
+            for (int k = 0; k < OWN; k++) v[k] = first + k * threads < fours ? x[first + k * threads] : zero;
+#pragma unroll
+            for (int k = 0; k < OWN; k++) {
+                const u32 i = first + k * threads;
+                if (i - lane >= fours) break;
+                sum += squares(v[k]);
+                if (norm) v[k] = times(v[k], first == thread ? scale[k] : i < fours ? norm[i] : zero);
+                put<T>(input, v[k], i, i < fours, units);
             }
         }
+        if (norm) {
+            sum = warp_sum(sum);
+            if (lane == 0) part[thread / 32] = sum;
+        }
+        __syncthreads();
+        if (norm) {
+            sum = 0;
+            for (int i = 0; i < WARPS; i++) sum += part[i];
+            factor = rsqrtf(sum / width + eps);
+        }
+    } else {
+        for (u32 first = 0; first < fours; first += width / 4) {
+            float sum = 0;
+#pragma unroll 1
+            for (u32 i = thread; i < width / 4; i += threads) sum += squares(x[first + i]);
+            const float f = rsqrtf(block_sum(sum, part) / width + eps);
+#pragma unroll 1
+            for (u32 i = thread; i - lane < width / 4; i += threads) {
+                const bool inside = i < width / 4;
+                float4 v = zero;
+                if (inside) v = times(times(x[first + i], norm[first + i]), make_float4(f, f, f, f));
+                put<T>(input, v, first + i, inside, units);
+            }
+        }
+        __syncthreads();
     }
-    __syncthreads();
 
-    const Input input = {values, bytes, scales, sums};
     while (row0 < w.rows) {
+        // Lane r writes row r.
+        const bool writes = lane < R && row0 + lane < w.rows;
+        const float before = accumulate && writes ? y[row0 + lane] : 0.0f;
         float acc[R];
         for (int r = 0; r < R; r++) acc[r] = 0;
+#pragma unroll
         for (int i = 0; i < AHEAD; i++)
+#pragma unroll
             for (int r = 0; r < R; r++)
-                if (row0 + r < w.rows && lane + 32 * i < units) acc[r] += dot<T>(ahead[i][r], input, lane + 32 * i);
+                if (row0 + r < w.rows && lane + 32 * i < units) acc[r] += dot<T>(ahead[i][r], input, lane + 32 * i, units);
         u32 u = lane + 32 * AHEAD;
         for (; u + 32 * (AHEAD - 1) < units; u += 32 * AHEAD) {
+#pragma unroll
             for (int i = 0; i < AHEAD; i++)
+#pragma unroll
                 for (int r = 0; r < R; r++)
                     if (row0 + r < w.rows) ahead[i][r] = fetch<T>(w, row0 + r, u + 32 * i);
+#pragma unroll
             for (int i = 0; i < AHEAD; i++)
+#pragma unroll
                 for (int r = 0; r < R; r++)
-                    if (row0 + r < w.rows) acc[r] += dot<T>(ahead[i][r], input, u + 32 * i);
+                    if (row0 + r < w.rows) acc[r] += dot<T>(ahead[i][r], input, u + 32 * i, units);
         }
+#pragma unroll 1
         for (; u < units; u += 32)
             for (int r = 0; r < R; r++)
-                if (row0 + r < w.rows) acc[r] += dot<T>(fetch<T>(w, row0 + r, u), input, u);
+                if (row0 + r < w.rows) acc[r] += dot<T>(fetch<T>(w, row0 + r, u), input, u, units);
         const u32 done = row0;
         row0 += gridDim.x * WARPS * R;
         begin();
+        float own = 0;
         for (int r = 0; r < R; r++) {
             const float sum = warp_sum(acc[r]);
-            if (lane == 0 && done + r < w.rows) y[done + r] = accumulate ? y[done + r] + sum : sum;
+            if (lane == r) own = sum;
         }
+        if (writes) y[done + lane] = before + own * factor;
     }
 }
 
@@ -220,7 +277,7 @@ __device__ __forceinline__ void matvec_odd(Weight w, const float* x, float* y, u
 }
 
 #define MATVEC(name, T, R) \
-    extern "C" __global__ void __launch_bounds__(256, 4) matvec_##name##_##R( \
+    extern "C" __global__ void __launch_bounds__(256, 3) matvec_##name##_##R( \
         Weight w, const float* x, const float* norm, u32 width, float eps, float* y, u32 accumulate) { \
         matvec<T, R>(w, x, norm, width, eps, y, accumulate); \
     }

@@ -1,5 +1,5 @@
 // Scores of landmarks fused with the selection of the best: a row of scores is never written.
-//   score_top_k: for tokens i < n and head h, the `top` best of the landmarks c < min(count, visible[i] − first) by
+//   score_top_k: for tokens i < n and head h, the `top` best of the landmarks c < min(count, visible[i]) by
 //                scale · q (n, heads, width)[i, h] · landmarks (count, heads, width)[c, h], as lists of this block's
 //                part of the landmarks: found (n, heads, gridDim.x, top), best first, then entries of id NONE.
 //                Grid: x parts of the landmarks, y the heads, z groups of 16 tokens. Blocks of 4 warps.
@@ -8,6 +8,10 @@
 //                bytes and, for kind 1, 16·width·4 bytes.
 //   best_of:     the best of the lists of all parts: result (n, heads, top). Grid: x the rows. Blocks of 8 warps; dynamic
 //                shared memory 8 · top entries.
+//   score_few:   both at once for a few tokens, f16 landmarks and a `width` of a multiple of 8: the last block of a row joins
+//                the lists of all its parts. `visible` may be null, then `only` stands for it. `arrived` (n · heads) counts
+//                blocks and is left at zero. Grid: x parts, y the heads, z the tokens. Blocks of 8 warps; dynamic shared
+//                memory width floats and 8 · top entries.
 // Bound by the bytes of the landmarks for few tokens. CPU twin: cpu/retrieval.rs.
 #include "common.cuh"
 
@@ -63,8 +67,8 @@ __device__ __forceinline__ void offer(Found* lists, u32 top, u32 row, float scor
     }
 }
 
-extern "C" __global__ void __launch_bounds__(128) score_top_k(const float* q, const u32* visible, u32 n, u32 heads,
-                                                              u32 width, const u8* landmarks, u32 count, u32 kind,
+extern "C" __global__ void __launch_bounds__(128) score_top_k(const float* q, const u32* visible, u32 only,
+                                                              u32 n, u32 heads, u32 width, const u8* landmarks, u32 count, u32 kind,
                                                               float scale, u32 top, Found* found) {
     DYNAMIC_SHARED(uint4, shared);
     __shared__ float largest[16];
@@ -77,7 +81,7 @@ extern "C" __global__ void __launch_bounds__(128) score_top_k(const float* q, co
     Found* all = reinterpret_cast<Found*>(factors + (kind == 1 ? 16 * width : 0));
     Found* lists = all + warp * 16 * top;
     for (u32 i = lane; i < 16 * top; i += 32) lists[i] = Found{0, NONE};
-    if (thread < 16) seen[thread] = thread < tokens ? min(count, visible[token0 + thread]) : 0;
+    if (thread < 16) seen[thread] = thread < tokens ? min(count, visible ? visible[token0 + thread] : only) : 0;
     q += (u64)token0 * row + head * width;
 
     if (kind == 1) {
@@ -188,28 +192,174 @@ extern "C" __global__ void __launch_bounds__(128) score_top_k(const float* q, co
     }
 }
 
+// A list of 64 entries, best first, in the registers of a warp: entries of lane i are i and 32 + i. Only the first `top` are
+// wanted, the others do not hurt.
+struct List {
+    Found low, high;
+    u32 top;
+
+    __device__ __forceinline__ explicit List(u32 wanted) : low{0, NONE}, high{0, NONE}, top(wanted) {}
+
+    __device__ __forceinline__ Found worst() const {
+        const int from = (top - 1) % 32;
+        const Found f = top > 32 ? high : low;
+        return Found{__shfl_sync(~0u, f.score, from), __shfl_sync(~0u, f.id, from)};
+    }
+    __device__ __forceinline__ void insert(float score, u32 id) {
+        const u32 lane = threadIdx.x % 32;
+        const bool after = better(score, id, low);
+        const u32 at = 32 - __popc(__ballot_sync(~0u, after));
+        if (top > 32) {
+            // What leaves the low half, if the new one is in it, comes first in the high half.
+            const float last_score = __shfl_sync(~0u, low.score, 31), up_score = __shfl_up_sync(~0u, high.score, 1);
+            const u32 last_id = __shfl_sync(~0u, low.id, 31), up_id = __shfl_up_sync(~0u, high.id, 1);
+            const bool behind = better(score, id, high);
+            const u32 place = 32 - __popc(__ballot_sync(~0u, behind));
+            if (behind) {
+                if (lane > place) high = Found{up_score, up_id};
+                if (lane == place) high = at < 32 ? Found{last_score, last_id} : Found{score, id};
+            }
+        }
+        const float up_score = __shfl_up_sync(~0u, low.score, 1);
+        const u32 up_id = __shfl_up_sync(~0u, low.id, 1);
+        if (after) low = lane == at ? Found{score, id} : Found{up_score, up_id};
+    }
+    // One candidate of each lane; `wanted` says which.
+    __device__ __forceinline__ void offer(float score, u32 id, bool wanted) {
+        const Found least = worst();
+        u32 lanes = __ballot_sync(~0u, wanted && better(score, id, least));
+        while (lanes) {
+            const int from = __ffs(lanes) - 1;
+            lanes &= lanes - 1;
+            insert(__shfl_sync(~0u, score, from), __shfl_sync(~0u, id, from));
+        }
+    }
+    __device__ __forceinline__ void offer_all(const Found* entries, u32 count) {
+        for (u32 i0 = 0; i0 < count; i0 += 32) {
+            const u32 i = i0 + threadIdx.x % 32;
+            const Found f = i < count ? entries[i] : Found{0, NONE};
+            offer(f.score, f.id, f.id != NONE);
+        }
+    }
+    __device__ __forceinline__ void store(Found* to) const {
+        const u32 lane = threadIdx.x % 32;
+        if (lane < top) to[lane] = low;
+        if (lane + 32 < top) to[lane + 32] = high;
+    }
+};
+
+// The list of warp 0 becomes that of all warps of the block. `lists` is shared, `top` entries a warp.
+__device__ __forceinline__ void join(List& list, Found* lists) {
+    const u32 warp = threadIdx.x / 32, warps = blockDim.x / 32;
+    if (warp) list.store(lists + warp * list.top);
+    __syncthreads();
+    if (!warp) list.offer_all(lists + list.top, (warps - 1) * list.top);
+}
+
+// Every warp takes its share of the lists of all parts.
+__device__ __forceinline__ void best_of_parts(const Found* found, u32 parts, u32 top, Found* lists, Found* result) {
+    const u32 lane = threadIdx.x % 32, count = parts * top;
+    List list(top);
+    for (u32 i0 = threadIdx.x - lane; i0 < count; i0 += blockDim.x) {
+        Found f = {0, NONE};
+        if (i0 + lane < count) {
+            // Perhaps written by this very launch: not from the L1 cache.
+            const float2 both = __ldcg(reinterpret_cast<const float2*>(found + i0 + lane));
+            f = Found{both.x, __float_as_uint(both.y)};
+        }
+        list.offer(f.score, f.id, f.id != NONE);
+    }
+    join(list, lists);
+    if (threadIdx.x < 32) list.store(result);
+}
+
 extern "C" __global__ void __launch_bounds__(256) best_of(const Found* found, u32 parts, u32 top, Found* result) {
     DYNAMIC_SHARED(uint4, shared);
     allow_next();
     wait_for_previous();
-    Found* all = reinterpret_cast<Found*>(shared);
-    const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
-    Found* list = all + warp * top;
-    for (u32 i = lane; i < top; i += 32) list[i] = Found{0, NONE};
-    __syncwarp();
-    found += (u64)blockIdx.x * parts * top;
-    const u32 count = parts * top;
-    for (u32 i0 = warp * 32; i0 < count; i0 += warps * 32) {
-        const Found f = i0 + lane < count ? found[i0 + lane] : Found{0, NONE};
-        offer(list, top, 0, f.score, f.id, f.id != NONE && better(f.score, f.id, list[top - 1]));
+    best_of_parts(found + (u64)blockIdx.x * parts * top, parts, top, reinterpret_cast<Found*>(shared),
+                  result + (u64)blockIdx.x * top);
+}
+
+extern "C" __global__ void __launch_bounds__(256, 3) score_few(const float* q, const u32* visible, u32 only, u32 heads,
+                                                               u32 width, const u8* landmarks, u32 count, float scale,
+                                                               u32 top, Found* found, u32* arrived, Found* result) {
+    DYNAMIC_SHARED(uint4, shared);
+    float4* values = reinterpret_cast<float4*>(shared);
+    __shared__ bool is_last;
+    allow_next();
+    wait_for_previous();
+    const u32 thread = threadIdx.x, lane = thread % 32, warp = thread / 32, warps = blockDim.x / 32;
+    const u32 head = blockIdx.y, row = blockIdx.z * heads + head, units = width / 8;
+    Found* lists = reinterpret_cast<Found*>(shared + width / 4);
+    // The first halves of all eights, then the second ones: neighbouring lanes read neighbours.
+    for (u32 i = thread; i < width / 4; i += blockDim.x)
+        values[i / 2 + i % 2 * units] = reinterpret_cast<const float4*>(q + (u64)row * width)[i];
+    __syncthreads();
+
+    // Lanes that share a landmark, a power of two.
+    u32 team = 1;
+    while (team < units && team < 32) team *= 2;
+    const u32 per_warp = 32 / team, member = lane % team, seen = min(count, visible ? visible[blockIdx.z] : only);
+    const u32 share = (count + gridDim.x - 1) / gridDim.x;
+    const u64 begin = (u64)blockIdx.x * share;
+    const u32 first = begin < seen ? (u32)begin : seen, last = seen - first > share ? first + share : seen;
+    const u64 stride = (u64)heads * width * 2;
+    const u8* from = landmarks + head * width * 2 + member * 16;
+    const int AT_ONCE = 4;
+    List list(top);
+    for (u32 c0 = first + warp * per_warp + lane / team; c0 - lane / team < last; c0 += AT_ONCE * warps * per_warp) {
+        float score[AT_ONCE] = {};
+#pragma unroll 2
+        for (u32 u = member; u < units; u += team) {
+            uint4 v[AT_ONCE];
+#pragma unroll
+            for (int j = 0; j < AT_ONCE; j++) {
+                const u32 c = c0 + j * warps * per_warp;
+                v[j] = c < last ? load_once(from + c * stride + (u64)(u - member) * 16) : make_uint4(0, 0, 0, 0);
+            }
+            const float4 a = values[u], b = values[u + units];
+#pragma unroll
+            for (int j = 0; j < AT_ONCE; j++)
+                score[j] += f16_to_f32(low16(v[j].x)) * a.x + f16_to_f32(high16(v[j].x)) * a.y +
+                            f16_to_f32(low16(v[j].y)) * a.z + f16_to_f32(high16(v[j].y)) * a.w +
+                            f16_to_f32(low16(v[j].z)) * b.x + f16_to_f32(high16(v[j].z)) * b.y +
+                            f16_to_f32(low16(v[j].w)) * b.z + f16_to_f32(high16(v[j].w)) * b.w;
+        }
+#pragma unroll
+        for (int j = 0; j < AT_ONCE; j++)
+            for (u32 i = team / 2; i > 0; i /= 2) score[j] += __shfl_xor_sync(~0u, score[j], i);
+        const Found worst = list.worst();
+        bool any = false;
+#pragma unroll
+        for (int j = 0; j < AT_ONCE; j++) {
+            const u32 c = c0 + j * warps * per_warp;
+            score[j] *= scale;
+            any |= member == 0 && c < last && score[j] == score[j] && better(score[j], c, worst);
+        }
+        if (!__ballot_sync(~0u, any)) continue;
+#pragma unroll
+        for (int j = 0; j < AT_ONCE; j++) {
+            const u32 c = c0 + j * warps * per_warp;
+            list.offer(score[j], c, member == 0 && c < last && score[j] == score[j]);
+        }
+    }
+    join(list, lists);
+    result += (u64)row * top;
+    if (gridDim.x == 1) {
+        if (!warp) list.store(result);
+        return;
+    }
+    found += (u64)row * gridDim.x * top;
+    if (!warp) {
+        list.store(found + blockIdx.x * top);
+        __threadfence();
+        __syncwarp();
+        if (lane == 0) is_last = atomicAdd(&arrived[row], 1) + 1 == gridDim.x;
     }
     __syncthreads();
-    if (warp) return;
-    for (u32 other = 1; other < warps; other++)
-        for (u32 i = 0; i < top; i++) {
-            const Found f = all[other * top + i];
-            if (f.id == NONE || !better(f.score, f.id, list[top - 1])) break;
-            insert(list, top, f.score, f.id);
-        }
-    for (u32 i = lane; i < top; i += 32) result[(u64)blockIdx.x * top + i] = list[i];
+    if (!is_last) return;
+    __threadfence();
+    best_of_parts(found, gridDim.x, top, lists, result);
+    if (thread == 0) arrived[row] = 0;
 }

@@ -1,85 +1,180 @@
 // ssm_step: one token of the mixer of a Mamba-2 block, convolution, state and gate in one launch.
 //   zxbcdt (projected), rows [z | x | B | C | dt]; history (taps − 1, channels) and state (heads, P, N) are updated;
 //   y (inner).
-// Grid: x the heads, y groups of 16 of the P rows of a head. Blocks of 8 warps, two rows each. Dynamic shared memory:
-// 2·N + 16 floats. `arrived` (groups) counts blocks and is left at zero: the last block of a group moves on the history
-// of B and C, which all of them read.
-// Bound by the bytes of the state, read and written once. CPU twin: cpu/ssm.rs, convolve and step.
+// Grid: x the heads, y groups of `rows` of the P rows of a head. Blocks of 8 to 16 warps, if possible of a thread for each of
+// the 2·N + rows channels. Dynamic shared memory: 2·N + rows floats. `arrived` (groups) counts blocks and is left at zero:
+// the last block of a group moves on the history of B and C, which all of them read.
+// Bound by the bytes of the state, read and written once; for a single sequence by the way from the first load to the last
+// store: what is constant is loaded before the wait, everything else at once after it.
+// CPU twin: cpu/ssm.rs, convolve and step.
 #include "common.cuh"
 
-const int ROWS = 16;
+// Values of the history of a channel that stay in registers.
+const int KEPT = 3;
 
-extern "C" __global__ void ssm_step(Ssm s, const float* zxbcdt, const float* weight, const float* bias,
-                                    const float* dt_bias, const float* a, const float* d, float* history, float* state,
-                                    u32* arrived, float* y) {
-    DYNAMIC_SHARED(float, shared);
+// A channel of the convolution, as one thread has it.
+struct Channel {
+    u32 at;
+    float weight[KEPT + 1], bias, before[KEPT], now;
+
+    // Weights of the last KEPT + 1 taps.
+    __device__ __forceinline__ void constants(const Ssm& s, const float* weights, const float* biases) {
+        bias = biases[at];
+#pragma unroll
+        for (int k = 0; k <= KEPT; k++)
+            weight[k] = s.taps + k > KEPT ? weights[(u64)at * s.taps + s.taps + k - KEPT - 1] : 0.0f;
+    }
+    // The token's value, and the last KEPT before it.
+    __device__ __forceinline__ void inputs(const Ssm& s, const float* zxbcdt, const float* history) {
+        now = zxbcdt[s.inner + at];
+#pragma unroll
+        for (int k = 0; k < KEPT; k++)
+            before[k] = s.taps + k > KEPT ? history[(u64)(s.taps + k - KEPT - 1) * s.channels + at] : 0.0f;
+    }
+    __device__ __forceinline__ float convolve(const Ssm& s, const float* weights, const float* history) const {
+        float sum = bias + weight[KEPT] * now;
+        for (u32 k = 0; k + KEPT + 1 < s.taps; k++) sum += weights[(u64)at * s.taps + k] * history[(u64)k * s.channels + at];
+#pragma unroll
+        for (int k = 0; k < KEPT; k++) sum += weight[k] * before[k];
+        return silu(sum);
+    }
+    __device__ __forceinline__ void move_on(const Ssm& s, float* history) const {
+        for (u32 k = 0; k + KEPT + 1 < s.taps; k++)
+            history[(u64)k * s.channels + at] = history[(u64)(k + 1) * s.channels + at];
+#pragma unroll
+        for (int k = 1; k <= KEPT; k++)
+            if (s.taps + k > KEPT + 1)
+                history[(u64)(s.taps + k - KEPT - 2) * s.channels + at] = k == KEPT ? now : before[k];
+    }
+};
+
+// V neighbouring values of the state.
+template <int V>
+struct Values {
+    float v[V];
+    __device__ __forceinline__ void load(const float* from) {
+        if constexpr (V == 4) {
+            const float4 f = *reinterpret_cast<const float4*>(from);
+            v[0] = f.x, v[1] = f.y, v[2] = f.z, v[3] = f.w;
+        } else {
+            for (int i = 0; i < V; i++) v[i] = from[i];
+        }
+    }
+    __device__ __forceinline__ void store(float* to) const {
+        if constexpr (V == 4)
+            *reinterpret_cast<float4*>(to) = make_float4(v[0], v[1], v[2], v[3]);
+        else
+            for (int i = 0; i < V; i++) to[i] = v[i];
+    }
+};
+
+template <int V>
+__device__ __forceinline__ void ssm_step(const Ssm& s, const float* zxbcdt, const float* weight, const float* bias,
+                                         const float* dt_bias, const float* a, const float* d, float* history,
+                                         float* state, u32* arrived, u32 most_rows, float* y) {
+    DYNAMIC_SHARED(float4, aligned);
     __shared__ u32 is_last;
+    float* shared = reinterpret_cast<float*>(aligned);
     float *b = shared, *c = shared + s.state, *x = shared + 2 * s.state;
-    const u32 thread = threadIdx.x, lane = thread % 32, warp = thread / 32;
-    const u32 head = blockIdx.x, width = s.inner / s.heads, first = blockIdx.y * ROWS;
-    const u32 rows = min((u32)ROWS, width - first), per_group = s.heads / s.groups, group = head / per_group;
-    for (u32 r = warp; r < rows; r += 8)
-        for (u32 i = 32 * lane; i < s.state; i += 1024) prefetch(state + ((u64)head * width + first + r) * s.state + i);
+    const u32 thread = threadIdx.x, threads = blockDim.x, lane = thread % 32, warp = thread / 32, warps = threads / 32;
+    const u32 head = blockIdx.x, width = s.inner / s.heads, first = blockIdx.y * most_rows;
+    const u32 rows = min(most_rows, width - first), per_group = s.heads / s.groups, group = head / per_group;
+    const u32 x0 = head * width + first, all = 2 * s.state + rows;
+    const u32 b0 = s.inner + group * s.state, c0 = s.inner + (s.groups + group) * s.state;
+    auto place = [&](u32 i) { return i < s.state ? b0 + i : i < 2 * s.state ? c0 + i - s.state : x0 + i - 2 * s.state; };
+    float* own = state + (u64)x0 * s.state;
+
+    Channel channel;
+    channel.at = place(min(thread, all - 1));
+    channel.constants(s, weight, bias);
+    const float more_dt = dt_bias[head], rate = a[head], straight = d[head];
+    for (u32 i = 32 * thread; i < rows * s.state; i += 32 * threads) prefetch(own + i);
     allow_next();
     wait_for_previous();
 
-    auto convolve = [&](u32 channel) {
-        float sum = bias[channel] + weight[channel * s.taps + s.taps - 1] * zxbcdt[s.inner + channel];
-        for (u32 k = 0; k + 1 < s.taps; k++) sum += weight[channel * s.taps + k] * history[(u64)k * s.channels + channel];
-        return silu(sum);
+    channel.inputs(s, zxbcdt, history);
+    float dt = zxbcdt[s.inner + s.channels + head];
+    // The first 32·V values of two rows of each warp at a time.
+    const u32 at = V * lane;
+    Values<V> next[2];
+    float gate[2];
+    auto load = [&](u32 r0) {
+#pragma unroll
+        for (int j = 0; j < 2; j++) {
+            const u32 r = r0 + j * warps;
+            if (r < rows) gate[j] = zxbcdt[x0 + r];
+            if (r < rows && at < s.state) next[j].load(own + (u64)r * s.state + at);
+        }
     };
-    auto move_on = [&](u32 channel) {
-        for (u32 k = 0; k + 2 < s.taps; k++)
-            history[(u64)k * s.channels + channel] = history[(u64)(k + 1) * s.channels + channel];
-        if (s.taps > 1) history[(u64)(s.taps - 2) * s.channels + channel] = zxbcdt[s.inner + channel];
-    };
-    const u32 b0 = s.inner + group * s.state, c0 = s.inner + (s.groups + group) * s.state, x0 = head * width + first;
-    for (u32 i = thread; i < 2 * s.state + rows; i += blockDim.x) {
-        const u32 channel = i < s.state ? b0 + i : i < 2 * s.state ? c0 + i - s.state : x0 + i - 2 * s.state;
-        shared[i] = convolve(channel);
-        if (i >= 2 * s.state) move_on(channel);
+    load(warp);
+    if (thread < all) shared[thread] = channel.convolve(s, weight, history);
+    // Channels of their own are moved on by whoever reads them.
+    if (thread >= 2 * s.state && thread < all) channel.move_on(s, history);
+    for (u32 i = thread + threads; i < all; i += threads) {
+        Channel more;
+        more.at = place(i);
+        more.constants(s, weight, bias);
+        more.inputs(s, zxbcdt, history);
+        shared[i] = more.convolve(s, weight, history);
+        if (i >= 2 * s.state) more.move_on(s, history);
     }
-    float dt = softplus(zxbcdt[s.inner + s.channels + head] + dt_bias[head]);
-    dt = fminf(fmaxf(dt, s.dt_min), s.dt_max);
-    const float decay = __expf(dt * a[head]);
+    dt = fminf(fmaxf(softplus(dt + more_dt), s.dt_min), s.dt_max);
+    const float decay = __expf(dt * rate);
     __syncthreads();
-    // All threads have read the history. The answer is needed at the end only.
-    if (thread == 0) {
+    // All threads have read the history. The answer is needed at the end only, and the last warp has the fewest rows.
+    if (thread == threads - 32) {
         __threadfence();
         is_last = atomicAdd(&arrived[group], 1) + 1 == per_group * gridDim.y;
     }
 
-    // The first 128 values of both rows of a warp are loaded before any is used.
-    const int OWN = 4;
-    float own[ROWS / 8][OWN];
+    for (u32 r0 = warp; r0 < rows; r0 += 2 * warps) {
+        Values<V> now[2] = {next[0], next[1]};
+        const float gates[2] = {gate[0], gate[1]};
+        load(r0 + 2 * warps);
+        float sums[2] = {0, 0};
 #pragma unroll
-    for (int j = 0; j < ROWS / 8; j++)
+        for (int j = 0; j < 2; j++) {
+            const u32 r = r0 + j * warps;
+            if (r >= rows) break;
+            const float in = dt * x[r];
+            float* h = own + (u64)r * s.state;
+            for (u32 i = at; i < s.state; i += 32 * V) {
+                if (i != at) now[j].load(h + i);
+                Values<V> bs, cs;
+                bs.load(b + i), cs.load(c + i);
 #pragma unroll
-        for (int k = 0; k < OWN; k++) {
-            const u32 r = warp + 8 * j, i = lane + 32 * k;
-            own[j][k] = r < rows && i < s.state ? state[((u64)head * width + first + r) * s.state + i] : 0.0f;
+                for (int e = 0; e < V; e++) {
+                    now[j].v[e] = decay * now[j].v[e] + in * bs.v[e];
+                    sums[j] += now[j].v[e] * cs.v[e];
+                }
+                now[j].store(h + i);
+            }
         }
 #pragma unroll
-    for (int j = 0; j < ROWS / 8; j++) {
-        const u32 r = warp + 8 * j;
-        if (r >= rows) break;
-        float* h = state + ((u64)head * width + first + r) * s.state;
-        const float in = dt * x[r];
-        float sum = 0;
-        auto step = [&](u32 i, float before) {
-            const float v = decay * before + in * b[i];
-            h[i] = v;
-            sum += v * c[i];
-        };
-#pragma unroll
-        for (int k = 0; k < OWN; k++)
-            if (lane + 32 * k < s.state) step(lane + 32 * k, own[j][k]);
-        for (u32 i = lane + 32 * OWN; i < s.state; i += 32) step(i, h[i]);
-        sum = warp_sum(sum);
-        if (lane == 0) y[x0 + r] = (sum + d[head] * x[r]) * silu(zxbcdt[x0 + r]);
+        for (int j = 0; j < 2; j++) {
+            const u32 r = r0 + j * warps;
+            const float sum = warp_sum(sums[j]);
+            if (lane == 0 && r < rows) y[x0 + r] = (sum + straight * x[r]) * silu(gates[j]);
+        }
     }
     __syncthreads();
     if (!is_last) return;
-    for (u32 i = thread; i < 2 * s.state; i += blockDim.x) move_on(i < s.state ? b0 + i : c0 + i - s.state);
+    if (thread < 2 * s.state) channel.move_on(s, history);
+    for (u32 i = thread + threads; i < 2 * s.state; i += threads) {
+        Channel more;
+        more.at = place(i);
+        more.inputs(s, zxbcdt, history);
+        more.move_on(s, history);
+    }
     if (thread == 0) arrived[group] = 0;
 }
+
+#define SSM_STEP(name, V) \
+    extern "C" __global__ void __launch_bounds__(512) name( \
+        Ssm s, const float* zxbcdt, const float* weight, const float* bias, const float* dt_bias, const float* a, \
+        const float* d, float* history, float* state, u32* arrived, u32 rows, float* y) { \
+        ssm_step<V>(s, zxbcdt, weight, bias, dt_bias, a, d, history, state, arrived, rows, y); \
+    }
+// States of any width, and of a multiple of four.
+SSM_STEP(ssm_step_1, 1)
+SSM_STEP(ssm_step_4, 4)

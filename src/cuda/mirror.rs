@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::Buffer;
+use super::{Buffer, FEW};
 use super::driver::{Context, Memory};
-use super::lane::Lane;
+use super::lane::{Lane, MAX_GROUPS};
 use super::module::{Argument, Kernels, launch};
 use crate::backend::{HsaShape, Pick, check, need};
 use crate::memory::{Cache, ChunkMemory, ChunkShape, KvData, LandmarkBlock, LandmarkData, MAX_TOP_K, Precision, TopK};
@@ -314,10 +314,18 @@ impl Mirror {
         // SAFETY: q and `out` hold the tokens' rows, there are picks for all of them, and every pick of a weight names a
         // slot whose chunk, of this shape, `fetch` has put there.
         unsafe {
-            if let Some((_, _, name)) = fast {
-                let grid = [n.div_ceil(4), kv_heads * (heads / kv_heads).div_ceil(16), 1];
-                launch!(kernels, &lane.stream, name, grid, [128, 1], 0;
-                    hsa, q, n as u32, self.chunks.at, slot, self.picks.at, out)
+            if let Some((_, _, names)) = fast {
+                let tiles = kv_heads * (heads / kv_heads).div_ceil(16);
+                // The chunks of few tokens are divided among several warps.
+                let few = n * tiles <= lane.context.processors as usize;
+                let (name, warps) = match few {
+                    false => (names[0], 1),
+                    true if d == 128 => (names[1], 2),
+                    true => (names[1], 4),
+                };
+                let shared = warps * 4 * d * chunk_size;
+                launch!(kernels, &lane.stream, name, [n, tiles, 1], [32 * warps as u32, 1], shared;
+                    hsa, q, self.chunks.at, slot, self.picks.at, out)
             } else {
                 let kind = match self.precision {
                     Precision::F32 => 0u32,
@@ -325,23 +333,23 @@ impl Mirror {
                     Precision::Int8 => 2,
                 };
                 launch!(kernels, &lane.stream, "hsa_any", [n, heads, 1], [32, 1], (2 * d + chunk_size) * 4;
-                    hsa, q, n as u32, self.chunks.at, slot, self.picks.at, kind, out)
+                    hsa, q, self.chunks.at, slot, self.picks.at, kind, out)
             }
         }
     }
 }
 
-/// Head widths and chunk sizes that there are kernels on matrix units for.
-const FAST: [(usize, usize, &str); 9] = [
-    (32, 16, "hsa_f16_32_16"),
-    (32, 32, "hsa_f16_32_32"),
-    (32, 64, "hsa_f16_32_64"),
-    (64, 16, "hsa_f16_64_16"),
-    (64, 32, "hsa_f16_64_32"),
-    (64, 64, "hsa_f16_64_64"),
-    (128, 16, "hsa_f16_128_16"),
-    (128, 32, "hsa_f16_128_32"),
-    (128, 64, "hsa_f16_128_64"),
+/// Head widths and chunk sizes that there are kernels on matrix units for: for many tokens, for few.
+const FAST: [(usize, usize, [&str; 2]); 9] = [
+    (32, 16, ["hsa_f16_32_16", "hsa_few_32_16"]),
+    (32, 32, ["hsa_f16_32_32", "hsa_few_32_32"]),
+    (32, 64, ["hsa_f16_32_64", "hsa_few_32_64"]),
+    (64, 16, ["hsa_f16_64_16", "hsa_few_64_16"]),
+    (64, 32, ["hsa_f16_64_32", "hsa_few_64_32"]),
+    (64, 64, ["hsa_f16_64_64", "hsa_few_64_64"]),
+    (128, 16, ["hsa_f16_128_16", "hsa_few_128_16"]),
+    (128, 32, ["hsa_f16_128_32", "hsa_few_128_32"]),
+    (128, 64, ["hsa_f16_128_64", "hsa_few_128_64"]),
 ];
 
 /// The bytes of a block of landmarks.
@@ -389,32 +397,51 @@ impl Scoring<'_> {
         let ChunkShape { retrieval_heads: heads, retrieval_width: width, .. } = *self.shape;
         let n = self.visible.len();
         let Some(k) = top.first().map(TopK::k) else { return Ok(()) };
-        lists.visible.clear();
         let here = |v: u64| u32::try_from(v.saturating_sub(first)).unwrap_or(u32::MAX).min(count as u32);
+        lists.visible.clear();
         lists.visible.extend(self.visible.iter().map(|&v| here(v)));
-        // On matrix units if the width is whole steps of them.
-        let kind = match (self.half, width.is_multiple_of(16)) {
-            (false, _) => 0u32,
-            (true, true) => 1,
-            (true, false) => 2,
+        // A single token's needs no memory.
+        let (seen, only) = match *lists.visible {
+            [only] => (0, only),
+            _ => (lane.give(0, lists.visible.as_bytes())?, 0),
         };
-        // Enough blocks to keep the device's memory busy; no more, since the lists of every part start empty and fill first.
-        let blocks = 6 * lane.context.processors as usize;
-        let parts = (blocks / (heads * n.div_ceil(16))).min(count.div_ceil(128)).max(1);
+        let few = self.half && n <= FEW && width.is_multiple_of(8) && n * heads <= MAX_GROUPS;
+        let processors = lane.context.processors as usize;
+        let parts = if few {
+            // Every warp takes a landmark of 256 values or several smaller ones at once.
+            let per_block = 8 * 32 / (width / 8).next_power_of_two().min(32);
+            (3 * processors / (heads * n)).min(count.div_ceil(per_block)).max(1)
+        } else {
+            // Enough blocks to keep the device's memory busy; no more, since the lists of every part start empty.
+            (6 * processors / (heads * n.div_ceil(16))).min(count.div_ceil(128)).max(1)
+        };
         let results = n * heads * k;
         let bytes = results * size_of::<Found>();
         let found = lane.scratch(1, 8 * n * heads * parts * k)?;
         let landing = lane.landing(bytes);
         let best = landing.map_or_else(|| lane.scratch(2, bytes), Ok)?;
-        let seen = lane.give(0, lists.visible.as_bytes())?;
-        let shared = 4 * 16 * k * 8 + if kind == 1 { 16 * width * 4 } else { 0 };
-        // SAFETY: q holds (n, heads, width), there are `count` landmarks of (heads, width) and lists for every row and part.
+        // SAFETY: q holds (n, heads, width), there are `count` landmarks of (heads, width), lists for every row and part, and
+        // counters for every row of a few.
         unsafe {
-            launch!(kernels, &lane.stream, "score_top_k", [parts, heads, n.div_ceil(16)], [128, 1], shared;
-                self.q.at(), seen, n as u32, heads as u32, width as u32, at, count as u32, kind, self.scale,
-                k as u32, found)?;
-            launch!(kernels, &lane.stream, "best_of", [n * heads, 1, 1], [256, 1], 8 * k * 8;
-                found, parts as u32, k as u32, best)?;
+            if few {
+                let shared = width * 4 + 8 * k * size_of::<Found>();
+                launch!(kernels, &lane.stream, "score_few", [parts, heads, n], [256, 1], shared;
+                    self.q.at(), seen, only, heads as u32, width as u32, at, count as u32, self.scale, k as u32, found,
+                    lane.arrived.at, best)?;
+            } else {
+                // On matrix units if the width is whole steps of them.
+                let kind = match (self.half, width.is_multiple_of(16)) {
+                    (false, _) => 0u32,
+                    (true, true) => 1,
+                    (true, false) => 2,
+                };
+                let shared = 4 * 16 * k * size_of::<Found>() + if kind == 1 { 16 * width * 4 } else { 0 };
+                launch!(kernels, &lane.stream, "score_top_k", [parts, heads, n.div_ceil(16)], [128, 1], shared;
+                    self.q.at(), seen, only, n as u32, heads as u32, width as u32, at, count as u32, kind, self.scale,
+                    k as u32, found)?;
+                launch!(kernels, &lane.stream, "best_of", [n * heads, 1, 1], [256, 1], 8 * k * size_of::<Found>();
+                    found, parts as u32, k as u32, best)?;
+            }
         }
         let found = match landing {
             Some(_) => <[Found]>::ref_from_bytes(lane.landed(bytes)?)

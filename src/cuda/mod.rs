@@ -228,7 +228,7 @@ impl Cuda {
         let name = names[several.ilog2() as usize];
         // As many blocks as run at once, which take the same number of rows.
         let groups = w.rows.div_ceil(8 * several);
-        let grid = [groups.div_ceil(groups.div_ceil(4 * processors).max(1)), n, 1];
+        let grid = [groups.div_ceil(groups.div_ceil(3 * processors).max(1)), n, 1];
         self.on_lane(|lane| {
             // SAFETY: x holds n rows of `cols`, y n rows of `rows`, the norm `cols` values, by the callers' checks.
             unsafe {

@@ -54,12 +54,18 @@ pub(super) fn step(
     y: &mut Buffer,
 ) -> Result<()> {
     let SsmParams { conv_weight, conv_bias, dt_bias, a, d } = params;
-    let grid = [shape.heads, shape.head_dim().div_ceil(16), 1];
+    let (width, processors) = (shape.head_dim(), lane.context.processors as usize);
+    // Blocks of a few rows spread a state over the device. Once there are enough, more rows share what is read of B and C.
+    let rows = if shape.heads * width.div_ceil(64) >= 4 * processors { 64 } else { 16 }.min(width);
+    let grid = [shape.heads, width.div_ceil(rows), 1];
+    let floats = 2 * shape.state + rows;
+    let threads = floats.next_multiple_of(32).clamp(256, 512) as u32;
+    let name = if shape.state.is_multiple_of(4) { "ssm_step_4" } else { "ssm_step_1" };
     // SAFETY: all lengths were checked by `SsmShape::check_mix`; there are counters for every group.
     unsafe {
-        launch!(kernels, &lane.stream, "ssm_step", grid, [256, 1], (2 * shape.state + 16) * 4;
+        launch!(kernels, &lane.stream, name, grid, [threads, 1], floats * 4;
             Ssm::from(shape), zxbcdt.at(), conv_weight.at(), conv_bias.at(), dt_bias.at(), a.at(), d.at(), state.conv.at(),
-            state.ssm.at(), lane.arrived.at, y.at())
+            state.ssm.at(), lane.arrived.at, rows as u32, y.at())
     }
 }
 

@@ -312,7 +312,8 @@ void hsa_attention() {
     using hsa::Hsa, hsa::Pick;
     struct Case {
         u32 d, size, heads, kv_heads, retrieval_heads, n, off_by_one;
-        void (*kernel)(Hsa, const float*, u32, const u8*, u64, const Pick*, float*);
+        void (*kernel)(Hsa, const float*, const u8*, u64, const Pick*, float*);
+        u32 warps = 1;
     };
     const Case cases[] = {
         {32, 16, 4, 1, 1, 5, 0, hsa::hsa_f16_32_16},   {32, 32, 6, 2, 2, 3, 1, hsa::hsa_f16_32_32},
@@ -320,25 +321,27 @@ void hsa_attention() {
         {64, 32, 16, 1, 1, 2, 1, hsa::hsa_f16_64_32},  {64, 64, 16, 1, 1, 3, 0, hsa::hsa_f16_64_64},
         {64, 64, 34, 2, 1, 1, 1, hsa::hsa_f16_64_64},  {128, 16, 3, 1, 1, 2, 0, hsa::hsa_f16_128_16},
         {128, 32, 16, 1, 1, 1, 0, hsa::hsa_f16_128_32}, {128, 64, 16, 1, 1, 1, 1, hsa::hsa_f16_128_64},
+        {32, 16, 17, 1, 1, 2, 0, hsa::hsa_few_32_16, 4}, {64, 64, 32, 2, 1, 2, 1, hsa::hsa_few_64_64, 4},
+        {64, 32, 9, 1, 1, 3, 0, hsa::hsa_few_64_32, 4}, {128, 32, 16, 1, 1, 2, 0, hsa::hsa_few_128_32, 2},
         {1, 1, 1, 1, 1, 2, 0, nullptr},                {6, 5, 4, 2, 2, 3, 1, nullptr},
     };
     for (const Case& c : cases) {
-        const u32 top = 3, slots = 5;
+        const u32 top = c.warps == 1 ? 3 : 37, slots = 5;
         const size_t values_of_chunk = size_t(c.size) * c.kv_heads * c.d, stride = (4 * values_of_chunk + 255) / 256 * 256;
         const Array<u8> cache(slots * stride);
         for (size_t i = 0; i < slots * stride / 2; i++) reinterpret_cast<u16*>(cache.at)[i] = f32_to_f16(uniform());
         auto value = [&](u32 slot, size_t i) { return double(f16_to_f32(reinterpret_cast<u16*>(cache + slot * stride)[i])); };
         const Array<float> q = values(size_t(c.n) * c.heads * c.d, 3), out(size_t(c.n) * c.heads * c.d);
         std::vector<Pick> picks(c.n * c.retrieval_heads * top);
-        for (Pick& p : picks) p = {u32(random_bits() % slots), random_bits() % 4 ? 0.5f + 0.4f * uniform() : 0.0f};
+        for (Pick& p : picks) p = {u32(random_bits() % slots), random_bits() % 4 ? (0.5f + 0.4f * uniform()) * 3 / top : 0.0f};
         const Hsa shape = {c.heads, c.kv_heads, c.d, c.size, c.retrieval_heads, top, c.off_by_one};
         const u32 per_kv = c.heads / c.kv_heads;
         if (c.kernel)
-            simt::launch({blocks(c.n, 4), c.kv_heads * blocks(per_kv, 16), 1}, {128, 1, 1},
-                         [&] { c.kernel(shape, q, c.n, cache, stride, picks.data(), out); });
+            simt::launch({c.n, c.kv_heads * blocks(per_kv, 16), 1}, {32 * c.warps, 1, 1},
+                         [&] { c.kernel(shape, q, cache, stride, picks.data(), out); });
         else
             simt::launch({c.n, c.heads, 1}, {32, 1, 1},
-                         [&] { hsa::hsa_any(shape, q, c.n, cache, stride, picks.data(), 1, out); });
+                         [&] { hsa::hsa_any(shape, q, cache, stride, picks.data(), 1, out); });
         for (u32 t = 0; t < c.n; t++)
             for (u32 h = 0; h < c.heads; h++) {
                 const u32 g = h / per_kv;
@@ -366,7 +369,8 @@ void landmarks() {
     testing = "score_top_k";
     using retrieval::Found;
     for (auto [n, heads, width, count, parts, top, kind] :
-         {std::array<u32, 7>{1, 1, 16, 300, 2, 8, 1}, {3, 2, 32, 1000, 1, 5, 1}, {2, 1, 5, 130, 3, 4, 2}, {17, 1, 3, 40, 1, 64, 0}}) {
+         {std::array<u32, 7>{1, 1, 16, 300, 2, 8, 1}, {3, 2, 32, 1000, 1, 5, 1}, {2, 1, 5, 130, 3, 4, 2}, {17, 1, 3, 40, 1, 64, 0},
+          {1, 1, 16, 300, 2, 8, 3}, {3, 2, 24, 1000, 3, 40, 3}, {2, 1, 520, 70, 9, 33, 3}, {1, 3, 8, 700, 1, 64, 3}, {1, 1, 264, 5, 4, 1, 3}}) {
         const Array<float> q = values(n * heads * width), full = values(count * heads * width);
         const Array<u16> half(full.count);
         for (size_t i = 0; i < full.count; i++) {
@@ -377,10 +381,19 @@ void landmarks() {
         for (u32 i = 0; i < n; i++) visible[i] = i + 1 == n ? count : count * (i + 1) / (n + 1);
         std::vector<Found> lists(n * heads * parts * top), best(n * heads * top);
         const u8* data = kind ? reinterpret_cast<const u8*>(half.at) : reinterpret_cast<const u8*>(full.at);
-        simt::launch({parts, heads, blocks(n, 16)}, {128, 1, 1}, [&] {
-            retrieval::score_top_k(q, visible.data(), n, heads, width, data, count, kind, 0.5f, top, lists.data());
-        });
-        simt::launch({n * heads, 1, 1}, {256, 1, 1}, [&] { retrieval::best_of(lists.data(), parts, top, best.data()); });
+        if (kind == 3) {
+            std::vector<u32> arrived(n * heads, 0);
+            simt::launch({parts, heads, n}, {256, 1, 1}, [&] {
+                retrieval::score_few(q, n == 1 ? nullptr : visible.data(), count, heads, width, data, count, 0.5f, top,
+                                     lists.data(), arrived.data(), best.data());
+            });
+            for (u32 rest : arrived) close(rest, 0, 0);
+        } else {
+            simt::launch({parts, heads, blocks(n, 16)}, {128, 1, 1}, [&] {
+                retrieval::score_top_k(q, n == 1 ? nullptr : visible.data(), count, n, heads, width, data, count, kind, 0.5f, top, lists.data());
+            });
+            simt::launch({n * heads, 1, 1}, {256, 1, 1}, [&] { retrieval::best_of(lists.data(), parts, top, best.data()); });
+        }
         for (u32 i = 0; i < n; i++)
             for (u32 h = 0; h < heads; h++) {
                 std::vector<double> scores(visible[i]);
@@ -460,9 +473,10 @@ void steps() {
         std::vector<u32> arrived(m.groups, 0);
         for (int t = 0; t < 4; t++) {
             const Array<float> row = values(m.projected(), 2), y(m.inner());
-            simt::launch({u32(m.heads), blocks(m.width, 16), 1}, {256, 1, 1}, [&] {
-                step::ssm_step(m.shape(), row, p.weight, p.bias, p.dt_bias, p.a, p.d, history, state,
-                               arrived.data(), y);
+            const u32 rows = t % 2 ? 64 : 16, threads = std::clamp(blocks(2 * m.state + rows, 32) * 32, 256u, 512u);
+            simt::launch({u32(m.heads), blocks(m.width, rows), 1}, {threads, 1, 1}, [&] {
+                const auto kernel = m.state % 4 ? step::ssm_step_1 : step::ssm_step_4;
+                kernel(m.shape(), row, p.weight, p.bias, p.dt_bias, p.a, p.d, history, state, arrived.data(), rows, y);
             });
             std::vector<double> want;
             p.token(m, row, h.data(), s.data(), want);

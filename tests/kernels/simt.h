@@ -28,8 +28,10 @@
 
 struct uint2 { unsigned x, y; };
 struct uint4 { unsigned x, y, z, w; };
+struct alignas(8) float2 { float x, y; };
 struct alignas(16) float4 { float x, y, z, w; };
 inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
+inline float2 make_float2(float x, float y) { return {x, y}; }
 inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
@@ -158,6 +160,8 @@ inline unsigned atomicAdd(unsigned* p, unsigned v) { return std::exchange(*p, *p
 template <class T>
 T __ldg(const T* p) { return *p; }
 template <class T>
+T __ldcg(const T* p) { return *p; }
+template <class T>
 T min(T a, T b) { return a < b ? a : b; }
 inline float rsqrtf(float v) { return 1.0f / std::sqrt(v); }
 // The C library has a name like CUDA's.
@@ -166,7 +170,9 @@ inline int __float2int_rn(float v) { return int(std::nearbyint(v)); }
 inline float __int_as_float(int v) { float f; std::memcpy(&f, &v, 4); return f; }
 inline float __uint_as_float(unsigned v) { float f; std::memcpy(&f, &v, 4); return f; }
 inline unsigned __float_as_uint(float v) { unsigned u; std::memcpy(&u, &v, 4); return u; }
+inline int __ffsll(unsigned long long v) { return __builtin_ffsll((long long)v); }
 inline int __ffs(unsigned v) { return __builtin_ffs(int(v)); }
+inline int __popc(unsigned v) { return __builtin_popcount(v); }
 inline int __dp4a(int a, int b, int c) {
     for (int i = 0; i < 4; i++) c += int(int8_t(a >> 8 * i)) * int8_t(b >> 8 * i);
     return c;
@@ -183,7 +189,7 @@ inline unsigned __byte_perm(unsigned a, unsigned b, unsigned select) {
     return r;
 }
 
-// Stand-ins for what common.cuh and matmul.cu have in PTX.
+// Stand-ins for what common.cuh has in PTX.
 inline float f16_to_f32(unsigned short h) { _Float16 v; std::memcpy(&v, &h, 2); return float(v); }
 inline unsigned short f32_to_f16(float f) {
     const _Float16 v = _Float16(f);
@@ -216,3 +222,15 @@ inline void load_matrices(unsigned (&r)[4], const unsigned short* p) {
     const int lane = simt::current % 32;
     for (int m = 0; m < 4; m++) std::memcpy(&r[m], simt::shuffle(p, m * 8 + lane / 4) + lane % 4 * 2, 4);
 }
+inline void load_transposed(unsigned (&r)[4], const unsigned short* p) {
+    const int lane = simt::current % 32;
+    for (int m = 0; m < 4; m++) {
+        const unsigned first = simt::shuffle(p, m * 8 + lane % 4 * 2)[lane / 4];
+        r[m] = first | unsigned(simt::shuffle(p, m * 8 + lane % 4 * 2 + 1)[lane / 4]) << 16;
+    }
+}
+inline void copy_async(void* to, const void* from) { std::memcpy(to, from, 16); }
+inline void end_of_copies() {}
+template <int N>
+void wait_for_copies() {}
+inline float power_of_2(float v) { return std::exp2(v); }
