@@ -78,7 +78,7 @@ fn main() {
 
     // Group by group, so that what one allocates is freed before the next.
     type Group = for<'a> fn(&'a Cuda, &mut Vec<Row<'a>>);
-    for group in [products as Group, elementwise, mixers, encoder, landmarks, hsa] {
+    for group in [products as Group, elementwise, choices, mixers, encoder, landmarks, hsa] {
         let mut rows = Vec::new();
         group(&cuda, &mut rows);
         rows.retain(|r| r.name.contains(filter));
@@ -319,6 +319,20 @@ fn elementwise<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
     row(cuda, rows, format!("embed F16 {n} x {width}"), Limit::Bytes, bytes / 2 + bytes, n * width, move |_, y| {
         cuda.embed(&table, &ids, y).expect("shapes");
     });
+}
+
+fn choices<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
+    let count = 50277;
+    // As in use, the logits have just been computed and are in the cache.
+    let logits: Vec<f32> = values(count).iter().map(|v| v * 10.0).collect();
+    for k in [1, 40] {
+        let logits = cuda.vector(&logits).expect("memory");
+        let mut top = TopK::new(k).expect("k");
+        // With the wait for the result, which is part of every use.
+        row(cuda, rows, format!("top_logits {k} of {count}"), Limit::Bytes, 4 * count, 0, move |_, _| {
+            cuda.top_logits(&logits, count, &mut top).expect("shapes");
+        });
+    }
 }
 
 fn mixers<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {

@@ -37,6 +37,7 @@ LAUNCHES = [
     (r"encoder_attention", 128, 4 * (65 * 129 + 4 * (64 + 65) + 32)),
     (r"score_top_k", 128, 4 * 16 * 8 * 8 + 16 * 1024 * 4),
     (r"best_of", 256, 8 * 8 * 8),
+    (r"top_logits", 1024, 0),
     (r"hsa_any", 32, (2 * 64 + 64) * 4),
     (r"hsa_", 128, 0),
     (r"copy|add_bias|silu_mul|mean_rows", 256, 0),

@@ -275,7 +275,7 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// Every call with the same recording must therefore do the same operations on the same buffers, and may do none that
     /// takes data from the host or brings it there: [`Backend::read`], [`Backend::write`], [`Backend::embed`],
-    /// [`Backend::score_top_k`] and [`Backend::fetch`]. The buffers must still exist.
+    /// [`Backend::top_logits`], [`Backend::score_top_k`] and [`Backend::fetch`]. The buffers must still exist.
     ///
     /// # Errors
     /// Those of `work`, and failures of the device.
@@ -425,6 +425,16 @@ pub trait Backend: Send + Sync + 'static {
         width: usize,
         out: &mut Self::Buffer,
     ) -> Result<()>;
+
+    /// Fills `top`, of which [`TopK::k`] says how many, with the highest of the first `count` values of `logits`, those of
+    /// the tokens 0 .. `count`. What `top` had before is forgotten.
+    ///
+    /// An id is that of a token, and of equal logits (`0.0` and `-0.0` are equal) the lower one comes first. A logit of −∞
+    /// rules its token out: there may be fewer than wanted.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the buffer is too short, a logit is NaN or +∞ (the message names the first), or none is above −∞.
+    fn top_logits(&self, logits: &Self::Buffer, count: usize, top: &mut TopK) -> Result<()>;
 
     /// The mixer of a Mamba-2 block between its input projection and the norm before its output projection, for `n` tokens
     /// of each of `sequences` sequences, which follow those of `state`: that of one sequence after that of the other.

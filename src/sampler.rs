@@ -1,5 +1,7 @@
 //! Logits to the next token.
 
+use crate::backend::check;
+use crate::memory::{Candidate, MAX_TOP_K, TopK};
 use crate::{Error, Result};
 
 /// How to choose among the tokens that a model finds likely.
@@ -53,36 +55,87 @@ impl Sampler {
         Ok(Self { options, random: SplitMix64(options.seed), candidates: Vec::new() })
     }
 
+    /// How many of the highest logits are enough to choose a token, see [`Sampler::sample_top`]; `None` if all are needed.
+    pub fn enough(&self) -> Option<usize> {
+        match self.options.top_k {
+            _ if self.options.temperature == 0.0 => Some(1),
+            k => (1..=MAX_TOP_K).contains(&k).then_some(k),
+        }
+    }
+
     /// The next token, given the `logits` of the whole vocabulary. A logit of −∞ rules its token out.
     ///
     /// # Errors
     /// `InvalidArgument` if there are no logits, one is NaN or +∞, or all are −∞: a damaged model or a bug,
     /// about which no choice of token can be right.
     pub fn sample(&mut self, logits: &[f32]) -> Result<u32> {
-        let (best, max) = most_likely(logits)?;
-        if self.options.temperature == 0.0 || self.options.top_k == 1 {
-            return Ok(best);
+        let mut top = TopK::new(self.enough().unwrap_or(1))?;
+        highest(logits, &mut top)?;
+        if self.enough().is_some() {
+            return self.sample_top(&top);
         }
-        // Dividing the difference from the maximum overflows to −∞ at worst, which is weight 0.
-        let weight = |logit: f32| ((logit - max) / self.options.temperature).exp();
+        let best = best(&top)?;
+        let weight = self.weight(best.score);
         self.candidates.clear();
-        self.candidates.extend((0u32..).zip(logits).map(|(id, &l)| (id, weight(l))));
+        self.candidates.extend((0u32..).zip(logits).map(|(id, &logit)| (id, weight(logit))));
 
         // Most likely first; of equals the lowest id. Total, as no weight is NaN.
         let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        let top_k = self.options.top_k;
-        if top_k > 0 && top_k < self.candidates.len() {
-            self.candidates.select_nth_unstable_by(top_k - 1, order);
-            self.candidates.truncate(top_k);
+        let SamplerOptions { top_k, top_p, .. } = self.options;
+        if top_k > 0 {
+            if top_k < self.candidates.len() {
+                self.candidates.select_nth_unstable_by(top_k - 1, order);
+                self.candidates.truncate(top_k);
+            }
+            self.candidates.sort_unstable_by(order);
         }
-        let mut total: f64 = self.candidates.iter().map(|c| f64::from(c.1)).sum();
-        if self.options.top_p < 1.0 {
-            let wanted = f64::from(self.options.top_p) * total;
+        let total = self.total();
+        if top_k == 0 && top_p < 1.0 {
             // All those below this together weigh no more than what is left out: none of them is needed,
             // and most of a large vocabulary need not be sorted. (The idea is llama2.c's.)
-            let needless = ((total - wanted) / self.candidates.len() as f64) as f32;
+            let needless = ((total - f64::from(top_p) * total) / self.candidates.len() as f64) as f32;
             self.candidates.retain(|c| c.1 >= needless);
             self.candidates.sort_unstable_by(order);
+        }
+        Ok(self.draw(best.id as u32, total))
+    }
+
+    /// The token that [`Sampler::sample`] would choose, given the highest logits alone, as
+    /// [`Backend::top_logits`](crate::backend::Backend::top_logits) finds them.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there are none, or `top` is of fewer than [`Sampler::enough`].
+    pub fn sample_top(&mut self, top: &TopK) -> Result<u32> {
+        let Some(enough) = self.enough().filter(|&enough| enough <= top.k()) else {
+            return Err(Error::invalid(format!("the {} highest logits are not enough to choose a token", top.k())));
+        };
+        let best = best(top)?;
+        if enough == 1 {
+            return Ok(best.id as u32);
+        }
+        let weight = self.weight(best.score);
+        self.candidates.clear();
+        self.candidates.extend(top.best_first().iter().take(enough).map(|c| (c.id as u32, weight(c.score))));
+        Ok(self.draw(best.id as u32, self.total()))
+    }
+
+    /// What a logit weighs beside the highest one.
+    fn weight(&self, max: f32) -> impl Fn(f32) -> f32 + use<> {
+        let temperature = self.options.temperature;
+        // Dividing the difference from the maximum overflows to −∞ at worst, which is weight 0.
+        move |logit| ((logit - max) / temperature).exp()
+    }
+
+    /// What all candidates weigh.
+    fn total(&self) -> f64 {
+        self.candidates.iter().map(|c| f64::from(c.1)).sum()
+    }
+
+    /// One of the candidates at random, by its weight, and `best` if none has any. With a top-p they are sorted; `total` is
+    /// what they weigh, together with those that the top-p is known to leave out.
+    fn draw(&mut self, best: u32, mut total: f64) -> u32 {
+        if self.options.top_p < 1.0 {
+            let wanted = f64::from(self.options.top_p) * total;
             let mut sum = 0.0;
             let mut kept = 0;
             for c in &self.candidates {
@@ -94,10 +147,7 @@ impl Sampler {
             }
             self.candidates.truncate(kept);
             total = sum;
-        } else if top_k > 0 {
-            self.candidates.sort_unstable_by(order);
         }
-
         let mut left = self.random.unit() * total;
         let mut chosen = best;
         for &(id, weight) in self.candidates.iter().filter(|c| c.1 > 0.0) {
@@ -107,22 +157,31 @@ impl Sampler {
                 break;
             }
         }
-        Ok(chosen)
+        chosen
     }
 }
 
-/// The highest logit and its token, the first of equals. All logits are checked.
-fn most_likely(logits: &[f32]) -> Result<(u32, f32)> {
-    let mut best = None;
-    for (id, &logit) in (0u32..).zip(logits) {
+fn best(top: &TopK) -> Result<Candidate> {
+    top.best_first().first().copied().ok_or_else(|| Error::invalid("there are no logits to choose from"))
+}
+
+/// Fills `top` with the highest of `logits`: an id is that of a token, of equals the lower one comes first, and −∞ is left
+/// out. All logits are checked. See [`Backend::top_logits`](crate::backend::Backend::top_logits).
+pub(crate) fn highest(logits: &[f32], top: &mut TopK) -> Result<()> {
+    top.clear();
+    let mut least = f32::NEG_INFINITY;
+    for (id, &logit) in (0u64..).zip(logits) {
+        // Nearly all of them. NaN goes on.
+        if logit <= least {
+            continue;
+        }
         if logit.is_nan() || logit == f32::INFINITY {
             return Err(Error::invalid(format!("the logit of token {id} is {logit}")));
         }
-        if best.map_or(logit > f32::NEG_INFINITY, |(_, max)| logit > max) {
-            best = Some((id, logit));
-        }
+        top.push(id, logit);
+        least = top.threshold();
     }
-    best.ok_or_else(|| Error::invalid(format!("none of {} tokens has a logit above -inf", logits.len())))
+    check(!top.is_empty(), || format!("none of {} tokens has a logit above -inf", logits.len()))
 }
 
 /// SplitMix64: a counter with an odd stride, and a mixing function. Steele, Lea and Flood, "Fast Splittable
@@ -231,15 +290,89 @@ mod tests {
         }
     }
 
+    /// What a sampler should choose, by sorting everything.
+    fn sorted_choice(options: &SamplerOptions, random: &mut SplitMix64, logits: &[f32]) -> u32 {
+        let mut all: Vec<_> = (0u32..).zip(logits).filter(|c| *c.1 > f32::NEG_INFINITY).collect();
+        all.sort_by(|a, b| b.1.partial_cmp(a.1).unwrap());
+        all.truncate(if options.temperature == 0.0 { 1 } else { options.top_k });
+        let weight = |logit: f32| f64::from(((logit - all[0].1) / options.temperature).exp());
+        let (mut kept, mut sum) = (0, 0.0);
+        let total: f64 = all.iter().map(|c| weight(*c.1)).sum();
+        while kept < all.len() && (options.top_p == 1.0 || sum < f64::from(options.top_p) * total) {
+            sum += weight(*all[kept].1);
+            kept += 1;
+        }
+        if options.temperature == 0.0 || options.top_k == 1 {
+            return all[0].0;
+        }
+        let mut left = random.unit() * sum;
+        let chosen = all[..kept].iter().find(|c| {
+            left -= weight(*c.1);
+            left < 0.0
+        });
+        chosen.unwrap_or(&all[kept - 1]).0
+    }
+
+    #[test]
+    fn the_highest_logits_are_enough() {
+        let mut random = SplitMix64(3);
+        for (temperature, top_k) in
+            [(0.0, 0), (0.0, 65), (0.7, 1), (0.7, 2), (1.0, 5), (2.5, 40), (0.3, MAX_TOP_K), (1e-20, 8), (1e20, 8)]
+        {
+            for (top_p, seed) in [(1.0, 0), (0.9, 1), (0.5, 2), (1e-6, 3)] {
+                let options = SamplerOptions { temperature, top_k, top_p, seed };
+                let mut all = Sampler::new(options).unwrap();
+                let (mut some, mut reference) = (all.clone(), SplitMix64(seed));
+                let enough = all.enough().unwrap();
+                assert_eq!(enough, if temperature == 0.0 { 1 } else { top_k });
+                for round in 0..60 {
+                    // Few different values make ties; some tokens are ruled out, and sometimes nearly all.
+                    let count = [3, 50, 1000][round % 3];
+                    let logits: Vec<f32> = (0..count)
+                        .map(|i| match random.next() % 16 {
+                            _ if i == 1 => 0.0,
+                            0 => f32::NEG_INFINITY,
+                            1..=14 if round % 5 == 4 => f32::NEG_INFINITY,
+                            2 => -0.0,
+                            r if round % 2 == 0 => r as f32 - 8.0,
+                            _ => random.unit() as f32 * 20.0 - 10.0,
+                        })
+                        .collect();
+                    // More than enough are no fewer.
+                    let mut top = TopK::new((enough + round % 2).min(MAX_TOP_K)).unwrap();
+                    highest(&logits, &mut top).unwrap();
+                    let chosen = some.sample_top(&top).unwrap();
+                    assert_eq!(chosen, all.sample(&logits).unwrap(), "{options:?}");
+                    assert_eq!(chosen, sorted_choice(&options, &mut reference, &logits), "{options:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_enough_is_an_error() {
+        assert_eq!(sampler(1.0, 0, 1.0).enough(), None);
+        assert_eq!(sampler(1.0, MAX_TOP_K + 1, 1.0).enough(), None);
+        let mut top = TopK::new(4).unwrap();
+        assert!(Sampler::greedy().sample_top(&top).is_err());
+        highest(&[1.0, 2.0, 3.0, 4.0, 5.0], &mut top).unwrap();
+        assert_eq!(Sampler::greedy().sample_top(&top).unwrap(), 4);
+        for mut wanting in [sampler(1.0, 5, 1.0), sampler(1.0, 0, 1.0), sampler(1.0, MAX_TOP_K + 1, 1.0)] {
+            assert!(wanting.sample_top(&top).is_err());
+        }
+    }
+
     #[test]
     fn nothing_is_allocated_once_warm() {
         let logits: Vec<f32> = (0..5000).map(|i| (i * 7919 % 5000) as f32 * 1e-3).collect();
-        let mut sampler = sampler(1.0, 50, 0.9);
-        sampler.sample(&logits).unwrap();
-        let (place, room) = (sampler.candidates.as_ptr(), sampler.candidates.capacity());
-        for _ in 0..100 {
+        for top_k in [50, 500] {
+            let mut sampler = sampler(1.0, top_k, 0.9);
             sampler.sample(&logits).unwrap();
+            let (place, room) = (sampler.candidates.as_ptr(), sampler.candidates.capacity());
+            for _ in 0..100 {
+                sampler.sample(&logits).unwrap();
+            }
+            assert_eq!((place, room), (sampler.candidates.as_ptr(), sampler.candidates.capacity()));
         }
-        assert_eq!((place, room), (sampler.candidates.as_ptr(), sampler.candidates.capacity()));
     }
 }

@@ -5,7 +5,7 @@ mod common;
 use common::model::{Fixture, Runner, argmax, relative, token_range};
 use ramba::ErrorKind;
 use ramba::cpu::{Cpu, Isa};
-use ramba::memory::{ChunkMemory, Precision};
+use ramba::memory::{ChunkMemory, Precision, TopK};
 use ramba::model::{Logits, Model, Pass};
 
 /// What a fixture's document gives: logits of all tokens, and all memories.
@@ -133,6 +133,33 @@ fn logits_of_the_last_token_are_those_of_all() {
     assert!(last == all[all.len() - model.config().vocab..]);
     assert!(Runner::new(&model, Precision::F16).advance(&tokens, Logits::None).is_empty());
     assert_ne!(argmax(&last), u32::MAX);
+}
+
+#[test]
+fn the_highest_logits_are_those_of_the_last_token() {
+    for name in ["base", "no_segments", "mamba2"] {
+        let f = Fixture::open(name);
+        let model = f.load(Cpu::new(2).unwrap());
+        let tokens = document(&f);
+        let logits = Runner::new(&model, Precision::F16).advance(&tokens, Logits::Last);
+        let mut want = TopK::new(5).unwrap();
+        logits.iter().enumerate().for_each(|(id, &logit)| want.push(id as u64, logit));
+
+        let mut run = Runner::new(&model, Precision::F16);
+        let mut top = TopK::new(5).unwrap();
+        let source = token_range(model.chunk_shape().map_or(1, |shape| shape.chunk_size as u64));
+        let remember = run.memory.is_some().then_some(&source as _);
+        let pass = Pass { memory: run.memory.as_mut(), remember, logits: Logits::Top, ..Pass::default() };
+        let pass = Pass { top: Some(&mut top), ..pass };
+        assert!(model.advance(&mut run.state, &mut run.scratch, &tokens, pass).unwrap().is_empty());
+        assert_eq!(top.best_first(), want.best_first(), "{name}");
+
+        let pass = Pass { logits: Logits::Top, ..Pass::default() };
+        let error = model.forward(&mut run.state, &mut run.scratch, &[1], pass).unwrap_err();
+        assert!(error.to_string().contains("no place"), "{error}");
+        // Nothing was done yet.
+        model.forward(&mut run.state, &mut run.scratch, &[1], Pass::default()).unwrap();
+    }
 }
 
 #[test]

@@ -242,15 +242,25 @@ fn sampling_is_repeatable() {
     let world = world(Shape::default(), 1);
     let mut session = world.session();
     session.feed(&text(500)).unwrap();
+    // All tokens are candidates, or so few that the device chooses them, or more of them.
+    for top_k in [0, 20, 80] {
+        let mut options = short();
+        options.sampling.temperature = 1.0;
+        options.sampling.top_k = top_k;
+        let mut draw = |seed| {
+            options.sampling.seed = seed;
+            session.answer(QUESTION, &options).unwrap().tokens
+        };
+        let (one, two) = (draw(1), draw(2));
+        assert_eq!(draw(1), one);
+        assert_ne!(one, two);
+    }
+    // One candidate is the most probable token.
     let mut options = short();
+    let greedy = session.answer(QUESTION, &options).unwrap().tokens;
     options.sampling.temperature = 1.0;
-    let mut draw = |seed| {
-        options.sampling.seed = seed;
-        session.answer(QUESTION, &options).unwrap().tokens
-    };
-    let (one, two) = (draw(1), draw(2));
-    assert_eq!(draw(1), one);
-    assert_ne!(one, two);
+    options.sampling.top_k = 1;
+    assert_eq!(session.answer(QUESTION, &options).unwrap().tokens, greedy);
 }
 
 #[test]

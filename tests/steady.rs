@@ -5,7 +5,7 @@ mod common;
 use common::model::{Fixture, argmax};
 use ramba::backend::Backend;
 use ramba::cpu::Cpu;
-use ramba::memory::{ChunkMemory, Precision};
+use ramba::memory::{ChunkMemory, Precision, TopK};
 use ramba::model::{Logits, Model, Pass, Trace};
 
 #[global_allocator]
@@ -54,8 +54,17 @@ fn steps<B: Backend>(f: &Fixture, model: &Model<B>) -> (usize, usize) {
             before = ALLOCATOR.total_allocated();
         }
         trace.clear();
-        let pass = Pass { memory: memory.as_mut(), logits: Logits::Last, trace: Some(&mut trace), ..Pass::default() };
-        token = argmax(model.forward(&mut state, &mut scratch, &[token], pass).unwrap());
+        let pass = Pass { memory: memory.as_mut(), trace: Some(&mut trace), ..Pass::default() };
+        // In turn all logits, the highest, and some of the highest.
+        token = if step % 3 == 0 {
+            let pass = Pass { logits: Logits::Last, ..pass };
+            argmax(model.forward(&mut state, &mut scratch, &[token], pass).unwrap())
+        } else {
+            let mut top = TopK::new(if step % 3 == 1 { 1 } else { 40 }).unwrap();
+            let pass = Pass { logits: Logits::Top, top: Some(&mut top), ..pass };
+            model.forward(&mut state, &mut scratch, &[token], pass).unwrap();
+            top.best_first()[0].id as u32
+        };
     }
     (ALLOCATOR.total_allocated() - before, steps)
 }

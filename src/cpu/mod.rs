@@ -29,6 +29,7 @@ use std::ops::Range;
 use crate::backend::{Backend, EncoderShape, HsaShape, Norm, Pick, Span, SsmParams, SsmShape, SsmState, need};
 use crate::memory::{ChunkMemory, ChunkShape, ChunkView, Precision, TopK};
 use crate::quant;
+use crate::sampler::highest;
 use crate::weights::Tensor;
 use crate::{Error, Result};
 use attention::Reading;
@@ -260,6 +261,11 @@ impl Backend for Cpu {
             out.iter_mut().for_each(|v| *v /= rows as f32);
         }
         Ok(())
+    }
+
+    fn top_logits(&self, logits: &Buffer, count: usize, top: &mut TopK) -> Result<()> {
+        need("top_logits", logits.len(), &[count])?;
+        highest(&logits[..count], top)
     }
 
     fn ssm_mix(

@@ -20,9 +20,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
 use crate::backend::{Backend, EncoderShape, HsaShape, Norm, Pick, Span, SsmParams, SsmShape, SsmState, check, need};
 use crate::memory::{ChunkMemory, ChunkShape, Precision, TopK};
 use crate::quant::DType;
+use crate::sampler::highest;
 use crate::weights::Tensor;
 use crate::{Error, Result};
 use driver::{Context, Event, Graph, Memory};
@@ -64,6 +67,14 @@ impl Buffer {
     fn at(&self) -> u64 {
         self.memory.at
     }
+}
+
+/// An entry of the result of `top_logits.cu`.
+#[derive(Clone, Copy, FromBytes, KnownLayout, Immutable)]
+#[repr(C)]
+struct Chosen {
+    id: u32,
+    logit: f32,
 }
 
 /// Operations of a token, recorded the second time they are done: the first time allocates what they need.
@@ -518,6 +529,34 @@ impl Backend for Cuda {
                     module::pointer(&count),
                 ],
             )
+        })
+    }
+
+    fn top_logits(&self, logits: &Buffer, count: usize, top: &mut TopK) -> Result<()> {
+        need("top_logits", logits.len, &[count])?;
+        check(count <= i32::MAX as usize, || format!("top_logits: {count} logits"))?;
+        let wanted = top.k();
+        self.on_lane(|lane| {
+            let bytes = (1 + wanted) * size_of::<Chosen>();
+            let result = lane.landing(bytes).ok_or_else(|| Error::invalid(format!("top_logits: {wanted} at once")))?;
+            // SAFETY: there are `count` logits from the start of a buffer on, and entries for `wanted` and their number.
+            unsafe {
+                launch!(self.kernels, &lane.stream, "top_logits", [1, 1, 1], [1024, 1], 0;
+                    logits.at(), count as u32, wanted as u32, result)?;
+            }
+            let found = <[Chosen]>::ref_from_bytes(lane.landed(bytes)?);
+            let found = found.map_err(|_| Error::invalid("results that are no whole entries"))?;
+            if let Some((&Chosen { id: number @ 1.., .. }, found)) = found.split_first()
+                && let Some(found) = found.get(..number as usize)
+            {
+                top.clear();
+                found.iter().for_each(|c| top.push(u64::from(c.id), c.logit));
+                return Ok(());
+            }
+            // There is none to choose from, or one cannot be right: which, the host finds.
+            let mut all = vec![0.0; count];
+            lane.read(logits.at(), zerocopy::IntoBytes::as_mut_bytes(&mut all[..]))?;
+            highest(&all, top)
         })
     }
 

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::backend::{Backend, Norm, Span as At, SsmState};
-use crate::memory::{ChunkMemory, ChunkShape};
+use crate::memory::{ChunkMemory, ChunkShape, TopK};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -148,6 +148,8 @@ pub enum Logits {
     None,
     /// Those after the last token, (vocab).
     Last,
+    /// None to return: the highest after the last token go to [`Pass::top`], and the others stay on the device.
+    Top,
     /// Those after every token, (n, vocab).
     All,
 }
@@ -164,6 +166,8 @@ pub struct Pass<'a> {
     pub skip_hsa: bool,
     /// Which logits to return.
     pub logits: Logits,
+    /// For [`Logits::Top`]: filled as [`Backend::top_logits`] does. Without a token it is left alone.
+    pub top: Option<&'a mut TopK>,
     /// If given, what the tokens read is appended.
     pub trace: Option<&'a mut Trace>,
 }
@@ -400,8 +404,9 @@ impl<B: Backend> Model<B> {
     /// [`Model::reset`] only, and chunks may have been appended to the memory.
     ///
     /// # Errors
-    /// `InvalidArgument` for a token that is not in the vocabulary, a state torn by an earlier failure, or chunks that do not
-    /// continue those of the memory; failures of the memory and of the device.
+    /// `InvalidArgument` for a token that is not in the vocabulary, a state torn by an earlier failure, chunks that do not
+    /// continue those of the memory, or [`Logits::Top`] without a place for them or of logits that cannot be right (see
+    /// [`Backend::top_logits`]); failures of the memory and of the device.
     pub fn forward<'s>(
         &self,
         state: &mut State<B>,
@@ -409,7 +414,7 @@ impl<B: Backend> Model<B> {
         tokens: &[u32],
         mut pass: Pass<'_>,
     ) -> Result<&'s [f32]> {
-        self.check_ids(tokens)?;
+        self.check(tokens, &pass)?;
         scratch.host_logits.clear();
         self.backend.run(|| self.tiles(state, scratch, tokens, &mut pass))?;
         Ok(&scratch.host_logits)
@@ -427,7 +432,7 @@ impl<B: Backend> Model<B> {
         tokens: &[u32],
         mut pass: Pass<'_>,
     ) -> Result<&'s [f32]> {
-        self.check_ids(tokens)?;
+        self.check(tokens, &pass)?;
         scratch.host_logits.clear();
         self.backend.run(|| {
             let mut rest = tokens;
@@ -447,7 +452,7 @@ impl<B: Backend> Model<B> {
                 let left = usize::try_from(span.end - state.position).unwrap_or(usize::MAX);
                 let (part, after) = rest.split_at(left.min(rest.len()));
                 let logits = pass.logits;
-                if logits == Logits::Last && !after.is_empty() {
+                if matches!(logits, Logits::Last | Logits::Top) && !after.is_empty() {
                     pass.logits = Logits::None;
                 }
                 let done = self.tiles(state, scratch, part, &mut pass);
@@ -475,6 +480,12 @@ impl<B: Backend> Model<B> {
             match pass.logits {
                 Logits::All => self.logits(s, 0..tile.len())?,
                 Logits::Last if left == 0 => self.logits(s, tile.len() - 1..tile.len())?,
+                Logits::Top if left == 0 => {
+                    self.head(s, tile.len() - 1, 1)?;
+                    if let Some(top) = pass.top.as_deref_mut() {
+                        self.backend.top_logits(&s.logits, self.config.vocab, top)?;
+                    }
+                }
                 _ => {}
             }
         }
@@ -615,11 +626,7 @@ impl<B: Backend> Model<B> {
         }
         for first in rows.clone().step_by(at_once.max(1)) {
             let n = at_once.min(rows.end - first);
-            let Scratch { x, head, head_norm, logits, head_step, .. } = s;
-            match (first, n) {
-                (0, 1) => backend.replay(head_step, || self.head(x, 0, 1, head, head_norm, logits))?,
-                _ => self.head(x, first, n, head, head_norm, logits)?,
-            }
+            self.head(s, first, n)?;
             let before = s.host_logits.len();
             s.host_logits.resize(before + n * config.vocab, 0.0);
             backend.read(&s.logits, s.host_logits.get_mut(before..).unwrap_or_default())?;
@@ -627,22 +634,21 @@ impl<B: Backend> Model<B> {
         Ok(())
     }
 
-    /// `logits` (n, vocab) of n rows of `x` from `first` on, by way of `head` and `normed` (n, D).
-    fn head(
-        &self,
-        x: &B::Buffer,
-        first: usize,
-        n: usize,
-        head: &mut B::Buffer,
-        normed: &mut B::Buffer,
-        logits: &mut B::Buffer,
-    ) -> Result<()> {
+    /// Leaves the logits of n rows of `s.x` from `first` on in `s.logits`, which has room for them.
+    fn head(&self, s: &mut Scratch<B>, first: usize, n: usize) -> Result<()> {
         let (backend, width) = (&self.backend, self.config.hidden);
-        let at = |row: usize| At { at: row * width, stride: width };
-        backend.copy(x, at(first), head, at(0), n, width)?;
-        let norm = Norm { weight: &self.output_norm, width, eps: self.config.norm_eps };
-        let output = self.output.as_ref().unwrap_or(&self.embedding);
-        backend.norm_matmul(&norm, output, head, n, normed, logits, false)
+        let Scratch { x, head, head_norm, logits, head_step, .. } = s;
+        let mut work = || {
+            let at = |row: usize| At { at: row * width, stride: width };
+            backend.copy(x, at(first), head, at(0), n, width)?;
+            let norm = Norm { weight: &self.output_norm, width, eps: self.config.norm_eps };
+            let output = self.output.as_ref().unwrap_or(&self.embedding);
+            backend.norm_matmul(&norm, output, head, n, head_norm, logits, false)
+        };
+        match (first, n) {
+            (0, 1) => backend.replay(head_step, work),
+            _ => work(),
+        }
     }
 
     fn zero_states(&self, blocks: usize, sequences: usize) -> Result<Vec<SsmState<B::Buffer>>> {
@@ -665,6 +671,13 @@ impl<B: Backend> Model<B> {
     pub fn tile(&self) -> usize {
         let wanted = self.backend.tile(self.config.hidden);
         self.chunk_size().map_or(wanted, |chunk| (wanted / chunk).max(1) * chunk)
+    }
+
+    fn check(&self, ids: &[u32], pass: &Pass<'_>) -> Result<()> {
+        if pass.logits == Logits::Top && pass.top.is_none() {
+            return Err(Error::invalid("there is no place for the highest logits"));
+        }
+        self.check_ids(ids)
     }
 
     fn check_ids(&self, ids: &[u32]) -> Result<()> {

@@ -31,7 +31,7 @@ pub use engine::{Engine, EngineOptions};
 pub use needs::MemoryNeeds;
 
 use crate::memory::{Block, ChunkMemory, Precision};
-use crate::model::{Logits, Pass, Trace};
+use crate::model::Pass;
 use crate::tokenizer::EncodeStream;
 use crate::{Error, ErrorKind, Result};
 use device::{Model, Scratch, State};
@@ -555,7 +555,7 @@ impl Session {
         let tokens = whole.ids(self.read_to..whole.end()).to_vec();
         // Chunks that end among these tokens are remembered until the document goes on.
         let tail = std::mem::replace(&mut self.tail, whole);
-        let done = self.pass(&tokens, true, Logits::None, None).map(|_| ());
+        let done = self.pass(&tokens, true, Pass::default()).map(|_| ());
         self.tail = tail;
         done
     }
@@ -571,7 +571,7 @@ impl Session {
         let Self { engine, answering, .. } = self;
         let model = &engine.shared.model;
         model.reset(state(model, answering)?, from)?;
-        self.pass(&run_in, false, Logits::None, None).map(|_| ())
+        self.pass(&run_in, false, Pass::default()).map(|_| ())
     }
 
     /// Sets `answering` to `reading`.
@@ -584,9 +584,10 @@ impl Session {
         }
     }
 
-    /// Moves `answering` on by `tokens` and returns the logits asked for. If the document `grows`, the tokens are those
-    /// of its tail: their chunks are remembered, and the recurrence restarts where segments begin.
-    fn pass(&mut self, tokens: &[u32], grows: bool, logits: Logits, trace: Option<&mut Trace>) -> Result<&[f32]> {
+    /// Moves `answering` on by `tokens` and returns the logits that `pass` asks for, to which this adds what is read. If
+    /// the document `grows`, the tokens are those of its tail: their chunks are remembered, and the recurrence restarts
+    /// where segments begin.
+    fn pass<'s>(&'s mut self, tokens: &[u32], grows: bool, pass: Pass<'s>) -> Result<&'s [f32]> {
         let chunk = self.chunk_size();
         let Self { engine, memory, scratches, tail, answering, .. } = self;
         let model = &engine.shared.model;
@@ -594,7 +595,7 @@ impl Session {
         let Some(scratch) = scratches.first_mut() else { return Ok(&[]) };
         let source = |c: u64| tail.source(c * chunk..(c + 1) * chunk);
         let remember = (grows && memory.is_some()).then_some(&source as &(dyn Fn(u64) -> Range<u64> + Sync));
-        let pass = Pass { memory: memory.as_mut(), remember, logits, trace, ..Pass::default() };
+        let pass = Pass { memory: memory.as_mut(), remember, ..pass };
         if grows { model.advance(state, scratch, tokens, pass) } else { model.forward(state, scratch, tokens, pass) }
     }
 }

@@ -61,6 +61,9 @@ macro_rules! everywhere {
     };
 }
 
+// Behind the macro that it uses.
+mod choices;
+
 /// A small deterministic generator (xorshift64*, Vigna 2016).
 struct Rng(u64);
 

@@ -38,6 +38,9 @@ namespace conv {
 namespace step {
 #include "ssm_step.cu"
 }
+namespace choice {
+#include "top_logits.cu"
+}
 
 namespace {
 
@@ -416,6 +419,57 @@ void landmarks() {
     }
 }
 
+void highest_logits() {
+    testing = "top_logits";
+    const float none = -INFINITY;
+    auto check = [](const std::vector<float>& logits) {
+        const u32 count = u32(logits.size());
+        const Array<float> at(count);
+        std::copy(logits.begin(), logits.end(), at.at);
+        std::vector<u32> ids;
+        for (u32 i = 0; i < count; i++)
+            if (logits[i] > -INFINITY) ids.push_back(i);
+        std::stable_sort(ids.begin(), ids.end(), [&](u32 a, u32 b) { return logits[a] > logits[b]; });
+        for (u32 top : {1, 2, 5, 40, 64}) {
+            const Array<uint2> result(1 + top);
+            simt::launch({1, 1, 1}, {1024, 1, 1}, [&] { choice::top_logits(at, count, top, result); });
+            close(result[0].x, std::min<size_t>(top, ids.size()), 0);
+            for (u32 k = 0; k < result[0].x; k++) {
+                close(result[1 + k].x, ids[k], 0);
+                close(__uint_as_float(result[1 + k].y), logits[ids[k]], 0);
+            }
+        }
+    };
+    for (u32 count : {0u, 1u, 2u, 31u, 1000u, 4099u, 50277u}) {
+        std::vector<float> all(count), few(count), shut(count), rising(count), equal(count, -3.5f);
+        for (u32 i = 0; i < count; i++) {
+            all[i] = 20 * uniform();
+            few[i] = random_bits() % 3 ? 0.0f : random_bits() % 2 ? -0.0f : float(random_bits() % 3) - 1;
+            shut[i] = random_bits() % 40 ? none : all[i];
+            rising[i] = float(i);
+        }
+        for (const auto& logits : {all, few, shut, rising, equal}) check(logits);
+    }
+    // The highest in the same few threads: more of them than there is room for, different and equal.
+    std::vector<float> crowd(200000, -1.0f);
+    for (u32 i = 0; i < crowd.size(); i++)
+        if (i / 4 % 1024 < 12) crowd[i] = uniform() + 2;
+    check(crowd);
+    for (float& v : crowd) v = v > 0 ? 3.0f : none;
+    check(crowd);
+    check(std::vector<float>(100, none));
+    check({-3.4028235e38f, none, 3.4028235e38f, 1e-45f, -1e-45f, 0.0f, -0.0f});
+    for (float odd : {float(NAN), -float(NAN), float(INFINITY)})
+        for (u32 at : {0u, 77u, 4998u})
+            for (u32 top : {1u, 40u}) {
+                const Array<float> logits = values(4999);
+                logits[at] = odd;
+                const Array<uint2> result(1 + top);
+                simt::launch({1, 1, 1}, {1024, 1, 1}, [&] { choice::top_logits(logits, 4999, top, result); });
+                close(result[0].x, choice::NONE, 0);
+            }
+}
+
 // ---- the mixer of a Mamba-2 block --------------------------------------------------------------------------------------
 
 struct Mixer {
@@ -529,7 +583,7 @@ int main(int count, char** names) {
     const std::pair<const char*, void (*)()> tests[] = {
         {"elements", elements}, {"products", products},           {"products_of_few", products_of_few},
         {"encoder", encoder_attention}, {"hsa", hsa_attention},   {"landmarks", landmarks},
-        {"steps", steps},       {"scans", scans},
+        {"choices", highest_logits},    {"steps", steps},         {"scans", scans},
     };
     for (const auto& [name, test] : tests)
         if (count < 2 || !std::strcmp(names[1], name)) test(), std::printf("%s: ok\n", name);

@@ -55,6 +55,8 @@ inline jmp_buf scheduler;
 inline int current;
 inline Barrier block;
 inline std::vector<Barrier> warps;
+// How many of the block's threads said yes.
+inline int votes;
 inline std::function<void()> kernel;
 alignas(128) inline char shared[256 << 10];
 // What a thread shows to the others of its warp.
@@ -136,6 +138,15 @@ inline void launch(Index grid, Index threads_of_block, std::function<void()> f) 
 #define threadIdx (simt::thread_index())
 
 inline void __syncthreads() { simt::wait(simt::block); }
+inline int __syncthreads_count(int v) {
+    simt::votes += v != 0;
+    __syncthreads();
+    const int all = simt::votes;
+    __syncthreads();
+    simt::votes = 0;
+    __syncthreads();
+    return all;
+}
 inline void __syncwarp() { simt::wait(simt::warp()); }
 inline void __threadfence() {}
 inline unsigned __activemask() { return ~0u; }
