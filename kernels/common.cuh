@@ -151,11 +151,21 @@ __device__ __forceinline__ void split_bf16(float x, float y, u32& hi, u32& lo) {
 #endif
 }
 
+// Two values as f16, the first in the lower half.
+__device__ __forceinline__ u32 pack_f16(float x, float y) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    u32 both;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(y), "f"(x));
+    return both;
+#else
+    return f32_to_f16(x) | ((u32)f32_to_f16(y) << 16);
+#endif
+}
+
 // Two values as sums of two f16 each, for values of at most about 1.
 __device__ __forceinline__ void split_f16(float x, float y, u32& hi, u32& lo) {
-    const u16 hx = f32_to_f16(x), hy = f32_to_f16(y);
-    hi = hx | ((u32)hy << 16);
-    lo = f32_to_f16(x - f16_to_f32(hx)) | ((u32)f32_to_f16(y - f16_to_f32(hy)) << 16);
+    hi = pack_f16(x, y);
+    lo = pack_f16(x - f16_to_f32(low16(hi)), y - f16_to_f32(high16(hi)));
 }
 
 // d (16 x 8) += a (16 x 16) · b (16 x 8) by one warp. With g = lane / 4 and t = lane % 4, a lane holds

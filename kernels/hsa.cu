@@ -3,7 +3,8 @@
 //   (S, G) of each; picks (n, Gr, K <= 64) of slot and weight, weight 0 for none. HSA layer of arXiv 2504.16795.
 //   hsa_f16_D_S: on matrix units for d = D and S as named. One warp takes 16 query heads of one key/value head of one token:
 //       their scores against a chunk are one 16 x S tile. Keys and values come by asynchronous copies, the next keys while
-//       values are multiplied and the next values while keys are. q and the weights of values are sums of two f16.
+//       values are multiplied and the next values while keys are. q is a sum of two f16, so that scores err by no more
+//       than keys do; weights of values are rounded to f16, as the values are.
 //       Grid: x the tokens, y the key/value heads x groups of 16 query heads. Blocks of one warp; dynamic shared memory
 //       4·D·S bytes.
 //   hsa_few_D_S: the same for few tokens, whose chunks are divided among the warps of a block. Blocks of 4 warps, 2 for
@@ -188,12 +189,9 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, const u8* cache, u64 
         __syncwarp();
 #pragma unroll
         for (int step = 0; step < S / 16; step++) {
-            u32 a[4], rest[4];
             const float *x = scores[2 * step], *y = scores[2 * step + 1];
-            split_f16(x[0] * factor_up, x[1] * factor_up, a[0], rest[0]);
-            split_f16(x[2] * factor_down, x[3] * factor_down, a[1], rest[1]);
-            split_f16(y[0] * factor_up, y[1] * factor_up, a[2], rest[2]);
-            split_f16(y[2] * factor_down, y[3] * factor_down, a[3], rest[3]);
+            const u32 a[4] = {pack_f16(x[0] * factor_up, x[1] * factor_up), pack_f16(x[2] * factor_down, x[3] * factor_down),
+                              pack_f16(y[0] * factor_up, y[1] * factor_up), pack_f16(y[2] * factor_down, y[3] * factor_down)};
 #pragma unroll
             for (int j = 0; j < D / 8; j += 2) {
                 u32 v[4];
@@ -201,7 +199,6 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, const u8* cache, u64 
 #pragma unroll
                 for (int half = 0; half < 2; half++) {
                     const u32 b[2] = {v[2 * half], v[2 * half + 1]};
-                    mma(F16(), acc[j + half], rest, b);
                     mma(F16(), acc[j + half], a, b);
                 }
             }

@@ -10,8 +10,8 @@
 //                shared memory 8 · top entries.
 //   score_few:   both at once for a few tokens, f16 landmarks and a `width` of a multiple of 8: the last block of a row joins
 //                the lists of all its parts. `visible` may be null, then `only` stands for it. `arrived` (n · heads) counts
-//                blocks and is left at zero. Grid: x parts, y the heads, z the tokens. Blocks of 8 warps; dynamic shared
-//                memory width floats and 8 · top entries.
+//                blocks and is left at zero. Grid: x parts, as far as they are needed, y the heads, z the tokens. Blocks of 8
+//                warps; dynamic shared memory width floats and 8 · top entries.
 // Bound by the bytes of the landmarks for few tokens. CPU twin: cpu/retrieval.rs.
 #include "common.cuh"
 
@@ -224,10 +224,27 @@ struct List {
         const u32 up_id = __shfl_up_sync(~0u, low.id, 1);
         if (after) low = lane == at ? Found{score, id} : Found{up_score, up_id};
     }
+    // What lane `lane ^ by` has, if that belongs here: the better one of the two in the `first` lane.
+    static __device__ __forceinline__ Found exchanged(Found f, u32 by, bool first) {
+        const Found other = {__shfl_xor_sync(~0u, f.score, by), __shfl_xor_sync(~0u, f.id, by)};
+        const bool mine = f.id != NONE && better(f.score, f.id, other);
+        return mine == first ? f : other;
+    }
+    // All candidates at once: sorted the other way round than the list, they make with it a bitonic row, whose better half
+    // is sorted again (Batcher, 1968).
+    __device__ __forceinline__ void merge(Found f) {
+        const u32 lane = threadIdx.x % 32;
+        for (u32 width = 2; width <= 32; width *= 2)
+            for (u32 by = width / 2; by > 0; by /= 2) f = exchanged(f, by, (lane & by) == 0 == ((lane & width) != 0));
+        if (f.id != NONE && better(f.score, f.id, low)) low = f;
+        for (u32 by = 16; by > 0; by /= 2) low = exchanged(low, by, (lane & by) == 0);
+    }
     // One candidate of each lane; `wanted` says which.
     __device__ __forceinline__ void offer(float score, u32 id, bool wanted) {
         const Found least = worst();
         u32 lanes = __ballot_sync(~0u, wanted && better(score, id, least));
+        // Each insertion costs about an eighth of that.
+        if (top <= 32 && __popc(lanes) > 8) return merge(wanted ? Found{score, id} : Found{0, NONE});
         while (lanes) {
             const int from = __ffs(lanes) - 1;
             lanes &= lanes - 1;
@@ -287,37 +304,52 @@ extern "C" __global__ void __launch_bounds__(256, 3) score_few(const float* q, c
     DYNAMIC_SHARED(uint4, shared);
     float4* values = reinterpret_cast<float4*>(shared);
     __shared__ bool is_last;
-    allow_next();
-    wait_for_previous();
     const u32 thread = threadIdx.x, lane = thread % 32, warp = thread / 32, warps = blockDim.x / 32;
     const u32 head = blockIdx.y, row = blockIdx.z * heads + head, units = width / 8;
-    Found* lists = reinterpret_cast<Found*>(shared + width / 4);
+    const u64 stride = (u64)heads * width * 2;
+    // Lanes that share a landmark, a power of two; landmarks that a warp takes at once.
+    u32 team = 1;
+    while (team < units && team < 32) team *= 2;
+    const int AT_ONCE = 4;
+    const u32 per_warp = 32 / team, member = lane % team;
+    // Landmarks do not depend on the kernel before, nor does how many there are. A few are not worth many parts.
+    const u32 seen = min(count, visible ? visible[blockIdx.z] : only), at_once = warps * per_warp * AT_ONCE;
+    const u32 wanted = (seen + at_once - 1) / at_once, parts = wanted < 1 ? 1 : min(gridDim.x, wanted);
+    if (blockIdx.x >= parts) return;
+    const u32 share = (seen + parts - 1) / parts, first = min(seen, blockIdx.x * share), last = min(seen, first + share);
+    const u8* own = landmarks + first * stride;
+    const u64 bytes = (last - first) * stride;
+    for (u64 i = 128 * thread; i < min(bytes, (u64)(64 << 10)); i += 128 * blockDim.x) prefetch(own + i);
+    allow_next();
+    wait_for_previous();
+
     // The first halves of all eights, then the second ones: neighbouring lanes read neighbours.
+    Found* lists = reinterpret_cast<Found*>(shared + width / 4);
     for (u32 i = thread; i < width / 4; i += blockDim.x)
         values[i / 2 + i % 2 * units] = reinterpret_cast<const float4*>(q + (u64)row * width)[i];
     __syncthreads();
-
-    // Lanes that share a landmark, a power of two.
-    u32 team = 1;
-    while (team < units && team < 32) team *= 2;
-    const u32 per_warp = 32 / team, member = lane % team, seen = min(count, visible ? visible[blockIdx.z] : only);
-    const u32 share = (count + gridDim.x - 1) / gridDim.x;
-    const u64 begin = (u64)blockIdx.x * share;
-    const u32 first = begin < seen ? (u32)begin : seen, last = seen - first > share ? first + share : seen;
-    const u64 stride = (u64)heads * width * 2;
     const u8* from = landmarks + head * width * 2 + member * 16;
-    const int AT_ONCE = 4;
+    const u32 apart = warps * per_warp, begin_of_warp = first + warp * per_warp;
+    // The u-th 16 bytes of landmarks of this lane.
+    auto load = [&](uint4 (&v)[AT_ONCE], u32 c0, u32 u) {
+#pragma unroll
+        for (int j = 0; j < AT_ONCE; j++) {
+            const u32 c = c0 + j * apart + lane / team;
+            v[j] = c < last && u < units ? load_once(from + c * stride + (u64)(u - member) * 16) : make_uint4(0, 0, 0, 0);
+        }
+    };
     List list(top);
-    for (u32 c0 = first + warp * per_warp + lane / team; c0 - lane / team < last; c0 += AT_ONCE * warps * per_warp) {
+    uint4 next[AT_ONCE];
+    load(next, begin_of_warp, member);
+    for (u32 c0 = begin_of_warp; c0 < last; c0 += AT_ONCE * apart) {
         float score[AT_ONCE] = {};
-#pragma unroll 2
-        for (u32 u = member; u < units; u += team) {
+        for (u32 u0 = 0; u0 < units; u0 += team) {
             uint4 v[AT_ONCE];
 #pragma unroll
-            for (int j = 0; j < AT_ONCE; j++) {
-                const u32 c = c0 + j * warps * per_warp;
-                v[j] = c < last ? load_once(from + c * stride + (u64)(u - member) * 16) : make_uint4(0, 0, 0, 0);
-            }
+            for (int j = 0; j < AT_ONCE; j++) v[j] = next[j];
+            const bool same = u0 + team < units;
+            load(next, same ? c0 : c0 + AT_ONCE * apart, same ? u0 + team + member : member);
+            const u32 u = min(u0 + member, units - 1);
             const float4 a = values[u], b = values[u + units];
 #pragma unroll
             for (int j = 0; j < AT_ONCE; j++)
@@ -333,20 +365,20 @@ extern "C" __global__ void __launch_bounds__(256, 3) score_few(const float* q, c
         bool any = false;
 #pragma unroll
         for (int j = 0; j < AT_ONCE; j++) {
-            const u32 c = c0 + j * warps * per_warp;
+            const u32 c = c0 + j * apart + lane / team;
             score[j] *= scale;
             any |= member == 0 && c < last && score[j] == score[j] && better(score[j], c, worst);
         }
         if (!__ballot_sync(~0u, any)) continue;
 #pragma unroll
         for (int j = 0; j < AT_ONCE; j++) {
-            const u32 c = c0 + j * warps * per_warp;
+            const u32 c = c0 + j * apart + lane / team;
             list.offer(score[j], c, member == 0 && c < last && score[j] == score[j]);
         }
     }
     join(list, lists);
     result += (u64)row * top;
-    if (gridDim.x == 1) {
+    if (parts == 1) {
         if (!warp) list.store(result);
         return;
     }
@@ -355,11 +387,11 @@ extern "C" __global__ void __launch_bounds__(256, 3) score_few(const float* q, c
         list.store(found + blockIdx.x * top);
         __threadfence();
         __syncwarp();
-        if (lane == 0) is_last = atomicAdd(&arrived[row], 1) + 1 == gridDim.x;
+        if (lane == 0) is_last = atomicAdd(&arrived[row], 1) + 1 == parts;
     }
     __syncthreads();
     if (!is_last) return;
     __threadfence();
-    best_of_parts(found, gridDim.x, top, lists, result);
+    best_of_parts(found, parts, top, lists, result);
     if (thread == 0) arrived[row] = 0;
 }

@@ -89,6 +89,8 @@ __device__ __forceinline__ void ssm_step(const Ssm& s, const float* zxbcdt, cons
     channel.constants(s, weight, bias);
     const float more_dt = dt_bias[head], rate = a[head], straight = d[head];
     for (u32 i = 32 * thread; i < rows * s.state; i += 32 * threads) prefetch(own + i);
+    if (lane % 16 == 0)
+        for (u32 k = 0; k + 1 < s.taps; k++) prefetch(history + (u64)k * s.channels + channel.at);
     allow_next();
     wait_for_previous();
 
@@ -108,24 +110,33 @@ __device__ __forceinline__ void ssm_step(const Ssm& s, const float* zxbcdt, cons
     };
     load(warp);
     if (thread < all) shared[thread] = channel.convolve(s, weight, history);
-    // Channels of their own are moved on by whoever reads them.
-    if (thread >= 2 * s.state && thread < all) channel.move_on(s, history);
+#pragma unroll 1
     for (u32 i = thread + threads; i < all; i += threads) {
         Channel more;
         more.at = place(i);
         more.constants(s, weight, bias);
         more.inputs(s, zxbcdt, history);
         shared[i] = more.convolve(s, weight, history);
-        if (i >= 2 * s.state) more.move_on(s, history);
     }
     dt = fminf(fmaxf(softplus(dt + more_dt), s.dt_min), s.dt_max);
     const float decay = __expf(dt * rate);
     __syncthreads();
-    // All threads have read the history. The answer is needed at the end only, and the last warp has the fewest rows.
-    if (thread == threads - 32) {
-        __threadfence();
-        is_last = atomicAdd(&arrived[group], 1) + 1 == per_group * gridDim.y;
-    }
+    // All threads have the history: values that were used cannot change any more, so that there is nothing to fence. The
+    // answer is needed at the end only, and the last warp has the fewest rows.
+    if (thread == threads - 32) is_last = atomicAdd(&arrived[group], 1) + 1 == per_group * gridDim.y;
+    // Channels of its own the block moves on itself.
+    auto move_on = [&](u32 begin, u32 end) {
+        if (thread >= begin && thread < end) channel.move_on(s, history);
+#pragma unroll 1
+        for (u32 i = thread + threads; i < end; i += threads) {
+            if (i < begin) continue;
+            Channel more;
+            more.at = place(i);
+            more.inputs(s, zxbcdt, history);
+            more.move_on(s, history);
+        }
+    };
+    move_on(2 * s.state, all);
 
     for (u32 r0 = warp; r0 < rows; r0 += 2 * warps) {
         Values<V> now[2] = {next[0], next[1]};
@@ -138,6 +149,7 @@ __device__ __forceinline__ void ssm_step(const Ssm& s, const float* zxbcdt, cons
             if (r >= rows) break;
             const float in = dt * x[r];
             float* h = own + (u64)r * s.state;
+#pragma unroll 1
             for (u32 i = at; i < s.state; i += 32 * V) {
                 if (i != at) now[j].load(h + i);
                 Values<V> bs, cs;
@@ -159,18 +171,12 @@ __device__ __forceinline__ void ssm_step(const Ssm& s, const float* zxbcdt, cons
     }
     __syncthreads();
     if (!is_last) return;
-    if (thread < 2 * s.state) channel.move_on(s, history);
-    for (u32 i = thread + threads; i < 2 * s.state; i += threads) {
-        Channel more;
-        more.at = place(i);
-        more.inputs(s, zxbcdt, history);
-        more.move_on(s, history);
-    }
+    move_on(0, 2 * s.state);
     if (thread == 0) arrived[group] = 0;
 }
 
 #define SSM_STEP(name, V) \
-    extern "C" __global__ void __launch_bounds__(512) name( \
+    extern "C" __global__ void __launch_bounds__(512, 2) name( \
         Ssm s, const float* zxbcdt, const float* weight, const float* bias, const float* dt_bias, const float* a, \
         const float* d, float* history, float* state, u32* arrived, u32 rows, float* y) { \
         ssm_step<V>(s, zxbcdt, weight, bias, dt_bias, a, d, history, state, arrived, rows, y); \

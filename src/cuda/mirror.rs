@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::{Buffer, FEW};
 use super::driver::{Context, Memory};
 use super::lane::{Lane, MAX_GROUPS};
 use super::module::{Argument, Kernels, launch};
+use super::{Buffer, FEW};
 use crate::backend::{HsaShape, Pick, check, need};
 use crate::memory::{Cache, ChunkMemory, ChunkShape, KvData, LandmarkBlock, LandmarkData, MAX_TOP_K, Precision, TopK};
 use crate::{Error, Result};
@@ -408,9 +408,8 @@ impl Scoring<'_> {
         let few = self.half && n <= FEW && width.is_multiple_of(8) && n * heads <= MAX_GROUPS;
         let processors = lane.context.processors as usize;
         let parts = if few {
-            // Every warp takes a landmark of 256 values or several smaller ones at once.
-            let per_block = 8 * 32 / (width / 8).next_power_of_two().min(32);
-            (3 * processors / (heads * n)).min(count.div_ceil(per_block)).max(1)
+            // Blocks without a share of the landmarks leave at once.
+            (3 * processors / (heads * n)).clamp(1, count)
         } else {
             // Enough blocks to keep the device's memory busy; no more, since the lists of every part start empty.
             (6 * processors / (heads * n.div_ceil(16))).min(count.div_ceil(128)).max(1)
