@@ -29,17 +29,19 @@ LAUNCHES = [
     (r"matvec_odd", 256, 0),
     (r"matvec_(f32|f16|bf16)_", 256, 4 * 1024),
     (r"matvec_q", 256, 1024 + 1024 // 32 * 8),
+    (r"embed_(f32|f16|bf16)", 256, 0),
     (r"embed_", 64, 0),
-    (r"rms_norm", 256, 0),
-    (r"ssm_step", 256, (2 * 128 + 16) * 4),
+    (r"rms_norm_any", 256, 0),
+    (r"rms_norm", 128, 0),
+    (r"ssm_step", 288, (2 * 128 + 8) * 4),
     (r"ssm_conv|ssm_history|ssd_states|ssd_out", 128, 0),
     (r"ssd_scan", 256, 0),
     (r"encoder_attention", 128, 4 * (65 * 129 + 4 * (64 + 65) + 32)),
     (r"score_top_k", 128, 4 * 16 * 8 * 8 + 16 * 1024 * 4),
+    (r"score_few", 256, 4 * 1024 + 8 * 8 * 8),
     (r"best_of", 256, 8 * 8 * 8),
     (r"top_logits", 1024, 0),
     (r"hsa_any", 32, (2 * 64 + 64) * 4),
-    (r"hsa_", 128, 0),
     (r"copy|add_bias|silu_mul|mean_rows", 256, 0),
 ]
 
@@ -93,6 +95,10 @@ def occupancy(arch, registers, threads, shared):
 
 
 def launch(name):
+    if match := re.match(r"hsa_(f16|few)_(\d+)_(\d+)", name):
+        kind, d, size = match[1], int(match[2]), int(match[3])
+        warps = 1 if kind == "f16" else 2 if d == 128 else 4
+        return 32 * warps, warps * 4 * d * size
     return next(((threads, dynamic) for pattern, threads, dynamic in LAUNCHES if re.match(pattern, name)), None)
 
 

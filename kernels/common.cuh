@@ -31,6 +31,11 @@ __device__ __forceinline__ void allow_next() {
 
 // tests/kernels/simt.h has stand-ins for a CPU.
 #ifndef SIMT
+// Has a value worked out here. The compiler would rather do it where it is used, which may be after a wait.
+__device__ __forceinline__ void settle(u32& v) { asm volatile("" : "+r"(v)); }
+template <class T>
+__device__ __forceinline__ void settle(T*& p) { asm volatile("" : "+l"(p)); }
+
 #define DYNAMIC_SHARED(type, name) extern __shared__ type name[]
 
 __device__ __forceinline__ float f16_to_f32(u16 h) {
@@ -131,7 +136,7 @@ __device__ __forceinline__ float block_sum(float v, float* part) {
     return v;
 }
 
-__device__ __forceinline__ float silu(float v) { return v / (1.0f + __expf(-v)); }
+__device__ __forceinline__ float silu(float v) { return __fdividef(v, 1.0f + __expf(-v)); }
 
 // ln(1 + exp(v)), exact where exp(v) is small.
 __device__ __forceinline__ float softplus(float v) { return fmaxf(v, 0.0f) + log1pf(__expf(-fabsf(v))); }

@@ -4,7 +4,7 @@
 //   hsa_f16_D_S: on matrix units for d = D and S as named. One warp takes 16 query heads of one key/value head of one token:
 //       their scores against a chunk are one 16 x S tile. Keys and values come by asynchronous copies, the next keys while
 //       values are multiplied and the next values while keys are. q is a sum of two f16, so that scores err by no more
-//       than keys do; weights of values are rounded to f16, as the values are.
+//       than keys do; weights of values are rounded to f16, as the values are, and their sum is that of the rounded ones.
 //       Grid: x the tokens, y the key/value heads x groups of 16 query heads. Blocks of one warp; dynamic shared memory
 //       4·D·S bytes.
 //   hsa_few_D_S: the same for few tokens, whose chunks are divided among the warps of a block. Blocks of 4 warps, 2 for
@@ -168,40 +168,44 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, const u8* cache, u64 
         // The units are not negative.
         largest_up *= unit_up, largest_down *= unit_down;
         if (s.off_by_one) largest_up = fmaxf(largest_up, 0.0f), largest_down = fmaxf(largest_down, 0.0f);
-        float sum_up = 0, sum_down = 0;
+        // Weights of values, which a product with ones adds up as they are rounded.
+        u32 weights[S / 16][4];
+        float sums[4] = {0, 0, 0, 0};
+        const u32 ones[2] = {0x3c003c00u, 0x3c003c00u};
 #pragma unroll
-        for (int j = 0; j < S / 8; j++) {
-            scores[j][0] = power_of_2(scores[j][0] * unit_up - largest_up);
-            scores[j][1] = power_of_2(scores[j][1] * unit_up - largest_up);
-            scores[j][2] = power_of_2(scores[j][2] * unit_down - largest_down);
-            scores[j][3] = power_of_2(scores[j][3] * unit_down - largest_down);
-            sum_up += scores[j][0] + scores[j][1];
-            sum_down += scores[j][2] + scores[j][3];
+        for (int step = 0; step < S / 16; step++) {
+#pragma unroll
+            for (int half = 0; half < 2; half++) {
+                const float* v = scores[2 * step + half];
+                weights[step][2 * half] = pack_f16(power_of_2(v[0] * unit_up - largest_up), power_of_2(v[1] * unit_up - largest_up));
+                weights[step][2 * half + 1] =
+                    pack_f16(power_of_2(v[2] * unit_down - largest_down), power_of_2(v[3] * unit_down - largest_down));
+            }
+            mma(F16(), sums, weights[step], ones);
         }
-        for (int i = 1; i < 4; i <<= 1) {
-            sum_up += __shfl_xor_sync(~0u, sum_up, i);
-            sum_down += __shfl_xor_sync(~0u, sum_down, i);
-        }
+        float sum_up = sums[0], sum_down = sums[2];
         if (s.off_by_one) sum_up += power_of_2(-largest_up), sum_down += power_of_2(-largest_down);
         const float factor_up = pick.weight / sum_up, factor_down = pick.weight / sum_down;
 
         wait_for_copies<1>();
         __syncwarp();
 #pragma unroll
-        for (int step = 0; step < S / 16; step++) {
-            const float *x = scores[2 * step], *y = scores[2 * step + 1];
-            const u32 a[4] = {pack_f16(x[0] * factor_up, x[1] * factor_up), pack_f16(x[2] * factor_down, x[3] * factor_down),
-                              pack_f16(y[0] * factor_up, y[1] * factor_up), pack_f16(y[2] * factor_down, y[3] * factor_down)};
+        for (int j = 0; j < D / 8; j += 2) {
+            float read[2][4] = {};
 #pragma unroll
-            for (int j = 0; j < D / 8; j += 2) {
+            for (int step = 0; step < S / 16; step++) {
                 u32 v[4];
                 load_transposed(v, values.piece(step * 16 + lane % 16, j + lane / 16));
 #pragma unroll
                 for (int half = 0; half < 2; half++) {
                     const u32 b[2] = {v[2 * half], v[2 * half + 1]};
-                    mma(F16(), acc[j + half], a, b);
+                    mma(F16(), read[half], weights[step], b);
                 }
             }
+#pragma unroll
+            for (int half = 0; half < 2; half++)
+#pragma unroll
+                for (int i = 0; i < 4; i++) acc[j + half][i] += read[half][i] * (i < 2 ? factor_up : factor_down);
         }
         __syncwarp();
         if (more) bring_values(next);

@@ -1,7 +1,8 @@
 // matvec: y (n, rows) = x (n, cols) · wᵀ for a few tokens, or added to y; x may be normed first (RMS, parts of `width`
 // values with weight `norm`).
 //   Grid: x any number of blocks, which share groups of R rows a warp, y the tokens. Blocks of 8 warps. Dynamic shared
-//   memory: for plain floats x, 4·cols bytes; for quantized weights x as 8-bit numbers, cols + 8·cols/32 bytes.
+//   memory: for plain floats x, 4·cols bytes; for quantized weights x as 8-bit numbers, cols + 8·cols/32 bytes; with cols
+//   rounded up to whole loads of `ahead`.
 // Bound by the bytes of w: every lane keeps 16-byte loads of R rows in flight, the first of them before it waits for x.
 // What is left of the first rows of a small matrix is on its way to the L2 cache by then.
 // Quantized weights multiply x in 8 bits, blocks of 32, as on the CPU: cpu/quantized.rs (twin), cpu/matmul.rs for floats.
@@ -46,6 +47,7 @@ struct Shared {
     u32* bytes;     // four 8-bit values each
     float* scales;  // one of 32 values
     int* sums;      // of 32 8-bit values
+    u32 units;      // 16-byte loads of a row, and those of zeros behind them
 };
 
 // Where the i-th 16 bytes of x lie. What reads two of them for a load has all first ones before all second ones, so that
@@ -58,7 +60,7 @@ __device__ __forceinline__ u32 place(u32 i, u32 units) {
 __device__ __forceinline__ int dot4(u32 a, u32 b, int c) { return __dp4a((int)a, (int)b, c); }
 
 template <int T>
-__device__ __forceinline__ float dot(const Part& p, const Shared& x, u32 unit_index, u32 units) {
+__device__ __forceinline__ float dot(const Part& p, const Shared& x, u32 unit_index) {
     const u32 q[4] = {p.q.x, p.q.y, p.q.z, p.q.w};
     if (T == TF32) {
         const float4 v = x.values[unit_index];
@@ -66,7 +68,7 @@ __device__ __forceinline__ float dot(const Part& p, const Shared& x, u32 unit_in
                __uint_as_float(q[3]) * v.w;
     }
     if (T == TF16 || T == TBF16) {
-        const float4 a = x.values[unit_index], b = x.values[unit_index + units];
+        const float4 a = x.values[unit_index], b = x.values[unit_index + x.units];
         const float v[8] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
         float sum = 0;
         for (int i = 0; i < 4; i++) {
@@ -82,7 +84,7 @@ __device__ __forceinline__ float dot(const Part& p, const Shared& x, u32 unit_in
         return f16_to_f32((u16)p.scale) * x.scales[unit_index / 2] * (float)sum;
     }
     const uint4 a = reinterpret_cast<const uint4*>(x.bytes)[unit_index];
-    const uint4 b = reinterpret_cast<const uint4*>(x.bytes)[unit_index + units];
+    const uint4 b = reinterpret_cast<const uint4*>(x.bytes)[unit_index + x.units];
     const u32 v[8] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
     const float dx = x.scales[unit_index];
     if (T == TQ6_K) {
@@ -105,11 +107,22 @@ __device__ __forceinline__ float dot(const Part& p, const Shared& x, u32 unit_in
     return dx * (d * (float)(int)((p.scale & 255) * sum) - dmin * (float)((int)(p.scale >> 8) * all));
 }
 
+// Units that a warp has on their way at once, of each of R rows: 32 · ahead. Shared memory holds x up to a multiple of those,
+// with zeros behind its end.
+template <int T, int R>
+__device__ constexpr int ahead() {
+    return R == 4 ? (T < TQ8_0 ? 4 : 1) : (T < TQ8_0 ? 8 : 4) / R;
+}
+
 // Puts four neighbours of x where `dot` reads them; for quantized weights as 8-bit numbers, eight lanes a block of 32.
 template <int T>
-__device__ __forceinline__ void put(const Shared& x, float4 v, u32 i, bool inside, u32 units) {
+__device__ __forceinline__ u32 slot(const Shared& x, u32 i) {
+    return T < TQ8_0 ? place<T>(i, x.units) : place<T>(i / 4, x.units) * 4 + i % 4;
+}
+template <int T>
+__device__ __forceinline__ void put(const Shared& x, float4 v, u32 i, u32 slot, bool inside = true) {
     if (T < TQ8_0) {
-        if (inside) x.values[place<T>(i, units)] = v;
+        if (inside) x.values[slot] = v;
         return;
     }
     float max = fmaxf(fmaxf(fabsf(v.x), fabsf(v.y)), fmaxf(fabsf(v.z), fabsf(v.w)));
@@ -120,41 +133,63 @@ __device__ __forceinline__ void put(const Shared& x, float4 v, u32 i, bool insid
     int sum = a + b + c + d;
     for (int j = 4; j > 0; j >>= 1) sum += __shfl_xor_sync(~0u, sum, j);
     if (!inside) return;
-    x.bytes[place<T>(i / 4, units) * 4 + i % 4] = (a & 255) | (b & 255) << 8 | (c & 255) << 16 | (u32)d << 24;
+    x.bytes[slot] = (a & 255) | (b & 255) << 8 | (c & 255) << 16 | (u32)d << 24;
     if (i % 8 == 0) x.scales[i / 8] = max / 127.0f, x.sums[i / 8] = sum;
 }
 
 __device__ __forceinline__ float4 times(float4 a, float4 b) { return make_float4(a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w); }
 __device__ __forceinline__ float squares(float4 v) { return v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w; }
 
+// Between the wait and the end of a kernel every instruction counts, since the next kernel waits for that end: there are no
+// branches where a bound is clamped or a zero is multiplied instead.
 template <int T, int R>
 __device__ __forceinline__ void matvec(Weight w, const float* x_rows, const float* norm_weight, u32 width, float eps,
                                        float* y, u32 accumulate) {
     DYNAMIC_SHARED(uint4, shared);
-    __shared__ float part[32];
+    __shared__ __align__(16) float squared[WARPS * 32];
     const u32 thread = threadIdx.x, lane = thread % 32, threads = WARPS * 32;
     u32 row0 = (blockIdx.x * WARPS + thread / 32) * R;
-    const u32 units = w.cols / unit<T>(), fours = w.cols / 4;
-    const int AHEAD = (T < TQ8_0 ? 8 : 4) / R;
-    const float4* norm = reinterpret_cast<const float4*>(norm_weight);
+    const int AHEAD = ahead<T, R>();
+    const u32 units = w.cols / unit<T>(), fours = w.cols / 4, last_unit = units - 1;
     const float4 zero = make_float4(0, 0, 0, 0);
+    Shared input;
+    input.units = (units + 32 * AHEAD - 1) / (32 * AHEAD) * (32 * AHEAD);
+    input.values = reinterpret_cast<float4*>(shared);
+    input.bytes = reinterpret_cast<u32*>(shared);
+    input.scales = reinterpret_cast<float*>(input.bytes + input.units * unit<T>() / 4);
+    input.sums = reinterpret_cast<int*>(input.scales + input.units * unit<T>() / 32);
+    const u32 padded = input.units * unit<T>() / 4;
 
     // Weights first: they do not depend on any other kernel.
-    Part ahead[AHEAD][R];
-    auto begin = [&] {
+    Part parts[AHEAD][R];
+    auto bring = [&](u32 u0) {
 #pragma unroll
         for (int i = 0; i < AHEAD; i++)
 #pragma unroll
-            for (int r = 0; r < R; r++)
-                if (row0 + r < w.rows && lane + 32 * i < units) ahead[i][r] = fetch<T>(w, row0 + r, lane + 32 * i);
+            for (int r = 0; r < R; r++) parts[i][r] = fetch<T>(w, min(row0 + r, w.rows - 1), min(u0 + lane + 32 * i, last_unit));
     };
-    begin();
-    // What one thread takes of x at once.
+    bring(0);
+    // What one thread takes of x at once. Behind the end of x the factors are zero.
     const int OWN = 2;
+    const bool one = !norm_weight || width == w.cols;
+    const float4* norm = reinterpret_cast<const float4*>(norm_weight);
+    const float4* x = reinterpret_cast<const float4*>(x_rows + (u64)blockIdx.y * w.cols);
     float4 scale[OWN];
-    if (norm)
+    const float4* from[OWN];
+    u32 slots[OWN];
 #pragma unroll
-        for (int k = 0; k < OWN; k++) scale[k] = thread + k * threads < fours ? norm[thread + k * threads] : zero;
+    for (int k = 0; k < OWN; k++) {
+        const u32 i = thread + k * threads;
+        scale[k] = i >= fours ? zero : norm ? norm[i] : make_float4(1, 1, 1, 1);
+        from[k] = x + min(i, fours - 1);
+        slots[k] = slot<T>(input, i);
+        settle(from[k]), settle(slots[k]);
+    }
+    // Lane r writes row r.
+    y += (u64)blockIdx.y * w.rows;
+    float* result = y + min(row0 + min(lane, R - 1u), w.rows - 1);
+    settle(result);
+    const float inverse_width = 1.0f / width;
     if (R < 4)
         for (int r = 0; r < R; r++)
             for (u32 u = 32 * AHEAD + 8 * lane; u < units && row0 + r < w.rows; u += 256)
@@ -162,96 +197,79 @@ __device__ __forceinline__ void matvec(Weight w, const float* x_rows, const floa
     allow_next();
     wait_for_previous();
 
-    const float4* x = reinterpret_cast<const float4*>(x_rows + (u64)blockIdx.y * w.cols);
-    y += (u64)blockIdx.y * w.rows;
-    Shared input;
-    input.values = reinterpret_cast<float4*>(shared);
-    input.bytes = reinterpret_cast<u32*>(shared);
-    input.scales = reinterpret_cast<float*>(input.bytes + w.cols / 4);
-    input.sums = reinterpret_cast<int*>(input.scales + w.cols / 32);
+    float4 v[OWN];
+#pragma unroll
+    for (int k = 0; k < OWN; k++) v[k] = *from[k];
+    float before = accumulate ? *result : 0.0f, sum = 0;
     // The norm's factor is that of all products: it can wait until they are summed, unless there are several.
-    float factor = 1;
-    if (!norm || width == w.cols) {
-        float sum = 0;
-        // Whole warps take part in `put`.
+    if (one) {
+#pragma unroll
+        for (int k = 0; k < OWN; k++) {
+            const u32 i = thread + k * threads;
+            sum += i < fours ? squares(v[k]) : 0.0f;
+            // Whole warps take part in `put`.
+            if (i < padded) put<T>(input, times(v[k], scale[k]), i, slots[k]);
+        }
 #pragma unroll 1
-        for (u32 first = thread; first - lane < fours; first += OWN * threads) {
-            float4 v[OWN];
-#pragma unroll
-            for (int k = 0; k < OWN; k++) v[k] = first + k * threads < fours ? x[first + k * threads] : zero;
-#pragma unroll
-            for (int k = 0; k < OWN; k++) {
-                const u32 i = first + k * threads;
-                if (i - lane >= fours) break;
-                sum += squares(v[k]);
-                if (norm) v[k] = times(v[k], first == thread ? scale[k] : i < fours ? norm[i] : zero);
-                put<T>(input, v[k], i, i < fours, units);
-            }
+        for (u32 i = thread + OWN * threads; i < padded; i += threads) {
+            float4 more = i < fours ? x[i] : zero;
+            sum += squares(more);
+            if (norm && i < fours) more = times(more, norm[i]);
+            put<T>(input, more, i, slot<T>(input, i));
         }
-        if (norm) {
-            sum = warp_sum(sum);
-            if (lane == 0) part[thread / 32] = sum;
-        }
+        squared[thread] = sum;
         __syncthreads();
-        if (norm) {
-            sum = 0;
-            for (int i = 0; i < WARPS; i++) sum += part[i];
-            factor = rsqrtf(sum / width + eps);
-        }
+        // Every warp sums them up by itself, together with its rows.
+        const float4 a = reinterpret_cast<float4*>(squared)[2 * lane], b = reinterpret_cast<float4*>(squared)[2 * lane + 1];
+        sum = (a.x + a.y) + (a.z + a.w) + (b.x + b.y) + (b.z + b.w);
     } else {
+#pragma unroll 1
         for (u32 first = 0; first < fours; first += width / 4) {
-            float sum = 0;
+            sum = 0;
 #pragma unroll 1
             for (u32 i = thread; i < width / 4; i += threads) sum += squares(x[first + i]);
-            const float f = rsqrtf(block_sum(sum, part) / width + eps);
+            const float f = rsqrtf(block_sum(sum, squared) * inverse_width + eps);
 #pragma unroll 1
-            for (u32 i = thread; i - lane < width / 4; i += threads) {
-                const bool inside = i < width / 4;
-                float4 v = zero;
-                if (inside) v = times(times(x[first + i], norm[first + i]), make_float4(f, f, f, f));
-                put<T>(input, v, first + i, inside, units);
+            for (u32 i = first + thread; i - lane < first + width / 4; i += threads) {
+                const bool inside = i < first + width / 4;
+                put<T>(input, inside ? times(times(x[i], norm[i]), make_float4(f, f, f, f)) : zero, i, slot<T>(input, i), inside);
             }
         }
+#pragma unroll 1
+        for (u32 i = fours + thread; i - lane < padded; i += threads) put<T>(input, zero, i, slot<T>(input, i), i < padded);
         __syncthreads();
     }
 
-    while (row0 < w.rows) {
-        // Lane r writes row r.
-        const bool writes = lane < R && row0 + lane < w.rows;
-        const float before = accumulate && writes ? y[row0 + lane] : 0.0f;
+    float factor = 1;
+    bool known = !one || !norm;
+    while (true) {
         float acc[R];
+#pragma unroll
         for (int r = 0; r < R; r++) acc[r] = 0;
-#pragma unroll
-        for (int i = 0; i < AHEAD; i++)
-#pragma unroll
-            for (int r = 0; r < R; r++)
-                if (row0 + r < w.rows && lane + 32 * i < units) acc[r] += dot<T>(ahead[i][r], input, lane + 32 * i, units);
-        u32 u = lane + 32 * AHEAD;
-        for (; u + 32 * (AHEAD - 1) < units; u += 32 * AHEAD) {
+        for (u32 u = 0;;) {
 #pragma unroll
             for (int i = 0; i < AHEAD; i++)
 #pragma unroll
-                for (int r = 0; r < R; r++)
-                    if (row0 + r < w.rows) ahead[i][r] = fetch<T>(w, row0 + r, u + 32 * i);
-#pragma unroll
-            for (int i = 0; i < AHEAD; i++)
-#pragma unroll
-                for (int r = 0; r < R; r++)
-                    if (row0 + r < w.rows) acc[r] += dot<T>(ahead[i][r], input, u + 32 * i, units);
+                for (int r = 0; r < R; r++) acc[r] += dot<T>(parts[i][r], input, u + lane + 32 * i);
+            u += 32 * AHEAD;
+            if (u >= units) break;
+            bring(u);
         }
-#pragma unroll 1
-        for (; u < units; u += 32)
-            for (int r = 0; r < R; r++)
-                if (row0 + r < w.rows) acc[r] += dot<T>(fetch<T>(w, row0 + r, u), input, u, units);
-        const u32 done = row0;
-        row0 += gridDim.x * WARPS * R;
-        begin();
+        const bool writes = lane < R && row0 + lane < w.rows;
+        float* const done = result;
+        const u32 step = gridDim.x * WARPS * R;
+        row0 += step, result += step;
+        if (row0 < w.rows) bring(0);
         float own = 0;
+#pragma unroll
         for (int r = 0; r < R; r++) {
-            const float sum = warp_sum(acc[r]);
-            if (lane == r) own = sum;
+            const float product = warp_sum(acc[r]);
+            if (lane == r) own = product;
         }
-        if (writes) y[done + lane] = before + own * factor;
+        if (!known) factor = rsqrtf(warp_sum(sum) * inverse_width + eps), known = true;
+        if (writes) *done = before + own * factor;
+        if (row0 >= w.rows) break;
+        before = accumulate && lane < R && row0 + lane < w.rows ? *result : 0.0f;
     }
 }
 
@@ -277,7 +295,7 @@ __device__ __forceinline__ void matvec_odd(Weight w, const float* x, float* y, u
 }
 
 #define MATVEC(name, T, R) \
-    extern "C" __global__ void __launch_bounds__(256, 3) matvec_##name##_##R( \
+    extern "C" __global__ void __launch_bounds__(256, R == 2 ? 3 : 2) matvec_##name##_##R( \
         Weight w, const float* x, const float* norm, u32 width, float eps, float* y, u32 accumulate) { \
         matvec<T, R>(w, x, norm, width, eps, y, accumulate); \
     }

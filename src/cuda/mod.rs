@@ -194,30 +194,51 @@ impl Cuda {
             return Ok(());
         }
         let parts = weight.len / width;
-        let (grid, block) = if width <= 512 { (rows.div_ceil(4), [32, 4]) } else { (rows, [256, 1]) };
+        let (name, grid, block) = match width {
+            1..=512 if width.is_multiple_of(4) => ("rms_norm_512", rows.div_ceil(4), [32, 4]),
+            1..=2048 if width.is_multiple_of(4) => ("rms_norm_2048", rows.div_ceil(4), [32, 4]),
+            _ => ("rms_norm_any", rows, [256, 1]),
+        };
         self.on_lane(|lane| {
             let (kernels, stream) = (&self.kernels, &lane.stream);
             // SAFETY: x and out hold `rows` rows and the weight `parts` rows of `width`, by the callers' checks.
             unsafe {
-                launch!(kernels, stream, "rms_norm", [grid, 1, 1], block, 0;
+                launch!(kernels, stream, name, [grid, 1, 1], block, 0;
                     x, weight.at(), parts as u32, eps, rows as u32, width as u32, out)
             }
         })
     }
 
-    /// Whether a product of few rows can be computed from shared memory, and how much of that it takes.
-    fn matvec_shared(&self, w: &Weight) -> Option<usize> {
-        let bytes = match w.dtype {
-            DType::F32 if w.cols.is_multiple_of(4) => 4 * w.cols,
-            DType::F16 | DType::BF16 if w.cols.is_multiple_of(8) => 4 * w.cols,
-            DType::F32 | DType::F16 | DType::BF16 => return None,
-            _ => w.cols + w.cols / 32 * 8,
+    /// How a product of few rows is computed from shared memory, if it can be: rows of `w` a warp, and bytes of shared memory.
+    fn matvec_shared(&self, w: &Weight) -> Option<(usize, usize)> {
+        // Values of 16 bytes of weights.
+        let unit = match w.dtype {
+            DType::F32 => 4,
+            DType::F16 | DType::BF16 => 8,
+            DType::Q8_0 => 16,
+            _ => 32,
         };
+        if w.cols == 0 || !w.cols.is_multiple_of(unit) {
+            return None;
+        }
+        // Every processor gets a block first (two where kernels do not overlap), then warps get more rows, to share what is
+        // read of x.
+        let blocks = self.context.processors as usize * if self.kernels.early { 1 } else { 2 };
+        let several = [1, 2, 4].into_iter().rev().find(|rows| w.rows >= 8 * blocks * rows).unwrap_or(1);
+        // Loads that a warp has on their way, of each row: `ahead` of the kernel.
+        let ahead = match (several, unit <= 8) {
+            (4, true) => 4,
+            (4, false) => 1,
+            (_, true) => 8 / several,
+            (_, false) => 4 / several,
+        };
+        let cols = w.cols.next_multiple_of(32 * unit * ahead);
+        let bytes = if unit <= 8 { 4 * cols } else { cols + cols / 32 * 8 };
         // The kernel has some of its own.
-        (bytes + 1024 <= self.context.shared).then_some(bytes)
+        (bytes + 1024 <= self.context.shared).then_some((several, bytes))
     }
 
-    /// A product of few rows, with the norm of x if there is one; `shared` from [`Cuda::matvec_shared`].
+    /// A product of few rows, with the norm of x if there is one; rows a warp and shared memory from [`Cuda::matvec_shared`].
     #[allow(clippy::too_many_arguments)]
     fn matvec(
         &self,
@@ -225,21 +246,17 @@ impl Cuda {
         x: &Buffer,
         norm: Option<&Norm<'_, Buffer>>,
         n: usize,
-        shared: usize,
+        (several, shared): (usize, usize),
         y: &Buffer,
         accumulate: bool,
     ) -> Result<()> {
         let (weight, width, eps) = norm.map_or((0, w.cols, 0.0), |norm| (norm.weight.at(), norm.width, norm.eps));
-        // Enough warps to fill the device come first, then more rows a warp to share what is read of x. Where the next kernel
-        // can start early, half of the device is left to it, so that its weights are on their way before this one ends.
-        let processors = self.context.processors as usize;
-        let warps = processors * if self.kernels.early { 16 } else { 32 };
-        let several = [1, 2, 4].into_iter().rev().find(|rows| w.rows >= warps * rows).unwrap_or(1);
         let names = MATVEC[w.dtype as usize];
         let name = names[several.ilog2() as usize];
         // As many blocks as run at once, which take the same number of rows.
         let groups = w.rows.div_ceil(8 * several);
-        let grid = [groups.div_ceil(groups.div_ceil(3 * processors).max(1)), n, 1];
+        let at_once = self.context.processors as usize * if several == 2 { 3 } else { 2 };
+        let grid = [groups.div_ceil(groups.div_ceil(at_once).max(1)), n, 1];
         self.on_lane(|lane| {
             // SAFETY: x holds n rows of `cols`, y n rows of `rows`, the norm `cols` values, by the callers' checks.
             unsafe {
@@ -383,7 +400,9 @@ impl Backend for Cuda {
         if let Some(id) = ids.iter().find(|&&id| id as usize >= table.rows) {
             return Err(Error::invalid(format!("token id {id} of a vocabulary of {}", table.rows)));
         }
-        let grid = [ids.len(), table.cols.div_ceil(16 * 64), 1];
+        let plain = matches!(table.dtype, DType::F32 | DType::F16 | DType::BF16);
+        let (tokens, threads) = if plain { (4, 256) } else { (1, 64) };
+        let grid = [ids.len().div_ceil(tokens), table.cols.div_ceil(1024), 1];
         self.on_lane(|lane| {
             let (list, only) = match ids {
                 [id] => (0, *id),
@@ -391,8 +410,8 @@ impl Backend for Cuda {
             };
             // SAFETY: every id is a row of the table, `out` holds a row for each.
             unsafe {
-                launch!(self.kernels, &lane.stream, EMBED[table.dtype as usize], grid, [64, 1], 0;
-                    table.parts(), list, only, out.at())
+                launch!(self.kernels, &lane.stream, EMBED[table.dtype as usize], grid, [threads, 1], 0;
+                    table.parts(), list, only, ids.len() as u32, out.at())
             }
         })
     }
@@ -502,7 +521,7 @@ impl Backend for Cuda {
             self.each(
                 lane,
                 "silu_mul",
-                len.div_ceil(4),
+                len.div_ceil(16),
                 &mut [module::pointer(&gate), module::pointer(&up), module::pointer(&count)],
             )
         })

@@ -56,11 +56,12 @@ pub(super) fn step(
     let SsmParams { conv_weight, conv_bias, dt_bias, a, d } = params;
     let (width, processors) = (shape.head_dim(), lane.context.processors as usize);
     // Blocks of a few rows spread a state over the device. Once there are enough, more rows share what is read of B and C.
-    let rows = if shape.heads * width.div_ceil(64) >= 4 * processors { 64 } else { 16 }.min(width);
+    let rows = if shape.heads * width.div_ceil(64) >= 4 * processors { 64 } else { 8 }.min(width);
     let grid = [shape.heads, width.div_ceil(rows), 1];
     let floats = 2 * shape.state + rows;
-    let threads = floats.next_multiple_of(32).clamp(256, 512) as u32;
-    let name = if shape.state.is_multiple_of(4) { "ssm_step_4" } else { "ssm_step_1" };
+    let threads = (floats + 1).next_multiple_of(32).clamp(256, 512) as u32;
+    let fast = shape.state.is_multiple_of(4) && shape.conv == 4;
+    let name = if fast { "ssm_step_4" } else { "ssm_step_any" };
     // SAFETY: all lengths were checked by `SsmShape::check_mix`; there are counters for every group.
     unsafe {
         launch!(kernels, &lane.stream, name, grid, [threads, 1], floats * 4;

@@ -205,11 +205,14 @@ void products_of_few() {
                         for (u32 i = block; i < block + 32; i++) seen[i] = std::nearbyint(seen[i] / most * 127) * most / 127;
                     }
                 }
-                const auto want = product_of(m, seen, n);
-                simt::launch({grid, n, 1}, {256, 1, 1}, [&] {
-                    c.kernel(m.weight, x, width ? norm.at : nullptr, width ? width : c.cols, 1e-5f, y, 0);
-                });
-                all_close(y, want, share);
+                auto want = product_of(m, seen, n);
+                for (u32 accumulate : {0u, 1u}) {
+                    simt::launch({grid, n, 1}, {256, 1, 1}, [&] {
+                        c.kernel(m.weight, x, width ? norm.at : nullptr, width ? width : c.cols, 1e-5f, y, accumulate);
+                    });
+                    all_close(y, want, share);
+                    for (double& v : want) v *= 2;
+                }
             }
     const Matrix m = matrix(TF16, 11, 33);
     const Array<float> x = values(33), y(11);
@@ -221,26 +224,27 @@ void products_of_few() {
 
 void elements() {
     testing = "embed";
-    for (u32 cols : {1u, 16u, 33u, 2048u})
-        for (Type type : {TF32, TF16}) {
+    for (u32 cols : {1u, 16u, 33u, 36u, 2048u})
+        for (Type type : {TF32, TF16, TQ8_0}) {
+            if (type == TQ8_0 && cols % 32) continue;
             const Matrix m = matrix(type, 7, cols);
-            const u32 ids[] = {3, 0, 6, 3};
-            const Array<float> out(4 * cols);
-            simt::launch({4, blocks(cols, 16 * 64), 1}, {64, 1, 1}, [&] {
-                type == TF32 ? embed_f32(m.weight, ids, 0, out) : embed_f16(m.weight, ids, 0, out);
-            });
-            for (u32 i = 0; i < 4 * cols; i++) close(out[i], m.dense[ids[i / cols] * cols + i % cols], 0);
+            const u32 ids[] = {3, 0, 6, 3, 1};
+            const Array<float> out(5 * cols);
+            const auto kernel = type == TF32 ? embed_f32 : type == TF16 ? embed_f16 : embed_q8_0;
+            simt::launch({type == TQ8_0 ? 5u : 2u, blocks(cols, 1024), 1}, {type == TQ8_0 ? 64u : 256u, 1, 1},
+                         [&] { kernel(m.weight, ids, 0, 5, out); });
+            for (u32 i = 0; i < 5 * cols; i++) close(out[i], m.dense[ids[i / cols] * cols + i % cols], 0);
         }
     testing = "silu_mul";
-    for (u32 n : {1u, 3u, 4u, 1027u}) {
+    for (u32 n : {1u, 3u, 4u, 1027u, 9000u}) {
         const Array<float> gate = values(n, 30), up = values(n);
         std::vector<double> want(n);
         for (u32 i = 0; i < n; i++) want[i] = silu64(gate[i]) * up[i];
-        simt::launch({blocks(n, 4 * 256), 1, 1}, {256, 1, 1}, [&] { silu_mul(gate, up, n); });
+        simt::launch({blocks(n, 16 * 256), 1, 1}, {256, 1, 1}, [&] { silu_mul(gate, up, n); });
         all_close(gate, want, 1e-6);
     }
     testing = "rms_norm";
-    for (auto [rows, width, parts] : {std::array<u32, 3>{5, 33, 1}, {6, 100, 2}, {2, 700, 1}}) {
+    for (auto [rows, width, parts] : {std::array<u32, 3>{5, 33, 1}, {6, 100, 2}, {5, 512, 1}, {2, 700, 1}, {3, 2052, 1}}) {
         const Array<float> x = values(rows * width), weight = values(parts * width), out(rows * width);
         std::vector<double> want(rows * width);
         for (u32 r = 0; r < rows; r++) {
@@ -249,9 +253,10 @@ void elements() {
             for (u32 i = 0; i < width; i++)
                 want[r * width + i] = weight[r % parts * width + i] * x[r * width + i] / std::sqrt(sum / width + 1e-5);
         }
-        const bool narrow = width <= 512;
+        const bool narrow = width % 4 == 0 && width <= 2048;
+        const auto kernel = !narrow ? rms_norm_any : width <= 512 ? rms_norm_512 : rms_norm_2048;
         simt::launch({narrow ? blocks(rows, 4) : rows, 1, 1}, narrow ? Index{32, 4, 1} : Index{256, 1, 1},
-                     [&] { rms_norm(x, weight, parts, 1e-5f, rows, width, out); });
+                     [&] { kernel(x, weight, parts, 1e-5f, rows, width, out); });
         all_close(out, want, 1e-5);
     }
     testing = "mean_rows";
@@ -529,9 +534,9 @@ void steps() {
         std::vector<u32> arrived(m.groups, 0);
         for (int t = 0; t < 4; t++) {
             const Array<float> row = values(m.projected(), 2), y(m.inner());
-            const u32 rows = t % 2 ? 64 : 16, threads = std::clamp(blocks(2 * m.state + rows, 32) * 32, 256u, 512u);
+            const u32 rows = t % 2 ? 64 : 16, threads = std::clamp(blocks(2 * m.state + rows, 32) * 32 + 32, 256u, 512u);
             simt::launch({u32(m.heads), blocks(m.width, rows), 1}, {threads, 1, 1}, [&] {
-                const auto kernel = m.state % 4 ? step::ssm_step_1 : step::ssm_step_4;
+                const auto kernel = m.state % 4 || m.taps != 4 ? step::ssm_step_any : step::ssm_step_4;
                 kernel(m.shape(), row, p.weight, p.bias, p.dt_bias, p.a, p.d, history, state, arrived.data(), rows, y);
             });
             std::vector<double> want;

@@ -174,6 +174,7 @@ template <class T>
 T __ldcg(const T* p) { return *p; }
 template <class T>
 T min(T a, T b) { return a < b ? a : b; }
+inline float __fdividef(float a, float b) { return a / b; }
 inline float rsqrtf(float v) { return 1.0f / std::sqrt(v); }
 // The C library has a name like CUDA's.
 #define __expf std::exp
@@ -210,6 +211,8 @@ inline unsigned short f32_to_f16(float f) {
 }
 inline uint4 load_once(const void* p) { uint4 v; std::memcpy(&v, p, 16); return v; }
 inline void prefetch(const void*) {}
+template <class T>
+void settle(T&) {}
 // d (16 x 8) += a (16 x 16) · b (16 x 8) in the layout of common.cuh; `wide` makes an f32 of 16 bits.
 template <class Wide>
 void mma_by_warp(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], Wide wide) {
