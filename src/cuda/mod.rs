@@ -12,6 +12,7 @@ mod driver;
 mod lane;
 mod mirror;
 mod module;
+mod scoring;
 mod ssm;
 mod weight;
 
@@ -22,7 +23,9 @@ use std::time::Duration;
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::backend::{Backend, EncoderShape, HsaShape, Norm, Pick, Span, SsmParams, SsmShape, SsmState, check, need};
+use crate::backend::{
+    Backend, EncoderShape, HsaShape, Norm, Pick, Selecting, Span, SsmParams, SsmShape, SsmState, check, need,
+};
 use crate::memory::{ChunkMemory, ChunkShape, Precision, TopK};
 use crate::quant::DType;
 use crate::sampler::highest;
@@ -92,7 +95,11 @@ pub enum Recording {
 }
 
 /// A graph of kernels.
-pub struct RecordedGraph(Graph);
+pub struct RecordedGraph {
+    graph: Graph,
+    /// What its kernels count in.
+    _counters: Option<Memory>,
+}
 
 impl Cuda {
     /// The device with this number, from 0.
@@ -308,7 +315,7 @@ impl Backend for Cuda {
 
     fn replay(&self, recording: &mut Recording, work: impl FnOnce() -> Result<()>) -> Result<()> {
         match recording {
-            Recording::Graph(graph) => return self.on_lane(|lane| lane.stream.launch(&graph.0)),
+            Recording::Graph(graph) => return self.on_lane(|lane| lane.stream.launch(&graph.graph)),
             Recording::Never => return work(),
             Recording::New => {
                 *recording = Recording::Warm;
@@ -317,21 +324,16 @@ impl Backend for Cuda {
             Recording::Warm => {}
         }
         // Only inside `run`: the operations of `work` must meet the lane that records.
-        let begun = lane::with_current(self.id, |lane| {
-            lane.recording = true;
-            lane.stream.begin_capture()
-        });
+        let begun = lane::with_current(self.id, Lane::record);
         let Ok(begun) = begun else { return work() };
         *recording = Recording::Never;
-        let done = begun.and_then(|()| work());
-        let graph = self.on_lane(|lane| {
-            lane.recording = false;
-            lane.stream.end_capture()
-        });
+        begun?;
+        let done = work();
+        let recorded = self.on_lane(Lane::recorded);
         done?;
-        let graph = graph?;
+        let (graph, _counters) = recorded?;
         self.on_lane(|lane| lane.stream.launch(&graph))?;
-        *recording = Recording::Graph(RecordedGraph(graph));
+        *recording = Recording::Graph(RecordedGraph { graph, _counters });
         Ok(())
     }
 
@@ -615,7 +617,7 @@ impl Backend for Cuda {
     }
 
     fn mirror(&self, shape: ChunkShape, precision: Precision, budget: u64, tokens: usize) -> Result<Mirror> {
-        Mirror::new(&self.context, shape, precision, budget, tokens)
+        self.on_lane(|lane| Mirror::new(lane, shape, precision, budget, tokens))
     }
 
     fn slots(&self, _: &ChunkMemory, mirror: &Mirror) -> usize {
@@ -640,6 +642,26 @@ impl Backend for Cuda {
 
     fn fetch(&self, memory: &mut ChunkMemory, mirror: &mut Mirror, ids: &[u64], picks: &[Pick]) -> Result<()> {
         self.on_lane(|lane| mirror.fetch(lane, memory, ids, picks))
+    }
+
+    fn resident(&self, memory: &mut ChunkMemory, mirror: &mut Mirror, visible: u64, selections: usize) -> Result<bool> {
+        self.on_lane(|lane| mirror.resident(lane, memory, visible, selections))
+    }
+
+    fn select(
+        &self,
+        q: &Buffer,
+        selecting: &Selecting,
+        selection: usize,
+        memory: &mut ChunkMemory,
+        mirror: &mut Mirror,
+    ) -> Result<()> {
+        selecting.check(memory, q.len)?;
+        self.on_lane(|lane| mirror.select(&self.kernels, lane, q, selecting, selection))
+    }
+
+    fn readings(&self, mirror: &mut Mirror, selection: usize, out: &mut [(u64, f32)]) -> Result<()> {
+        self.on_lane(|lane| mirror.readings(lane, selection, out))
     }
 
     fn hsa_attend(
