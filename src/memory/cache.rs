@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn chunks_settle_in_the_slots_of_their_numbers() {
         let mut cache = Cache::index(6).unwrap();
-        let mut put = |cache: &mut Cache, id| {
+        let put = |cache: &mut Cache, id| {
             let index = cache.claim_for(id).unwrap();
             cache.publish(index, id);
             index
