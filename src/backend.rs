@@ -287,6 +287,8 @@ pub trait Backend: Send + Sync + 'static {
     type Mirror: Send;
     /// Work that was recorded to be repeated.
     type Recording: Send + Default;
+    /// Where the device leaves the highest logits for the host.
+    type Landing: Send;
 
     /// Tokens of a model of width `hidden` that are best computed at once: enough to make products efficient, few enough
     /// to keep the scratch small.
@@ -303,8 +305,8 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// Every call with the same recording must therefore do the same operations on the same buffers, and may do none that
     /// takes data from the host or brings it there: [`Backend::read`], [`Backend::write`], [`Backend::embed`],
-    /// [`Backend::top_logits`], [`Backend::score_top_k`], [`Backend::fetch`], [`Backend::resident`] and
-    /// [`Backend::readings`]. The buffers, and the mirror if it was used, must still exist.
+    /// [`Backend::top_logits`], [`Backend::score_top_k`], [`Backend::fetch`], [`Backend::resident`],
+    /// [`Backend::readings`] and [`Backend::landed_logits`]. The buffers, the mirror and the landing must still exist.
     ///
     /// # Errors
     /// Those of `work`, and failures of the device.
@@ -464,6 +466,38 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// `InvalidArgument` if the buffer is too short, a logit is NaN or +∞ (the message names the first), or none is above −∞.
     fn top_logits(&self, logits: &Self::Buffer, count: usize, top: &mut TopK) -> Result<()>;
+
+    /// Room for what [`Backend::land_logits`] chooses.
+    ///
+    /// # Errors
+    /// If the device has no memory for it.
+    fn landing(&self) -> Result<Self::Landing>;
+
+    /// The part of [`Backend::top_logits`] that is the device's, and may be recorded: chooses the `wanted` highest logits,
+    /// 1 to [`MAX_TOP_K`], and leaves them in `landing`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the buffer is too short or `wanted` out of range.
+    fn land_logits(
+        &self,
+        logits: &Self::Buffer,
+        count: usize,
+        wanted: usize,
+        landing: &mut Self::Landing,
+    ) -> Result<()>;
+
+    /// The rest: waits, and fills `top` with what the last [`Backend::land_logits`] of the same logits has left there, as
+    /// far as [`TopK::k`] says. That must not be more than it was to choose.
+    ///
+    /// # Errors
+    /// As [`Backend::top_logits`].
+    fn landed_logits(
+        &self,
+        logits: &Self::Buffer,
+        count: usize,
+        landing: &mut Self::Landing,
+        top: &mut TopK,
+    ) -> Result<()>;
 
     /// The mixer of a Mamba-2 block between its input projection and the norm before its output projection, for `n` tokens
     /// of each of `sequences` sequences, which follow those of `state`: that of one sequence after that of the other.

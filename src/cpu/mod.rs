@@ -30,7 +30,7 @@ use std::ops::Range;
 use crate::backend::{
     Backend, EncoderShape, HsaShape, Norm, Pick, Selecting, Span, SsmParams, SsmShape, SsmState, check, need,
 };
-use crate::memory::{ChunkMemory, ChunkShape, Precision, TopK};
+use crate::memory::{ChunkMemory, ChunkShape, MAX_TOP_K, Precision, TopK};
 use crate::quant;
 use crate::sampler::highest;
 use crate::weights::Tensor;
@@ -120,6 +120,7 @@ impl Backend for Cpu {
     type Weight = Tensor;
     type Mirror = Reads;
     type Recording = ();
+    type Landing = ();
 
     fn tile(&self, _: usize) -> usize {
         256
@@ -271,6 +272,20 @@ impl Backend for Cpu {
     fn top_logits(&self, logits: &Buffer, count: usize, top: &mut TopK) -> Result<()> {
         need("top_logits", logits.len(), &[count])?;
         highest(&logits[..count], top)
+    }
+
+    fn landing(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn land_logits(&self, logits: &Buffer, count: usize, wanted: usize, (): &mut ()) -> Result<()> {
+        need("land_logits", logits.len(), &[count])?;
+        // The logits stay where they are until they are asked for.
+        check((1..=MAX_TOP_K).contains(&wanted), || format!("land_logits: {wanted} at once"))
+    }
+
+    fn landed_logits(&self, logits: &Buffer, count: usize, (): &mut (), top: &mut TopK) -> Result<()> {
+        self.top_logits(logits, count, top)
     }
 
     fn ssm_mix(

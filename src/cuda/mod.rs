@@ -8,6 +8,7 @@
 //! it waits for the device, or else for one operation. Weights keep their bytes, in layouts that suit loads of 16 bytes
 //! (`weight.rs`). Device memory comes from plain allocations, made when buffers are; none is made for a token.
 
+mod choice;
 mod driver;
 mod lane;
 mod mirror;
@@ -21,20 +22,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use zerocopy::{FromBytes, Immutable, KnownLayout};
-
 use crate::backend::{
     Backend, EncoderShape, HsaShape, Norm, Pick, Selecting, Span, SsmParams, SsmShape, SsmState, check, need,
 };
-use crate::memory::{ChunkMemory, ChunkShape, Precision, TopK};
+use crate::memory::{ChunkMemory, ChunkShape, MAX_TOP_K, Precision, TopK};
 use crate::quant::DType;
-use crate::sampler::highest;
 use crate::weights::Tensor;
 use crate::{Error, Result};
 use driver::{Context, Event, Graph, Memory};
 use lane::Lane;
 use module::{Kernels, launch};
 
+pub use choice::Landing;
 pub use mirror::Mirror;
 pub use weight::Weight;
 
@@ -70,14 +69,6 @@ impl Buffer {
     fn at(&self) -> u64 {
         self.memory.at
     }
-}
-
-/// An entry of the result of `top_logits.cu`.
-#[derive(Clone, Copy, FromBytes, KnownLayout, Immutable)]
-#[repr(C)]
-struct Chosen {
-    id: u32,
-    logit: f32,
 }
 
 /// Operations of a token, recorded the second time they are done: the first time allocates what they need.
@@ -291,6 +282,7 @@ impl Backend for Cuda {
     type Weight = Weight;
     type Mirror = Mirror;
     type Recording = Recording;
+    type Landing = Landing;
 
     fn tile(&self, hidden: usize) -> usize {
         // A small model takes more tokens to fill a device.
@@ -536,29 +528,36 @@ impl Backend for Cuda {
 
     fn top_logits(&self, logits: &Buffer, count: usize, top: &mut TopK) -> Result<()> {
         need("top_logits", logits.len, &[count])?;
-        check(count <= i32::MAX as usize, || format!("top_logits: {count} logits"))?;
         let wanted = top.k();
         self.on_lane(|lane| {
-            let bytes = (1 + wanted) * size_of::<Chosen>();
+            let bytes = choice::bytes(wanted);
             let result = lane.landing(bytes).ok_or_else(|| Error::invalid(format!("top_logits: {wanted} at once")))?;
-            // SAFETY: there are `count` logits from the start of a buffer on, and entries for `wanted` and their number.
-            unsafe {
-                launch!(self.kernels, &lane.stream, "top_logits", [1, 1, 1], [1024, 1], 0;
-                    logits.at(), count as u32, wanted as u32, result)?;
+            choice::choose(&self.kernels, lane, logits, count, wanted, result)?;
+            match choice::take(lane.landed(bytes)?, top)? {
+                true => Ok(()),
+                false => choice::explain(lane, logits, count, top),
             }
-            let found = <[Chosen]>::ref_from_bytes(lane.landed(bytes)?);
-            let found = found.map_err(|_| Error::invalid("results that are no whole entries"))?;
-            if let Some((&Chosen { id: number @ 1.., .. }, found)) = found.split_first()
-                && let Some(found) = found.get(..number as usize)
-            {
-                top.clear();
-                found.iter().for_each(|c| top.push(u64::from(c.id), c.logit));
-                return Ok(());
+        })
+    }
+
+    fn landing(&self) -> Result<Landing> {
+        Landing::new(&self.context)
+    }
+
+    fn land_logits(&self, logits: &Buffer, count: usize, wanted: usize, landing: &mut Landing) -> Result<()> {
+        need("land_logits", logits.len, &[count])?;
+        check((1..=MAX_TOP_K).contains(&wanted), || format!("land_logits: {wanted} at once"))?;
+        self.on_lane(|lane| choice::choose(&self.kernels, lane, logits, count, wanted, landing.at()?))
+    }
+
+    fn landed_logits(&self, logits: &Buffer, count: usize, landing: &mut Landing, top: &mut TopK) -> Result<()> {
+        need("landed_logits", logits.len, &[count])?;
+        self.on_lane(|lane| {
+            lane.synchronize()?;
+            match choice::take(landing.bytes(), top)? {
+                true => Ok(()),
+                false => choice::explain(lane, logits, count, top),
             }
-            // There is none to choose from, or one cannot be right: which, the host finds.
-            let mut all = vec![0.0; count];
-            lane.read(logits.at(), zerocopy::IntoBytes::as_mut_bytes(&mut all[..]))?;
-            highest(&all, top)
         })
     }
 

@@ -42,7 +42,7 @@ use chunking::Chunking;
 use hsa::HsaLayer;
 use mamba2::Block;
 use retrieval::{Retrieval, Selection};
-use step::{Chooser, Step};
+use step::{Chooser, Step, Wanted};
 
 /// Most rows of logits computed at once.
 const LOGIT_ROWS: usize = 16;
@@ -121,6 +121,8 @@ pub struct Scratch<B: Backend> {
     head_rows: usize,
     /// The head for the first row of `x`.
     head_step: B::Recording,
+    /// The highest logits of a token alone.
+    landing: B::Landing,
     /// (wanted, vocab)
     host_logits: Vec<f32>,
 }
@@ -259,6 +261,7 @@ impl<B: Backend> Model<B> {
             logits: backend.buffer(config.vocab)?,
             head_rows: 1,
             head_step: B::Recording::default(),
+            landing: backend.landing()?,
             host_logits: Vec::new(),
         })
     }
@@ -470,24 +473,25 @@ impl<B: Backend> Model<B> {
         let mut left = tokens.len();
         for tile in tokens.chunks(self.tile()) {
             left -= tile.len();
-            let wanted = match pass.logits {
-                Logits::None => false,
-                Logits::Last | Logits::Top => left == 0,
-                Logits::All => true,
+            let wanted = match (pass.logits, &pass.top) {
+                (Logits::All, _) => Wanted::Logits,
+                (Logits::Last, _) if left == 0 => Wanted::Logits,
+                (Logits::Top, Some(top)) if left == 0 && top.k() == 1 => Wanted::Highest,
+                (Logits::Top, Some(_)) if left == 0 => Wanted::Several,
+                _ => Wanted::Nothing,
             };
             let chooser = self.whole_stack(state, s, tile, pass, wanted)?;
             // Those of a token alone are there already, unless the host had to choose.
             let done = tile.len() == 1 && chooser != Chooser::Host;
-            match pass.logits {
-                Logits::All => self.logits(s, 0..tile.len(), done)?,
-                Logits::Last if wanted => self.logits(s, tile.len() - 1..tile.len(), done)?,
-                Logits::Top if wanted => {
-                    if !done {
-                        self.head(s, tile.len() - 1, 1)?;
-                    }
-                    if let Some(top) = pass.top.as_deref_mut() {
-                        self.backend.top_logits(&s.logits, self.config.vocab, top)?;
-                    }
+            let first = if pass.logits == Logits::All { 0 } else { tile.len() - 1 };
+            match (wanted, pass.top.as_deref_mut()) {
+                (Wanted::Logits, _) => self.logits(s, first..tile.len(), done)?,
+                (Wanted::Highest | Wanted::Several, Some(top)) if done => {
+                    self.backend.landed_logits(&s.logits, self.config.vocab, &mut s.landing, top)?;
+                }
+                (Wanted::Highest | Wanted::Several, Some(top)) => {
+                    self.head(s, first, 1)?;
+                    self.backend.top_logits(&s.logits, self.config.vocab, top)?;
                 }
                 _ => {}
             }
@@ -504,15 +508,15 @@ impl<B: Backend> Model<B> {
         Ok(())
     }
 
-    /// All layers up to the final norm, for the tokens of one tile. Leaves the residual stream in `s.x`, or the logits of a
-    /// token alone in `s.logits`, if they are `wanted` and the host does not choose; says who did.
+    /// All layers up to the final norm, for the tokens of one tile, which leaves the residual stream in `s.x`. A token alone
+    /// gets what is `wanted` of its logits too, unless the host chooses what it reads. Says who did.
     fn whole_stack(
         &self,
         state: &mut State<B>,
         s: &mut Scratch<B>,
         tokens: &[u32],
         pass: &mut Pass<'_>,
-        wanted: bool,
+        wanted: Wanted,
     ) -> Result<Chooser> {
         let (config, backend, n) = (&self.config, &self.backend, tokens.len());
         let chooser = self.chooser(s, n, state.position, pass)?;

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use crate::Result;
 use crate::backend::{Backend, SsmState};
-use crate::memory::ChunkMemory;
+use crate::memory::{ChunkMemory, MAX_TOP_K};
 
 use super::{Group, Model, NEXT_SCRATCH, Pass, Scratch, State, Trace, Upper, UpperScratch};
 
@@ -18,10 +18,10 @@ pub(super) struct Step<B: Backend> {
     /// The number of the scratch whose buffers they use, 0 for none.
     pub(super) scratch: u64,
     /// All of them, by [`kind`].
-    whole: [B::Recording; 4],
+    whole: [B::Recording; KINDS],
     pub(super) lower: B::Recording,
     /// What comes after those, by [`kind`].
-    rest: [B::Recording; 4],
+    rest: [B::Recording; KINDS],
     /// For each upper group, without and with chunks that the host has chosen.
     pub(super) groups: Vec<[B::Recording; 2]>,
 }
@@ -37,9 +37,24 @@ pub(super) enum Chooser {
     Host,
 }
 
-/// Which of a token's recordings is meant: the logits may be `wanted` or not.
-fn kind(chooser: Chooser, wanted: bool) -> usize {
-    usize::from(chooser == Chooser::Device) + 2 * usize::from(wanted)
+/// What is wanted of a token's logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Nothing,
+    /// All of them, in `s.logits`.
+    Logits,
+    /// The highest too, in `s.landing`.
+    Highest,
+    /// As many of those as can be chosen at once: recordings for every number would be many.
+    Several,
+}
+
+/// The number of kinds.
+const KINDS: usize = 8;
+
+/// Which of a token's recordings is meant.
+fn kind(chooser: Chooser, wanted: Wanted) -> usize {
+    usize::from(chooser == Chooser::Device) + 2 * wanted as usize
 }
 
 impl<B: Backend> Step<B> {
@@ -86,15 +101,14 @@ impl<B: Backend> Model<B> {
         }
     }
 
-    /// All layers for the token whose embedding is in `s.x`, unless the host chooses. Leaves the logits in `s.logits` if
-    /// they are `wanted`, and otherwise the residual stream in `s.x`.
+    /// All layers for the token whose embedding is in `s.x`, unless the host chooses, and what is `wanted` of the logits.
     pub(super) fn token(
         &self,
         state: &mut State<B>,
         s: &mut Scratch<B>,
         pass: &mut Pass<'_>,
         chooser: Chooser,
-        wanted: bool,
+        wanted: Wanted,
     ) -> Result<()> {
         let State { blocks, tail, tail_len, position, step, .. } = state;
         let (lower, upper) = blocks.split_at_mut(self.lower.len());
@@ -117,13 +131,13 @@ impl<B: Backend> Model<B> {
     }
 
     /// What comes after the lower blocks of a token: the upper groups, which read resident chunks of `memory` if there is
-    /// one, and the head, if the logits are `wanted`.
+    /// one, and what is `wanted` of the logits.
     fn rest(
         &self,
         states: &mut [SsmState<B::Buffer>],
         s: &mut Scratch<B>,
         mut memory: Option<&mut ChunkMemory>,
-        wanted: bool,
+        wanted: Wanted,
     ) -> Result<()> {
         if let (Some(u), Some(us)) = (&self.upper, &mut s.upper) {
             let UpperScratch { selection, hsa, mirror, .. } = us;
@@ -141,7 +155,15 @@ impl<B: Backend> Model<B> {
                 self.group(u, group, &mut states, &mut s.x, 1, &mut s.mamba, reads)?;
             }
         }
-        if wanted { self.head_product(s, 0, 1) } else { Ok(()) }
+        if wanted != Wanted::Nothing {
+            self.head_product(s, 0, 1)?;
+        }
+        let highest = match wanted {
+            Wanted::Nothing | Wanted::Logits => return Ok(()),
+            Wanted::Highest => 1,
+            Wanted::Several => MAX_TOP_K,
+        };
+        self.backend.land_logits(&s.logits, self.config.vocab, highest, &mut s.landing)
     }
 
     /// The layers of an upper group for the n tokens of `x`, with what they read if they do.
