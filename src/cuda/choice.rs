@@ -22,21 +22,21 @@ struct Chosen {
 }
 
 /// Where a recorded choice is left: in the host's memory, and its own, since any lane may repeat the recording.
-pub struct Landing(Pinned);
+pub struct Landing {
+    host: Pinned,
+    /// Where the device has it.
+    pub(super) at: u64,
+}
 
 impl Landing {
     pub(super) fn new(context: &Arc<Context>) -> Result<Landing> {
-        Ok(Landing(Pinned::new(context, bytes(MAX_TOP_K))?))
-    }
-
-    /// Where the device has it.
-    pub(super) fn at(&self) -> Result<u64> {
-        self.0.device_at()
+        let host = Pinned::new(context, bytes(MAX_TOP_K))?;
+        Ok(Landing { at: host.device_at()?, host })
     }
 
     /// What kernels have left there; they must have ended.
     pub(super) fn bytes(&mut self) -> &[u8] {
-        self.0.bytes_mut()
+        self.host.bytes_mut()
     }
 }
 

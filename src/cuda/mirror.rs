@@ -70,6 +70,8 @@ pub struct Mirror {
     lists: Memory,
     /// (SELECTIONS, Gr, MAX_TOP_K) of slot and weight: what `select` has chosen, where the host can take it.
     readings: Pinned,
+    /// Where the device has them.
+    readings_at: u64,
 }
 
 /// `Pick` of `hsa.cu`, and that of `score_top_k.cu`: of a chunk that is resident, the slot is its number.
@@ -143,6 +145,7 @@ impl Mirror {
         let context = &lane.context;
         let visible = Memory::new(context, size_of::<u32>())?;
         lane.stream.zero(visible.at, visible.bytes)?;
+        let readings = Pinned::new(context, readings)?;
         Ok(Mirror {
             shape,
             precision,
@@ -163,7 +166,8 @@ impl Mirror {
             visible,
             seen: 0,
             lists: Memory::new(context, lists)?,
-            readings: Pinned::new(context, readings)?,
+            readings_at: readings.device_at()?,
+            readings,
         })
     }
 
@@ -327,7 +331,7 @@ impl Mirror {
     ) -> Result<()> {
         check(selection < SELECTIONS, || format!("select: selection {selection}"))?;
         let per_selection = self.shape.retrieval_heads * MAX_TOP_K * size_of::<SlotPick>();
-        let readings = self.readings.device_at()? + (selection * per_selection) as u64;
+        let readings = self.readings_at + (selection * per_selection) as u64;
         let among = Among {
             shape: &self.shape,
             half: self.precision != Precision::F32,

@@ -6,7 +6,8 @@
 //!
 //! Every thread computes on a stream of its own (see `lane.rs`): for the whole of a [`run`](Backend::run), at whose end
 //! it waits for the device, or else for one operation. Weights keep their bytes, in layouts that suit loads of 16 bytes
-//! (`weight.rs`). Device memory comes from plain allocations, made when buffers are; none is made for a token.
+//! (`weight.rs`). Device memory comes from plain allocations, made when buffers are and for what a recording counts in; none
+//! is made for a token.
 
 mod choice;
 mod driver;
@@ -547,7 +548,7 @@ impl Backend for Cuda {
     fn land_logits(&self, logits: &Buffer, count: usize, wanted: usize, landing: &mut Landing) -> Result<()> {
         need("land_logits", logits.len, &[count])?;
         check((1..=MAX_TOP_K).contains(&wanted), || format!("land_logits: {wanted} at once"))?;
-        self.on_lane(|lane| choice::choose(&self.kernels, lane, logits, count, wanted, landing.at()?))
+        self.on_lane(|lane| choice::choose(&self.kernels, lane, logits, count, wanted, landing.at))
     }
 
     fn landed_logits(&self, logits: &Buffer, count: usize, landing: &mut Landing, top: &mut TopK) -> Result<()> {

@@ -720,7 +720,8 @@ impl<B: Backend> Model<B> {
 }
 
 impl<B: Backend> Scratch<B> {
-    /// How many bytes of its own memory the device may use for chunk memories; a budget for the CPU has no effect.
+    /// How many bytes of its own memory the device may use for chunk memories; a budget for the CPU has no effect. While the
+    /// device holds all visible chunks, it chooses among them without the host.
     /// The next call takes it.
     pub fn set_device_budget(&mut self, bytes: u64) {
         if let Some(upper) = &mut self.upper {
