@@ -123,9 +123,9 @@ struct Choice {
 // SAFETY: the same fields in the same order, pointers as numbers.
 unsafe impl Argument for Choice {}
 
-/// Parts of the landmarks that [`Among::select`] makes lists of.
+/// Parts of up to `count` landmarks that [`Among::select`] makes lists of, at least 32 landmarks each.
 fn parts_of(context: &Context, heads: usize, count: usize) -> usize {
-    (3 * context.processors as usize / heads).clamp(1, count.max(1))
+    (3 * context.processors as usize / heads).clamp(1, count.div_ceil(32).max(1))
 }
 
 /// Bytes of the lists of [`Among::select`].
