@@ -12,7 +12,10 @@
 //                the lists of all its parts. `visible` may be null, then `only` stands for it. `arrived` (n · heads) counts
 //                blocks and is left at zero. Grid: x parts, as far as they are needed, y the heads, z the tokens. Blocks of 8
 //                warps; dynamic shared memory width floats and 8 · top entries.
-// Bound by the bytes of the landmarks for few tokens. CPU twin: cpu/retrieval.rs.
+//   select_few:  score_few for one token, whose best are weighed: picks and readings (heads, top) of chunk and weight, the
+//                most recent chunk first, weight 0 where there are fewer. `visible` lies in the device's memory.
+//   select_of:   best_of for one token, with the same result.
+// Bound by the bytes of the landmarks for few tokens. CPU twins: cpu/retrieval.rs; backend/weighting.rs for the weights.
 #include "common.cuh"
 
 struct Found {
@@ -273,8 +276,70 @@ __device__ __forceinline__ void join(List& list, Found* lists) {
     if (!warp) list.offer_all(lists + list.top, (warps - 1) * list.top);
 }
 
-// Every warp takes its share of the lists of all parts.
-__device__ __forceinline__ void best_of_parts(const Found* found, u32 parts, u32 top, Found* lists, Found* result) {
+// A chosen chunk.
+struct Pick {
+    u32 chunk;
+    float weight;
+};
+
+// How chosen chunks are weighed, and where they go: picks for hsa.cu, readings for the host.
+struct Choice {
+    u32 softmax;
+    float decay;
+    Pick* picks;
+    Pick* readings;
+};
+
+__device__ __forceinline__ float finite(float v) { return fminf(fmaxf(v, -3.402823466e38f), 3.402823466e38f); }
+
+// Weighs the list of a row; one warp. `sorted` is shared, `top` entries.
+__device__ __forceinline__ void weigh(const List& list, Found* sorted, u32 row, const Choice& how) {
+    const u32 lane = threadIdx.x % 32, top = list.top;
+    list.store(sorted);
+    __syncwarp();
+    // The higher its number, the more recent a chunk is. Those that are none come last already.
+    u32 low = 0, high = 0;
+    for (u32 i = 0; i < top; i++) {
+        const u32 id = sorted[i].id;
+        low += id != NONE && id > list.low.id;
+        high += id != NONE && id > list.high.id;
+    }
+    __syncwarp();
+    if (lane < top && list.low.id != NONE) sorted[low] = list.low;
+    if (lane + 32 < top && list.high.id != NONE) sorted[high] = list.high;
+    __syncwarp();
+
+    const Found a = lane < top ? sorted[lane] : Found{0, NONE}, b = lane + 32 < top ? sorted[lane + 32] : Found{0, NONE};
+    const bool has_a = a.id != NONE, has_b = b.id != NONE;
+    const float score_a = finite(a.score) + lane * how.decay, score_b = finite(b.score) + (lane + 32) * how.decay;
+    float weight_a, weight_b;
+    if (how.softmax) {
+        const float most = warp_max(fmaxf(has_a ? score_a : -INFINITY, has_b ? score_b : -INFINITY));
+        weight_a = has_a ? expf(score_a - most) : 0.0f, weight_b = has_b ? expf(score_b - most) : 0.0f;
+        const float sum = warp_sum(weight_a + weight_b);
+        if (sum > 0) weight_a /= sum, weight_b /= sum;
+    } else {
+        // ln sigmoid(s) = -softplus(-s); what it leaves is ln (1 - sigmoid(s)) = -softplus(s), summed over those before.
+        float taken_a = has_a ? softplus(score_a) : 0.0f, taken_b = has_b ? softplus(score_b) : 0.0f;
+        for (u32 i = 1; i < 32; i *= 2) {
+            const float more_a = __shfl_up_sync(~0u, taken_a, i), more_b = __shfl_up_sync(~0u, taken_b, i);
+            if (lane >= i) taken_a += more_a, taken_b += more_b;
+        }
+        const float low_half = __shfl_sync(~0u, taken_a, 31);
+        float before_a = __shfl_up_sync(~0u, taken_a, 1), before_b = __shfl_up_sync(~0u, taken_b, 1);
+        if (lane == 0) before_a = before_b = 0;
+        weight_a = has_a ? expf(-before_a - softplus(-score_a)) : 0.0f;
+        weight_b = has_b ? expf(-(low_half + before_b) - softplus(-score_b)) : 0.0f;
+    }
+    const u64 at = (u64)row * top + lane;
+    const Pick pick_a = {has_a ? a.id : 0, weight_a}, pick_b = {has_b ? b.id : 0, weight_b};
+    if (lane < top) how.picks[at] = pick_a, how.readings[at] = pick_a;
+    if (lane + 32 < top) how.picks[at + 32] = pick_b, how.readings[at + 32] = pick_b;
+}
+
+// Every warp takes its share of the lists of all parts. One warp calls finish(list).
+template <class Finish>
+__device__ __forceinline__ void best_of_parts(const Found* found, u32 parts, u32 top, Found* lists, Finish finish) {
     const u32 lane = threadIdx.x % 32, count = parts * top;
     List list(top);
     for (u32 i0 = threadIdx.x - lane; i0 < count; i0 += blockDim.x) {
@@ -287,7 +352,7 @@ __device__ __forceinline__ void best_of_parts(const Found* found, u32 parts, u32
         list.offer(f.score, f.id, f.id != NONE);
     }
     join(list, lists);
-    if (threadIdx.x < 32) list.store(result);
+    if (threadIdx.x < 32) finish(list);
 }
 
 extern "C" __global__ void __launch_bounds__(256) best_of(const Found* found, u32 parts, u32 top, Found* result) {
@@ -295,12 +360,23 @@ extern "C" __global__ void __launch_bounds__(256) best_of(const Found* found, u3
     allow_next();
     wait_for_previous();
     best_of_parts(found + (u64)blockIdx.x * parts * top, parts, top, reinterpret_cast<Found*>(shared),
-                  result + (u64)blockIdx.x * top);
+                  [&](const List& list) { list.store(result + (u64)blockIdx.x * top); });
 }
 
-extern "C" __global__ void __launch_bounds__(256, 3) score_few(const float* q, const u32* visible, u32 only, u32 heads,
-                                                               u32 width, const u8* landmarks, u32 count, float scale,
-                                                               u32 top, Found* found, u32* arrived, Found* result) {
+extern "C" __global__ void __launch_bounds__(256) select_of(const Found* found, u32 parts, u32 top, Choice how) {
+    DYNAMIC_SHARED(uint4, shared);
+    Found* lists = reinterpret_cast<Found*>(shared);
+    allow_next();
+    wait_for_previous();
+    best_of_parts(found + (u64)blockIdx.x * parts * top, parts, top, lists,
+                  [&](const List& list) { weigh(list, lists, blockIdx.x, how); });
+}
+
+// One warp of a row's last block calls finish(list, lists, row), where `lists` is shared memory of `top` entries.
+template <class Finish>
+__device__ __forceinline__ void score_parts(const float* q, const u32* visible, u32 only, u32 heads, u32 width,
+                                            const u8* landmarks, u32 count, float scale, u32 top, Found* found,
+                                            u32* arrived, Finish finish) {
     DYNAMIC_SHARED(uint4, shared);
     float4* values = reinterpret_cast<float4*>(shared);
     __shared__ bool is_last;
@@ -377,9 +453,8 @@ extern "C" __global__ void __launch_bounds__(256, 3) score_few(const float* q, c
         }
     }
     join(list, lists);
-    result += (u64)row * top;
     if (parts == 1) {
-        if (!warp) list.store(result);
+        if (!warp) finish(list, lists, row);
         return;
     }
     found += (u64)row * gridDim.x * top;
@@ -392,6 +467,20 @@ extern "C" __global__ void __launch_bounds__(256, 3) score_few(const float* q, c
     __syncthreads();
     if (!is_last) return;
     __threadfence();
-    best_of_parts(found, parts, top, lists, result);
+    best_of_parts(found, parts, top, lists, [&](const List& all) { finish(all, lists, row); });
     if (thread == 0) arrived[row] = 0;
+}
+
+extern "C" __global__ void __launch_bounds__(256, 3) score_few(const float* q, const u32* visible, u32 only, u32 heads,
+                                                               u32 width, const u8* landmarks, u32 count, float scale,
+                                                               u32 top, Found* found, u32* arrived, Found* result) {
+    score_parts(q, visible, only, heads, width, landmarks, count, scale, top, found, arrived,
+                [&](const List& list, Found*, u32 row) { list.store(result + (u64)row * top); });
+}
+
+extern "C" __global__ void __launch_bounds__(256, 3) select_few(const float* q, const u32* visible, u32 heads, u32 width,
+                                                                const u8* landmarks, u32 count, float scale, u32 top,
+                                                                Found* found, u32* arrived, Choice how) {
+    score_parts(q, visible, 0, heads, width, landmarks, count, scale, top, found, arrived,
+                [&](const List& list, Found* lists, u32 row) { weigh(list, lists, row, how); });
 }

@@ -16,9 +16,14 @@
 //! W conv width · H query heads · G key/value heads · d head width · S chunk size · K chunks per selection ·
 //! Gr retrieval heads · R retrieval width.
 
+mod weighting;
+
 use std::ops::Range;
 
-use crate::memory::{ChunkMemory, ChunkShape, Precision, TopK};
+pub use weighting::Weighting;
+pub(crate) use weighting::weigh;
+
+use crate::memory::{ChunkMemory, ChunkShape, MAX_TOP_K, Precision, TopK};
 use crate::weights::Tensor;
 use crate::{Error, Result};
 
@@ -140,6 +145,19 @@ impl Pick {
     pub const NONE: Pick = Pick { chunk: 0, weight: 0.0 };
 }
 
+/// How [`Backend::select`] chooses.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Selecting {
+    /// K: the most chunks a retrieval head chooses, 1 to [`MAX_TOP_K`].
+    pub top_k: usize,
+    /// Factor of the products of queries and landmarks.
+    pub scale: f32,
+    /// How scores become weights.
+    pub weighting: Weighting,
+    /// Added to the scores per place in the order, most recent first.
+    pub position_decay: f32,
+}
+
 /// The norm of [`Backend::norm_matmul`].
 #[derive(Debug)]
 pub struct Norm<'a, Buffer> {
@@ -240,6 +258,16 @@ impl HsaShape {
     }
 }
 
+impl Selecting {
+    /// # Errors
+    /// `InvalidArgument` for a number of chunks out of range, or queries (Gr, R/Gr) that are too short for `memory`.
+    pub(crate) fn check(&self, memory: &ChunkMemory, queries: usize) -> Result<()> {
+        let ChunkShape { retrieval_heads, retrieval_width, .. } = memory.shape();
+        need("select: queries", queries, &[retrieval_heads, retrieval_width])?;
+        check((1..=MAX_TOP_K).contains(&self.top_k), || format!("select: {} chunks", self.top_k))
+    }
+}
+
 impl<Buffer> Norm<'_, Buffer> {
     /// # Errors
     /// `InvalidArgument` unless `cols` values are whole parts.
@@ -259,6 +287,8 @@ pub trait Backend: Send + Sync + 'static {
     type Mirror: Send;
     /// Work that was recorded to be repeated.
     type Recording: Send + Default;
+    /// Where the device leaves the highest logits for the host.
+    type Landing: Send;
 
     /// Tokens of a model of width `hidden` that are best computed at once: enough to make products efficient, few enough
     /// to keep the scratch small.
@@ -275,7 +305,8 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// Every call with the same recording must therefore do the same operations on the same buffers, and may do none that
     /// takes data from the host or brings it there: [`Backend::read`], [`Backend::write`], [`Backend::embed`],
-    /// [`Backend::top_logits`], [`Backend::score_top_k`] and [`Backend::fetch`]. The buffers must still exist.
+    /// [`Backend::top_logits`], [`Backend::score_top_k`], [`Backend::fetch`], [`Backend::resident`],
+    /// [`Backend::readings`] and [`Backend::landed_logits`]. The buffers, the mirror and the landing must still exist.
     ///
     /// # Errors
     /// Those of `work`, and failures of the device.
@@ -436,6 +467,38 @@ pub trait Backend: Send + Sync + 'static {
     /// `InvalidArgument` if the buffer is too short, a logit is NaN or +∞ (the message names the first), or none is above −∞.
     fn top_logits(&self, logits: &Self::Buffer, count: usize, top: &mut TopK) -> Result<()>;
 
+    /// Room for what [`Backend::land_logits`] chooses.
+    ///
+    /// # Errors
+    /// If the device has no memory for it.
+    fn landing(&self) -> Result<Self::Landing>;
+
+    /// The part of [`Backend::top_logits`] that is the device's, and may be recorded: chooses the `wanted` highest logits,
+    /// 1 to [`MAX_TOP_K`], and leaves them in `landing`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the buffer is too short or `wanted` out of range.
+    fn land_logits(
+        &self,
+        logits: &Self::Buffer,
+        count: usize,
+        wanted: usize,
+        landing: &mut Self::Landing,
+    ) -> Result<()>;
+
+    /// The rest: waits, and fills `top` with what the last [`Backend::land_logits`] of the same logits has left there, as
+    /// far as [`TopK::k`] says. That must not be more than it was to choose.
+    ///
+    /// # Errors
+    /// As [`Backend::top_logits`].
+    fn landed_logits(
+        &self,
+        logits: &Self::Buffer,
+        count: usize,
+        landing: &mut Self::Landing,
+        top: &mut TopK,
+    ) -> Result<()>;
+
     /// The mixer of a Mamba-2 block between its input projection and the norm before its output projection, for `n` tokens
     /// of each of `sequences` sequences, which follow those of `state`: that of one sequence after that of the other.
     ///
@@ -517,7 +580,49 @@ pub trait Backend: Send + Sync + 'static {
     /// and failures of the memory.
     fn fetch(&self, memory: &mut ChunkMemory, mirror: &mut Self::Mirror, ids: &[u64], picks: &[Pick]) -> Result<()>;
 
-    /// Attention inside the chosen chunks, those given to the last [`Backend::fetch`]: for each token i of `tokens` and
+    /// Whether [`Backend::select`] can choose among the first `visible` chunks of `memory`, `selections` times for a token:
+    /// all of them, with their landmarks, are where it reads them. To be called for every token before its first operation.
+    ///
+    /// A device brings in what is missing if it has room for all of it, a part with every call, so that no token waits
+    /// long. If there is nothing to bring, this takes no time worth mentioning.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if `visible` goes beyond the memory, and failures of the memory and the device.
+    fn resident(
+        &self,
+        memory: &mut ChunkMemory,
+        mirror: &mut Self::Mirror,
+        visible: u64,
+        selections: usize,
+    ) -> Result<bool>;
+
+    /// Chooses for one token among the chunks of the last [`Backend::resident`], weighs what it has chosen and readies it
+    /// for [`Backend::hsa_attend`]: [`Backend::score_top_k`], the weights, and [`Backend::fetch`] in one.
+    ///
+    /// q is (Gr, R/Gr). [`Backend::readings`] has the result under the number `selection`, which counts those of a token.
+    /// Unlike the operations that it stands for, it needs nothing of the host and may be recorded: which chunks are
+    /// visible it learns when it is repeated.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the queries are too short or an argument is out of range, and failures of the memory.
+    fn select(
+        &self,
+        q: &Self::Buffer,
+        selecting: &Selecting,
+        selection: usize,
+        memory: &mut ChunkMemory,
+        mirror: &mut Self::Mirror,
+    ) -> Result<()>;
+
+    /// Fills `out` (Gr, K) with what the last [`Backend::select`] of this number has chosen: chunks and weights, most
+    /// recent first, weight 0 where there are fewer than K.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if these are more than can have been chosen, and failures of the device.
+    fn readings(&self, mirror: &mut Self::Mirror, selection: usize, out: &mut [(u64, f32)]) -> Result<()>;
+
+    /// Attention inside the chosen chunks, those given to the last [`Backend::fetch`] or chosen by the last
+    /// [`Backend::select`]: for each token i of `tokens` and
     /// query head h of key/value head g, with i' = i − tokens.start,
     /// `out[i, h] = Σ_j w_j · Σ_s softmax_s(q[i, h] · keys[c_j, s, g] / √d) · values[c_j, s, g]`, in the order of the
     /// picks j < K at `picks[(i'·Gr + min(g, Gr − 1))·K + j]`, each chunk with its own softmax.

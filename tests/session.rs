@@ -8,7 +8,9 @@ use std::path::Path;
 
 use common::model::{Fixture, ids};
 use common::random::{self, Shape};
-use ramba::{Answer, AskOptions, Engine, EngineOptions, ErrorKind, Precision, Session, SessionOptions, StopReason};
+use ramba::{
+    Answer, AskOptions, Device, Engine, EngineOptions, ErrorKind, Precision, Session, SessionOptions, StopReason,
+};
 use tempfile::TempDir;
 
 const QUESTION: &str = "What is the pass key of QXRT?";
@@ -326,6 +328,66 @@ fn a_budget_or_directory_that_will_not_do_is_refused() {
     let file = world.dir.path().join("file");
     std::fs::write(&file, "").unwrap();
     assert_eq!(world.engine.session(&options(&file)).unwrap_err().kind(), ErrorKind::Io);
+}
+
+/// Where the device has room for all chunks, it chooses what to read; where it has not, the host does.
+#[test]
+fn room_for_chunks_does_not_change_an_answer() {
+    let mut devices = vec![Device::Cpu];
+    #[cfg(feature = "cuda")]
+    match ramba::cuda::Cuda::new(0) {
+        Ok(_) => devices.push(Device::Cuda(0)),
+        Err(e) => eprintln!("not run on a CUDA device: {e}"),
+    }
+    let dir = TempDir::new().unwrap();
+    for (device, shape) in devices.iter().flat_map(|&device| shapes().map(|shape| (device, shape))) {
+        let path = random::write(dir.path(), shape);
+        let engine = Engine::open(path, &EngineOptions { device, threads: 2, ..EngineOptions::default() }).unwrap();
+        let ample = options(dir.path());
+        let mut scarce = SessionOptions { budget: 1 << 12, device_budget: 0, ..ample.clone() };
+        while engine.session(&scarce).is_err() {
+            scarce.budget += 1 << 10;
+        }
+        let mut session = engine.session(&scarce).unwrap();
+        session.feed(&text(600)).unwrap();
+        if let Err(e) = session.answer(QUESTION, &short()) {
+            // The least that a device needs.
+            scarce.device_budget = e.to_string().rsplit(' ').next().unwrap().parse().unwrap();
+        }
+        // Answers, also while the document grows and is cut off, as it is after every question and every writing.
+        let life = |options: &SessionOptions| {
+            let mut session = engine.session(options).unwrap();
+            let mut answers = Vec::new();
+            for part in text(6000).as_bytes().chunks(1500) {
+                session.feed_bytes(part).unwrap();
+                if session.settle().is_err() {
+                    // It ends inside a character.
+                    continue;
+                }
+                answers.push(session.answer(QUESTION, &short()).unwrap());
+                answers.push(session.answer("And now?", &short()).unwrap());
+                let limit = AskOptions { max_tokens: 40, ..short() };
+                answers.push(session.generate(" ", &limit, &mut |_, _| ControlFlow::Continue(())).unwrap());
+            }
+            answers
+        };
+        let answers = [&ample, &scarce].map(life);
+        assert!(!answers[0].is_empty());
+        for (a, b) in answers[0].iter().zip(&answers[1]) {
+            assert_eq!((&a.tokens, a.stop), (&b.tokens, b.stop), "{device}");
+            // Weights may differ by rounding on a device, and with them the order.
+            let sources = [a, b].map(|answer| {
+                let mut sources = answer.sources.clone();
+                sources.sort_by_key(|s| s.chunk);
+                sources
+            });
+            let near = if device == Device::Cpu { 0.0 } else { 1e-3 };
+            assert_eq!(sources[0].len(), sources[1].len(), "{device}");
+            for (a, b) in sources[0].iter().zip(&sources[1]) {
+                assert!(a.chunk == b.chunk && a.bytes == b.bytes && (a.weight - b.weight).abs() <= near, "{a:?} {b:?}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -26,22 +26,28 @@ fn main() {
 fn steady_on<B: Backend>(name: &str, backend: B) {
     let f = Fixture::open(name);
     let model = f.load(backend);
-    // On one thread, of the pool if there is one, so that nothing is counted but the steps.
-    let (bytes, steps) = model.backend().run(|| steps(&f, &model));
-    assert_eq!(bytes, 0, "{name}: {bytes} bytes in {steps} steps");
+    for ample in [false, true] {
+        // On one thread, of the pool if there is one, so that nothing is counted but the steps.
+        let (bytes, steps) = model.backend().run(|| steps(&f, &model, ample));
+        assert_eq!(bytes, 0, "{name}: {bytes} bytes in {steps} steps, ample room: {ample}");
+    }
 }
 
 /// Bytes allocated during a number of steps after a document and some steps to warm up.
-fn steps<B: Backend>(f: &Fixture, model: &Model<B>) -> (usize, usize) {
+fn steps<B: Backend>(f: &Fixture, model: &Model<B>, ample: bool) -> (usize, usize) {
     let dir = tempfile::tempdir().unwrap();
+    let (mut state, mut scratch, mut trace) = (model.state().unwrap(), model.scratch().unwrap(), Trace::new());
     let mut memory = model.chunk_shape().map(|shape| {
-        // Too small for the whole document: chunks are read from the file again and again.
+        // Room for the whole document, or too little: chunks are read from the file again and again.
         let hsa = model.config().hsa.as_ref().unwrap();
-        let slots = hsa.top_k * hsa.retrieval_heads;
+        let slots = if ample { 100 } else { hsa.top_k * hsa.retrieval_heads };
+        if !ample && let Err(e) = model.backend().mirror(shape, Precision::F16, 0, model.tile()) {
+            // The error names the least.
+            scratch.set_device_budget(e.to_string().rsplit(' ').next().unwrap().parse().unwrap());
+        }
         let budget = ChunkMemory::minimum_budget(&shape, Precision::F16, slots).unwrap();
         ChunkMemory::create(dir.path(), shape, Precision::F16, budget).unwrap()
     });
-    let (mut state, mut scratch, mut trace) = (model.state().unwrap(), model.scratch().unwrap(), Trace::new());
     let source = |chunk: u64| chunk..chunk + 1;
     let remember = memory.is_some().then_some(&source as _);
     let pass = Pass { memory: memory.as_mut(), remember, logits: Logits::Last, ..Pass::default() };

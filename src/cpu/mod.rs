@@ -17,6 +17,7 @@ mod neon;
 mod observer;
 mod pool;
 mod quantized;
+mod reads;
 mod retrieval;
 mod scalar;
 mod simd;
@@ -26,8 +27,10 @@ mod tests;
 
 use std::ops::Range;
 
-use crate::backend::{Backend, EncoderShape, HsaShape, Norm, Pick, Span, SsmParams, SsmShape, SsmState, need};
-use crate::memory::{ChunkMemory, ChunkShape, ChunkView, Precision, TopK};
+use crate::backend::{
+    Backend, EncoderShape, HsaShape, Norm, Pick, Selecting, Span, SsmParams, SsmShape, SsmState, check, need,
+};
+use crate::memory::{ChunkMemory, ChunkShape, MAX_TOP_K, Precision, TopK};
 use crate::quant;
 use crate::sampler::highest;
 use crate::weights::Tensor;
@@ -37,11 +40,13 @@ use kernels::Kernels;
 #[cfg(feature = "convert")]
 use observer::Observer;
 use pool::Pool;
+use reads::recycle;
 use retrieval::Scoring;
 use ssm::Mixer;
 
 pub use buffer::Buffer;
 pub use kernels::Isa;
+pub use reads::Reads;
 
 /// The CPU, with threads of its own.
 pub struct Cpu {
@@ -115,6 +120,7 @@ impl Backend for Cpu {
     type Weight = Tensor;
     type Mirror = Reads;
     type Recording = ();
+    type Landing = ();
 
     fn tile(&self, _: usize) -> usize {
         256
@@ -268,6 +274,20 @@ impl Backend for Cpu {
         highest(&logits[..count], top)
     }
 
+    fn landing(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn land_logits(&self, logits: &Buffer, count: usize, wanted: usize, (): &mut ()) -> Result<()> {
+        need("land_logits", logits.len(), &[count])?;
+        // The logits stay where they are until they are asked for.
+        check((1..=MAX_TOP_K).contains(&wanted), || format!("land_logits: {wanted} at once"))
+    }
+
+    fn landed_logits(&self, logits: &Buffer, count: usize, (): &mut (), top: &mut TopK) -> Result<()> {
+        self.top_logits(logits, count, top)
+    }
+
     fn ssm_mix(
         &self,
         shape: &SsmShape,
@@ -352,6 +372,38 @@ impl Backend for Cpu {
         memory.fetch(ids)
     }
 
+    fn resident(&self, memory: &mut ChunkMemory, mirror: &mut Reads, visible: u64, _: usize) -> Result<bool> {
+        check(visible <= memory.len(), || format!("resident: {visible} chunks visible, there are {}", memory.len()))?;
+        mirror.visible = visible;
+        // Whatever is chosen of them, the cache has room for it.
+        Ok(visible <= memory.slots() as u64)
+    }
+
+    fn select(
+        &self,
+        q: &Buffer,
+        selecting: &Selecting,
+        selection: usize,
+        memory: &mut ChunkMemory,
+        mirror: &mut Reads,
+    ) -> Result<()> {
+        selecting.check(memory, q.len())?;
+        mirror.begin(memory.shape().retrieval_heads, selecting.top_k)?;
+        let mut top = std::mem::take(&mut mirror.top);
+        let visible = [mirror.visible];
+        let scored = self.score_top_k(q, &visible, selecting.scale, memory, mirror, &mut top);
+        mirror.top = top;
+        scored?;
+        mirror.choose(selecting, selection);
+        memory.fetch(&mirror.ids)
+    }
+
+    fn readings(&self, mirror: &mut Reads, selection: usize, out: &mut [(u64, f32)]) -> Result<()> {
+        let readings = mirror.readings.get(selection).and_then(|readings| readings.get(..out.len()));
+        out.copy_from_slice(readings.ok_or_else(|| Error::invalid(format!("readings: selection {selection}")))?);
+        Ok(())
+    }
+
     fn hsa_attend(
         &self,
         shape: &HsaShape,
@@ -378,19 +430,4 @@ impl Backend for Cpu {
         mirror.views = recycle(chunks);
         Ok(())
     }
-}
-
-/// The chunks to read next. They are read where the memory's cache has them.
-#[derive(Debug, Default)]
-pub struct Reads {
-    ids: Vec<u64>,
-    picks: Vec<Pick>,
-    /// Always empty: its allocation is what is kept.
-    views: Vec<ChunkView<'static>>,
-}
-
-/// The allocation of `views`, emptied, for views of another lifetime: collecting a vector's own iterator happens in place.
-fn recycle<'a>(mut views: Vec<ChunkView<'_>>) -> Vec<ChunkView<'a>> {
-    views.clear();
-    views.into_iter().map_while(|_| None).collect()
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::driver::{Context, Memory, Pinned, Stream};
+use super::driver::{Context, Graph, Memory, Pinned, Stream};
 use crate::{Error, Result};
 
 /// Bytes of pinned memory of a lane in each direction.
@@ -25,12 +25,12 @@ pub(super) struct Lane {
     out: Pinned,
     /// Bytes of `out` that the device may still be reading.
     busy: usize,
-    /// (MAX_GROUPS) u32, zero between kernels.
+    /// (MAX_GROUPS) u32, zero between kernels. Those of a recording while there is one.
     pub arrived: Memory,
     /// Scratch memory of the operations, which grows as they need it.
     scratch: [Option<Memory>; SCRATCHES],
-    /// Whether operations are recorded, so that nothing may be allocated.
-    pub recording: bool,
+    /// The lane's own `arrived` while operations are recorded, so that nothing may be allocated.
+    recording: Option<Memory>,
 }
 
 /// Scratch memories of a lane: an operation may use several at once.
@@ -39,8 +39,7 @@ const SCRATCHES: usize = 4;
 impl Lane {
     pub fn new(context: &Arc<Context>) -> Result<Lane> {
         let stream = Stream::new(context)?;
-        let arrived = Memory::new(context, 4 * MAX_GROUPS)?;
-        stream.zero(arrived.at, arrived.bytes)?;
+        let arrived = counters(context, &stream)?;
         let back = Pinned::new(context, PINNED)?;
         Ok(Lane {
             context: Arc::clone(context),
@@ -51,7 +50,7 @@ impl Lane {
             busy: 0,
             arrived,
             scratch: Default::default(),
-            recording: false,
+            recording: None,
         })
     }
 
@@ -61,7 +60,7 @@ impl Lane {
         if let Some(memory) = slot.as_ref().filter(|memory| memory.bytes >= bytes) {
             return Ok(memory.at);
         }
-        if self.recording {
+        if self.recording.is_some() {
             return Err(Error::invalid("scratch memory was needed while recording"));
         }
         // The old one may still be in use.
@@ -69,6 +68,21 @@ impl Lane {
         *slot = None;
         let memory = Memory::new(&self.context, bytes.max(4096).next_power_of_two())?;
         Ok(slot.insert(memory).at)
+    }
+
+    /// Begins to record. What is counted in is the recording's own: another lane may repeat it while this one computes.
+    pub fn record(&mut self) -> Result<()> {
+        let arrived = counters(&self.context, &self.stream)?;
+        self.stream.begin_capture()?;
+        self.recording = Some(std::mem::replace(&mut self.arrived, arrived));
+        Ok(())
+    }
+
+    /// What was recorded, and what it counts in.
+    pub fn recorded(&mut self) -> Result<(Graph, Option<Memory>)> {
+        let graph = self.stream.end_capture();
+        let counters = self.recording.take().map(|own| std::mem::replace(&mut self.arrived, own));
+        Ok((graph?, counters))
     }
 
     /// Copies `data` to the device, without waiting for it.
@@ -142,6 +156,13 @@ impl Lane {
         }
         self.synchronize()
     }
+}
+
+/// Counters at zero.
+fn counters(context: &Arc<Context>, stream: &Stream) -> Result<Memory> {
+    let memory = Memory::new(context, 4 * MAX_GROUPS)?;
+    stream.zero(memory.at, memory.bytes)?;
+    Ok(memory)
 }
 
 thread_local! {

@@ -1,18 +1,19 @@
 //! What the device keeps of a chunk memory, within a budget: the landmarks of the first chunks, and the chunks in use.
 //!
 //! The rest stays where the memory has it: landmarks beyond pass through a small buffer block by block, chunks are
-//! brought in when they are chosen.
+//! brought in when they are chosen. If there is room for all visible chunks, they settle in the slots of their own numbers:
+//! then the device can choose without the host.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::driver::{Context, Memory};
-use super::lane::{Lane, MAX_GROUPS};
+use super::Buffer;
+use super::driver::{Memory, Pinned};
+use super::lane::Lane;
 use super::module::{Argument, Kernels, launch};
-use super::{Buffer, FEW};
-use crate::backend::{HsaShape, Pick, check, need};
+use super::scoring::{Among, Lists, Scoring, lists_bytes};
+use crate::backend::{HsaShape, Pick, Selecting, check, need};
 use crate::memory::{Cache, ChunkMemory, ChunkShape, KvData, LandmarkBlock, LandmarkData, MAX_TOP_K, Precision, TopK};
 use crate::{Error, Result};
 
@@ -24,6 +25,12 @@ const PASSING: usize = 1 << 20;
 
 /// Slots start at multiples of this.
 const ALIGN: usize = 256;
+
+/// Bytes of chunks that one call of `resident` brings in: a millisecond or two.
+const SETTLING: usize = 8 << 20;
+
+/// Selections of a token that there is room for.
+const SELECTIONS: usize = 32;
 
 /// Landmarks, chunks and picks on the device. Its size is fixed when it is made.
 pub struct Mirror {
@@ -53,31 +60,26 @@ pub struct Mirror {
     missing: Vec<u64>,
     slot_picks: Vec<SlotPick>,
     found: Lists,
+    /// The first chunks that are in the slots of their own numbers, with their landmarks: so far.
+    settled: u64,
+    /// u32: how many chunks `select` chooses among.
+    visible: Memory,
+    /// The same.
+    seen: u32,
+    /// Lists of `select`, which may be recorded and so has them to itself.
+    lists: Memory,
+    /// (SELECTIONS, Gr, MAX_TOP_K) of slot and weight: what `select` has chosen, where the host can take it.
+    readings: Pinned,
+    /// Where the device has them.
+    readings_at: u64,
 }
 
-/// Host sides of a scoring.
-#[derive(Default)]
-struct Lists {
-    /// (n): how many of the landmarks at hand each token sees
-    visible: Vec<u32>,
-    /// (n, Gr, K), if they are too many for the lane's memory
-    found: Vec<Found>,
-}
-
-/// `Pick` of `hsa.cu`.
-#[derive(Clone, Copy, zerocopy::IntoBytes, zerocopy::Immutable)]
+/// `Pick` of `hsa.cu`, and that of `score_top_k.cu`: of a chunk that is resident, the slot is its number.
+#[derive(Clone, Copy, zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout)]
 #[repr(C)]
 struct SlotPick {
     slot: u32,
     weight: f32,
-}
-
-/// `Found` of `score_top_k.cu`.
-#[derive(Clone, Copy, zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout)]
-#[repr(C)]
-struct Found {
-    score: f32,
-    id: u32,
 }
 
 /// `Hsa` of `hsa.cu`.
@@ -114,7 +116,7 @@ impl Mirror {
     /// # Errors
     /// `Capacity` if the budget is too small, or the device has no memory for it.
     pub(super) fn new(
-        context: &Arc<Context>,
+        lane: &mut Lane,
         shape: ChunkShape,
         precision: Precision,
         budget: u64,
@@ -127,7 +129,9 @@ impl Mirror {
         let landmark = landmark_bytes(&shape, precision);
         let picks = tokens * shape.retrieval_heads * MAX_TOP_K * size_of::<SlotPick>();
         let passing = PASSING.max(landmark);
-        let fixed = picks + passing;
+        let lists = lists_bytes(&lane.context, &shape);
+        let readings = SELECTIONS * shape.retrieval_heads * MAX_TOP_K * size_of::<SlotPick>();
+        let fixed = picks + passing + lists + readings + ALIGN;
         let least = fixed + landmark + MIN_SLOTS * stride;
         let budget = usize::try_from(budget).unwrap_or(usize::MAX);
         if budget < least {
@@ -138,6 +142,10 @@ impl Mirror {
         // Half of what is free for landmarks, which every token reads all of; chunks that are missed cost one read each.
         let chunks = ((budget - fixed - landmark) / 2).max(MIN_SLOTS * stride) / stride;
         let capacity = (budget - fixed - chunks * stride) / landmark;
+        let context = &lane.context;
+        let visible = Memory::new(context, size_of::<u32>())?;
+        lane.stream.zero(visible.at, visible.bytes)?;
+        let readings = Pinned::new(context, readings)?;
         Ok(Mirror {
             shape,
             precision,
@@ -154,6 +162,12 @@ impl Mirror {
             missing: Vec::new(),
             slot_picks: Vec::new(),
             found: Lists::default(),
+            settled: 0,
+            visible,
+            seen: 0,
+            lists: Memory::new(context, lists)?,
+            readings_at: readings.device_at()?,
+            readings,
         })
     }
 
@@ -171,6 +185,7 @@ impl Mirror {
             let unchanged = memory.unchanged_since(self.version);
             self.kept = self.kept.min(unchanged);
             self.index.truncate(unchanged);
+            self.settled = self.settled.min(unchanged);
             self.version = memory.version();
         }
         Ok(())
@@ -198,12 +213,7 @@ impl Mirror {
         }
         let bytes = landmark_bytes(&self.shape, self.precision);
         let resident = most.min(self.capacity);
-        if self.kept < resident {
-            memory.for_each_landmarks(self.kept..resident, |block| {
-                lane.upload(self.landmarks.at + block.first * bytes as u64, data(&block))
-            })?;
-            self.kept = resident;
-        }
+        self.keep_landmarks(lane, memory, resident)?;
         let scoring = Scoring { shape: &self.shape, half: self.precision != Precision::F32, q, visible, scale };
         let found = &mut self.found;
         scoring.run(kernels, lane, self.landmarks.at, 0, resident as usize, found, top)?;
@@ -218,6 +228,132 @@ impl Mirror {
                 }
                 Ok(())
             })?;
+        }
+        Ok(())
+    }
+
+    /// Brings in the landmarks of the first `upto` chunks, for which there must be room.
+    fn keep_landmarks(&mut self, lane: &mut Lane, memory: &mut ChunkMemory, upto: u64) -> Result<()> {
+        if self.kept < upto {
+            let bytes = landmark_bytes(&self.shape, self.precision) as u64;
+            memory.for_each_landmarks(self.kept..upto, |block| {
+                lane.upload(self.landmarks.at + block.first * bytes, data(&block))
+            })?;
+            self.kept = upto;
+        }
+        Ok(())
+    }
+
+    /// Copies chunk `id`, which is fetched, into a slot.
+    fn put(&self, lane: &mut Lane, memory: &ChunkMemory, id: u64, slot: usize) -> Result<()> {
+        let view = memory.view(id).ok_or_else(|| Error::invalid(format!("chunk {id} was not fetched")))?;
+        let at = self.chunks.at + (slot * self.stride) as u64;
+        let (keys, key_scales) = parts(&view.keys);
+        let (values, value_scales) = parts(&view.values);
+        let scales = at + (keys.len() + values.len()).next_multiple_of(16) as u64;
+        lane.upload(at, keys)?;
+        lane.upload(at + keys.len() as u64, values)?;
+        lane.upload(scales, key_scales)?;
+        lane.upload(scales + key_scales.len() as u64, value_scales)
+    }
+
+    /// See [`Backend::resident`](crate::backend::Backend::resident).
+    pub(super) fn resident(
+        &mut self,
+        lane: &mut Lane,
+        memory: &mut ChunkMemory,
+        visible: u64,
+        selections: usize,
+    ) -> Result<bool> {
+        self.follow(memory)?;
+        check(visible <= memory.len(), || format!("resident: {visible} chunks visible, there are {}", memory.len()))?;
+        if visible > self.room() || selections > SELECTIONS {
+            return Ok(false);
+        }
+        if self.settled < visible {
+            self.keep_landmarks(lane, memory, visible)?;
+            self.settle(lane, memory, visible)?;
+            if self.settled < visible {
+                return Ok(false);
+            }
+        }
+        // It is at most the number of slots.
+        let seen = visible as u32;
+        if self.seen != seen {
+            // Kernels begun before still see the old number: the copy waits for them.
+            lane.upload(self.visible.at, seen.as_bytes())?;
+            self.seen = seen;
+        }
+        Ok(true)
+    }
+
+    /// How many chunks can be resident.
+    fn room(&self) -> u64 {
+        self.capacity.min(self.slots() as u64)
+    }
+
+    /// Brings chunks below `upto` into the slots of their own numbers, as many as one call may.
+    fn settle(&mut self, lane: &mut Lane, memory: &mut ChunkMemory, upto: u64) -> Result<()> {
+        let mut left = (SETTLING / self.stride).max(1);
+        let mut missing = std::mem::take(&mut self.missing);
+        while self.settled < upto && left > 0 {
+            missing.clear();
+            let most = left.min(memory.slots());
+            let mut next = self.settled;
+            while next < upto && missing.len() < most {
+                if self.index.slot(next) != Some(next as usize) {
+                    missing.push(next);
+                }
+                next += 1;
+            }
+            memory.fetch(&missing)?;
+            self.index.begin();
+            for &id in &missing {
+                let slot = self.index.settle(id).ok_or_else(|| Error::capacity(format!("no slot {id}")))?;
+                self.put(lane, memory, id, slot)?;
+                self.index.publish(slot, id);
+            }
+            left -= missing.len();
+            self.settled = next;
+        }
+        self.missing = missing;
+        Ok(())
+    }
+
+    /// See [`Backend::select`](crate::backend::Backend::select). The caller has checked `selecting` and the queries.
+    pub(super) fn select(
+        &mut self,
+        kernels: &Kernels,
+        lane: &mut Lane,
+        q: &Buffer,
+        selecting: &Selecting,
+        selection: usize,
+    ) -> Result<()> {
+        check(selection < SELECTIONS, || format!("select: selection {selection}"))?;
+        let per_selection = self.shape.retrieval_heads * MAX_TOP_K * size_of::<SlotPick>();
+        let readings = self.readings_at + (selection * per_selection) as u64;
+        let among = Among {
+            shape: &self.shape,
+            half: self.precision != Precision::F32,
+            landmarks: self.landmarks.at,
+            count: self.room() as usize,
+            visible: self.visible.at,
+        };
+        among.select(kernels, lane, q, selecting, self.lists.at, self.picks.at, readings)?;
+        self.picked = self.shape.retrieval_heads * selecting.top_k;
+        Ok(())
+    }
+
+    /// See [`Backend::readings`](crate::backend::Backend::readings).
+    pub(super) fn readings(&mut self, lane: &mut Lane, selection: usize, out: &mut [(u64, f32)]) -> Result<()> {
+        lane.synchronize()?;
+        let all = <[SlotPick]>::ref_from_bytes(self.readings.bytes_mut());
+        let all = all.map_err(|_| Error::invalid("readings that are no whole entries"))?;
+        let per_selection = self.shape.retrieval_heads * MAX_TOP_K;
+        let own = all.chunks_exact(per_selection).nth(selection).and_then(|own| own.get(..out.len()));
+        let own = own.ok_or_else(|| Error::invalid(format!("readings: {} of selection {selection}", out.len())))?;
+        for (out, pick) in out.iter_mut().zip(own) {
+            *out = (u64::from(pick.slot), pick.weight);
         }
         Ok(())
     }
@@ -252,16 +388,10 @@ impl Mirror {
         for ids in self.missing.chunks(memory.slots().max(1)) {
             memory.fetch(ids)?;
             for &id in ids {
-                let view = memory.view(id).ok_or_else(|| Error::invalid(format!("chunk {id} was not fetched")))?;
-                let slot = self.index.claim().ok_or_else(|| Error::capacity("no free slot"))?;
-                let at = self.chunks.at + (slot * self.stride) as u64;
-                let (keys, key_scales) = parts(&view.keys);
-                let (values, value_scales) = parts(&view.values);
-                let scales = at + (keys.len() + values.len()).next_multiple_of(16) as u64;
-                lane.upload(at, keys)?;
-                lane.upload(at + keys.len() as u64, values)?;
-                lane.upload(scales, key_scales)?;
-                lane.upload(scales + key_scales.len() as u64, value_scales)?;
+                let slot = self.index.claim_for(id).ok_or_else(|| Error::capacity("no free slot"))?;
+                // The chunk that was there has gone.
+                self.settled = self.settled.min(slot as u64);
+                self.put(lane, memory, id, slot)?;
                 self.index.publish(slot, id);
             }
         }
@@ -312,7 +442,7 @@ impl Mirror {
         let (q, out, slot) = (q.at() + first, out.at() + first, self.stride as u64);
         let fast = FAST.iter().find(|f| self.precision == Precision::F16 && (f.0, f.1) == (d, chunk_size));
         // SAFETY: q and `out` hold the tokens' rows, there are picks for all of them, and every pick of a weight names a
-        // slot whose chunk, of this shape, `fetch` has put there.
+        // slot whose chunk, of this shape, `fetch` or `resident` has put there.
         unsafe {
             if let Some((_, _, names)) = fast {
                 let tiles = kv_heads * (heads / kv_heads).div_ceil(16);
@@ -366,94 +496,5 @@ fn parts<'a>(data: &KvData<'a>) -> (&'a [u8], &'a [u8]) {
         KvData::F32(v) => (v.as_bytes(), &[]),
         KvData::F16(v) => (v.as_bytes(), &[]),
         KvData::Int8 { scales, data } => (data.as_bytes(), scales.as_bytes()),
-    }
-}
-
-/// What to score.
-struct Scoring<'a> {
-    shape: &'a ChunkShape,
-    /// Whether landmarks are f16.
-    half: bool,
-    /// (n, Gr, R/Gr)
-    q: &'a Buffer,
-    /// (n)
-    visible: &'a [u64],
-    scale: f32,
-}
-
-impl Scoring<'_> {
-    /// Offers the `count` landmarks at `at`, chunks from `first` on, to `top` (n, Gr). Waits for the device.
-    #[allow(clippy::too_many_arguments)]
-    fn run(
-        &self,
-        kernels: &Kernels,
-        lane: &mut Lane,
-        at: u64,
-        first: u64,
-        count: usize,
-        lists: &mut Lists,
-        top: &mut [TopK],
-    ) -> Result<()> {
-        let ChunkShape { retrieval_heads: heads, retrieval_width: width, .. } = *self.shape;
-        let n = self.visible.len();
-        let Some(k) = top.first().map(TopK::k) else { return Ok(()) };
-        let here = |v: u64| u32::try_from(v.saturating_sub(first)).unwrap_or(u32::MAX).min(count as u32);
-        lists.visible.clear();
-        lists.visible.extend(self.visible.iter().map(|&v| here(v)));
-        // A single token's needs no memory.
-        let (seen, only) = match *lists.visible {
-            [only] => (0, only),
-            _ => (lane.give(0, lists.visible.as_bytes())?, 0),
-        };
-        let few = self.half && n <= FEW && width.is_multiple_of(8) && n * heads <= MAX_GROUPS;
-        let processors = lane.context.processors as usize;
-        let parts = if few {
-            // Blocks without a share of the landmarks leave at once.
-            (3 * processors / (heads * n)).clamp(1, count)
-        } else {
-            // Enough blocks to keep the device's memory busy; no more, since the lists of every part start empty.
-            (6 * processors / (heads * n.div_ceil(16))).min(count.div_ceil(128)).max(1)
-        };
-        let results = n * heads * k;
-        let bytes = results * size_of::<Found>();
-        let found = lane.scratch(1, 8 * n * heads * parts * k)?;
-        let landing = lane.landing(bytes);
-        let best = landing.map_or_else(|| lane.scratch(2, bytes), Ok)?;
-        // SAFETY: q holds (n, heads, width), there are `count` landmarks of (heads, width), lists for every row and part, and
-        // counters for every row of a few.
-        unsafe {
-            if few {
-                let shared = width * 4 + 8 * k * size_of::<Found>();
-                launch!(kernels, &lane.stream, "score_few", [parts, heads, n], [256, 1], shared;
-                    self.q.at(), seen, only, heads as u32, width as u32, at, count as u32, self.scale, k as u32, found,
-                    lane.arrived.at, best)?;
-            } else {
-                // On matrix units if the width is whole steps of them.
-                let kind = match (self.half, width.is_multiple_of(16)) {
-                    (false, _) => 0u32,
-                    (true, true) => 1,
-                    (true, false) => 2,
-                };
-                let shared = 4 * 16 * k * size_of::<Found>() + if kind == 1 { 16 * width * 4 } else { 0 };
-                launch!(kernels, &lane.stream, "score_top_k", [parts, heads, n.div_ceil(16)], [128, 1], shared;
-                    self.q.at(), seen, only, n as u32, heads as u32, width as u32, at, count as u32, kind, self.scale,
-                    k as u32, found)?;
-                launch!(kernels, &lane.stream, "best_of", [n * heads, 1, 1], [256, 1], 8 * k * size_of::<Found>();
-                    found, parts as u32, k as u32, best)?;
-            }
-        }
-        let found = match landing {
-            Some(_) => <[Found]>::ref_from_bytes(lane.landed(bytes)?)
-                .map_err(|_| Error::invalid("results that are no whole entries"))?,
-            None => {
-                lists.found.resize(results, Found { score: 0.0, id: u32::MAX });
-                lane.read(best, lists.found.as_mut_bytes())?;
-                &lists.found
-            }
-        };
-        for (top, found) in top.iter_mut().zip(found.chunks_exact(k)) {
-            found.iter().filter(|f| f.id != u32::MAX).for_each(|f| top.push(first + u64::from(f.id), f.score));
-        }
-        Ok(())
     }
 }

@@ -6,12 +6,15 @@
 //!
 //! Every thread computes on a stream of its own (see `lane.rs`): for the whole of a [`run`](Backend::run), at whose end
 //! it waits for the device, or else for one operation. Weights keep their bytes, in layouts that suit loads of 16 bytes
-//! (`weight.rs`). Device memory comes from plain allocations, made when buffers are; none is made for a token.
+//! (`weight.rs`). Device memory comes from plain allocations, made when buffers are and for what a recording counts in; none
+//! is made for a token.
 
+mod choice;
 mod driver;
 mod lane;
 mod mirror;
 mod module;
+mod scoring;
 mod ssm;
 mod weight;
 
@@ -20,18 +23,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use zerocopy::{FromBytes, Immutable, KnownLayout};
-
-use crate::backend::{Backend, EncoderShape, HsaShape, Norm, Pick, Span, SsmParams, SsmShape, SsmState, check, need};
-use crate::memory::{ChunkMemory, ChunkShape, Precision, TopK};
+use crate::backend::{
+    Backend, EncoderShape, HsaShape, Norm, Pick, Selecting, Span, SsmParams, SsmShape, SsmState, check, need,
+};
+use crate::memory::{ChunkMemory, ChunkShape, MAX_TOP_K, Precision, TopK};
 use crate::quant::DType;
-use crate::sampler::highest;
 use crate::weights::Tensor;
 use crate::{Error, Result};
 use driver::{Context, Event, Graph, Memory};
 use lane::Lane;
 use module::{Kernels, launch};
 
+pub use choice::Landing;
 pub use mirror::Mirror;
 pub use weight::Weight;
 
@@ -69,14 +72,6 @@ impl Buffer {
     }
 }
 
-/// An entry of the result of `top_logits.cu`.
-#[derive(Clone, Copy, FromBytes, KnownLayout, Immutable)]
-#[repr(C)]
-struct Chosen {
-    id: u32,
-    logit: f32,
-}
-
 /// Operations of a token, recorded the second time they are done: the first time allocates what they need.
 #[derive(Default)]
 pub enum Recording {
@@ -92,7 +87,11 @@ pub enum Recording {
 }
 
 /// A graph of kernels.
-pub struct RecordedGraph(Graph);
+pub struct RecordedGraph {
+    graph: Graph,
+    /// What its kernels count in.
+    _counters: Option<Memory>,
+}
 
 impl Cuda {
     /// The device with this number, from 0.
@@ -301,6 +300,7 @@ impl Backend for Cuda {
     type Weight = Weight;
     type Mirror = Mirror;
     type Recording = Recording;
+    type Landing = Landing;
 
     fn tile(&self, hidden: usize) -> usize {
         // A small model takes more tokens to fill a device.
@@ -325,7 +325,7 @@ impl Backend for Cuda {
 
     fn replay(&self, recording: &mut Recording, work: impl FnOnce() -> Result<()>) -> Result<()> {
         match recording {
-            Recording::Graph(graph) => return self.on_lane(|lane| lane.stream.launch(&graph.0)),
+            Recording::Graph(graph) => return self.on_lane(|lane| lane.stream.launch(&graph.graph)),
             Recording::Never => return work(),
             Recording::New => {
                 *recording = Recording::Warm;
@@ -334,21 +334,16 @@ impl Backend for Cuda {
             Recording::Warm => {}
         }
         // Only inside `run`: the operations of `work` must meet the lane that records.
-        let begun = lane::with_current(self.id, |lane| {
-            lane.recording = true;
-            lane.stream.begin_capture()
-        });
+        let begun = lane::with_current(self.id, Lane::record);
         let Ok(begun) = begun else { return work() };
         *recording = Recording::Never;
-        let done = begun.and_then(|()| work());
-        let graph = self.on_lane(|lane| {
-            lane.recording = false;
-            lane.stream.end_capture()
-        });
+        begun?;
+        let done = work();
+        let recorded = self.on_lane(Lane::recorded);
         done?;
-        let graph = graph?;
+        let (graph, _counters) = recorded?;
         self.on_lane(|lane| lane.stream.launch(&graph))?;
-        *recording = Recording::Graph(RecordedGraph(graph));
+        *recording = Recording::Graph(RecordedGraph { graph, _counters });
         Ok(())
     }
 
@@ -553,29 +548,36 @@ impl Backend for Cuda {
 
     fn top_logits(&self, logits: &Buffer, count: usize, top: &mut TopK) -> Result<()> {
         need("top_logits", logits.len, &[count])?;
-        check(count <= i32::MAX as usize, || format!("top_logits: {count} logits"))?;
         let wanted = top.k();
         self.on_lane(|lane| {
-            let bytes = (1 + wanted) * size_of::<Chosen>();
+            let bytes = choice::bytes(wanted);
             let result = lane.landing(bytes).ok_or_else(|| Error::invalid(format!("top_logits: {wanted} at once")))?;
-            // SAFETY: there are `count` logits from the start of a buffer on, and entries for `wanted` and their number.
-            unsafe {
-                launch!(self.kernels, &lane.stream, "top_logits", [1, 1, 1], [1024, 1], 0;
-                    logits.at(), count as u32, wanted as u32, result)?;
+            choice::choose(&self.kernels, lane, logits, count, wanted, result)?;
+            match choice::take(lane.landed(bytes)?, top)? {
+                true => Ok(()),
+                false => choice::explain(lane, logits, count, top),
             }
-            let found = <[Chosen]>::ref_from_bytes(lane.landed(bytes)?);
-            let found = found.map_err(|_| Error::invalid("results that are no whole entries"))?;
-            if let Some((&Chosen { id: number @ 1.., .. }, found)) = found.split_first()
-                && let Some(found) = found.get(..number as usize)
-            {
-                top.clear();
-                found.iter().for_each(|c| top.push(u64::from(c.id), c.logit));
-                return Ok(());
+        })
+    }
+
+    fn landing(&self) -> Result<Landing> {
+        Landing::new(&self.context)
+    }
+
+    fn land_logits(&self, logits: &Buffer, count: usize, wanted: usize, landing: &mut Landing) -> Result<()> {
+        need("land_logits", logits.len, &[count])?;
+        check((1..=MAX_TOP_K).contains(&wanted), || format!("land_logits: {wanted} at once"))?;
+        self.on_lane(|lane| choice::choose(&self.kernels, lane, logits, count, wanted, landing.at))
+    }
+
+    fn landed_logits(&self, logits: &Buffer, count: usize, landing: &mut Landing, top: &mut TopK) -> Result<()> {
+        need("landed_logits", logits.len, &[count])?;
+        self.on_lane(|lane| {
+            lane.synchronize()?;
+            match choice::take(landing.bytes(), top)? {
+                true => Ok(()),
+                false => choice::explain(lane, logits, count, top),
             }
-            // There is none to choose from, or one cannot be right: which, the host finds.
-            let mut all = vec![0.0; count];
-            lane.read(logits.at(), zerocopy::IntoBytes::as_mut_bytes(&mut all[..]))?;
-            highest(&all, top)
         })
     }
 
@@ -634,7 +636,7 @@ impl Backend for Cuda {
     }
 
     fn mirror(&self, shape: ChunkShape, precision: Precision, budget: u64, tokens: usize) -> Result<Mirror> {
-        Mirror::new(&self.context, shape, precision, budget, tokens)
+        self.on_lane(|lane| Mirror::new(lane, shape, precision, budget, tokens))
     }
 
     fn slots(&self, _: &ChunkMemory, mirror: &Mirror) -> usize {
@@ -659,6 +661,26 @@ impl Backend for Cuda {
 
     fn fetch(&self, memory: &mut ChunkMemory, mirror: &mut Mirror, ids: &[u64], picks: &[Pick]) -> Result<()> {
         self.on_lane(|lane| mirror.fetch(lane, memory, ids, picks))
+    }
+
+    fn resident(&self, memory: &mut ChunkMemory, mirror: &mut Mirror, visible: u64, selections: usize) -> Result<bool> {
+        self.on_lane(|lane| mirror.resident(lane, memory, visible, selections))
+    }
+
+    fn select(
+        &self,
+        q: &Buffer,
+        selecting: &Selecting,
+        selection: usize,
+        memory: &mut ChunkMemory,
+        mirror: &mut Mirror,
+    ) -> Result<()> {
+        selecting.check(memory, q.len)?;
+        self.on_lane(|lane| mirror.select(&self.kernels, lane, q, selecting, selection))
+    }
+
+    fn readings(&self, mirror: &mut Mirror, selection: usize, out: &mut [(u64, f32)]) -> Result<()> {
+        self.on_lane(|lane| mirror.readings(lane, selection, out))
     }
 
     fn hsa_attend(

@@ -180,6 +180,25 @@ impl Cache {
         None
     }
 
+    /// As [`Cache::claim`], but the slot of the chunk's own number if that is empty.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn claim_for(&mut self, id: u64) -> Option<usize> {
+        let own = usize::try_from(id).ok().filter(|&own| self.slots.get(own).is_some_and(|slot| slot.id == NONE));
+        own.or_else(|| self.claim())
+    }
+
+    /// Empties the slot of the chunk's own number for it, and drops the chunk from any other. None if there is no such slot.
+    /// Neither slot may be pinned.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn settle(&mut self, id: u64) -> Option<usize> {
+        let own = usize::try_from(id).ok().filter(|&own| own < self.slots.len())?;
+        if let Some(other) = self.find(id) {
+            self.release(other);
+        }
+        self.release(own);
+        Some(own)
+    }
+
     /// The bytes of a claimed slot.
     pub(super) fn record_mut(&mut self, index: usize) -> &mut [u8] {
         &mut self.data.bytes_mut()[index * self.stride..][..self.stride]
@@ -312,6 +331,31 @@ mod tests {
                 assert!(cache.get(id).is_none_or(|r| r.iter().all(|&b| b == id as u8)));
             }
         }
+    }
+
+    #[cfg(feature = "cuda")]
+    #[test]
+    fn chunks_settle_in_the_slots_of_their_numbers() {
+        let mut cache = Cache::index(6).unwrap();
+        let put = |cache: &mut Cache, id| {
+            let index = cache.claim_for(id).unwrap();
+            cache.publish(index, id);
+            index
+        };
+        cache.begin();
+        // Their own ones, or any if there is none or another chunk is in it.
+        assert_eq!((put(&mut cache, 4), put(&mut cache, 2), put(&mut cache, 900)), (4, 2, 0));
+        assert_ne!(put(&mut cache, 0), 0);
+        for id in 0..6 {
+            cache.begin();
+            if cache.slot(id) != Some(id as usize) {
+                let index = cache.settle(id).unwrap();
+                assert_eq!(index, id as usize);
+                cache.publish(index, id);
+            }
+            assert!((0..=id).all(|id| cache.slot(id) == Some(id as usize)));
+        }
+        assert_eq!((cache.slot(900), cache.settle(6), cache.settle(u64::MAX)), (None, None, None));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The hyperparameters of a model, read from its file and checked before anything is allocated.
 
-use crate::backend::{MAX_CONV, SsmShape};
+use crate::backend::{MAX_CONV, SsmShape, Weighting};
 use crate::gguf::Gguf;
 use crate::memory::ChunkShape;
 use crate::memory::MAX_TOP_K;
@@ -98,18 +98,6 @@ impl HsaConfig {
             retrieval_width: self.landmark_width(),
         }
     }
-}
-
-/// How the scores of the selected chunks, most recent first, become weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weighting {
-    /// Each chunk takes sigmoid(score) of what more recent ones have left.
-    StickBreaking,
-    /// Softmax over the selected chunks.
-    Softmax {
-        /// Whether a learned multiple of the place in the order is added to the scores first.
-        position_decay: bool,
-    },
 }
 
 /// The shape of the bidirectional chunk encoder.

@@ -19,6 +19,7 @@ mod hsa;
 mod mamba2;
 mod retrieval;
 mod segment;
+mod step;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -31,8 +32,9 @@ use crate::memory::{ChunkMemory, ChunkShape, TopK};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
+pub use crate::backend::Weighting;
 pub use chunking::{ChunkEncoder, EncodedChunk, Memories, NativeEncoder};
-pub use config::{Config, EncoderConfig, HsaConfig, Weighting};
+pub use config::{Config, EncoderConfig, HsaConfig};
 pub use retrieval::{Reading, Trace};
 pub use segment::{Segments, Span};
 
@@ -40,6 +42,7 @@ use chunking::Chunking;
 use hsa::HsaLayer;
 use mamba2::Block;
 use retrieval::{Retrieval, Selection};
+use step::{Chooser, Step, Wanted};
 
 /// Most rows of logits computed at once.
 const LOGIT_ROWS: usize = 16;
@@ -98,18 +101,9 @@ pub struct State<B: Backend> {
     step: Step<B>,
 }
 
-/// The operations of one token, recorded in parts between those that need the host.
-struct Step<B: Backend> {
-    /// The scratch whose buffers they use, 0 for none.
-    scratch: u64,
-    lower: B::Recording,
-    /// For each upper group, without and with chunks to read.
-    groups: Vec<[B::Recording; 2]>,
-}
-
 /// Working memory of one call at a time: bounded, whatever the number of tokens.
 pub struct Scratch<B: Backend> {
-    /// Never the same for two of a process.
+    /// Never the same for two of a process, nor for one before and after a buffer of it was replaced.
     id: u64,
     /// (T, D) the residual stream
     x: B::Buffer,
@@ -127,6 +121,8 @@ pub struct Scratch<B: Backend> {
     head_rows: usize,
     /// The head for the first row of `x`.
     head_step: B::Recording,
+    /// The highest logits of a token alone.
+    landing: B::Landing,
     /// (wanted, vocab)
     host_logits: Vec<f32>,
 }
@@ -265,6 +261,7 @@ impl<B: Backend> Model<B> {
             logits: backend.buffer(config.vocab)?,
             head_rows: 1,
             head_step: B::Recording::default(),
+            landing: backend.landing()?,
             host_logits: Vec::new(),
         })
     }
@@ -476,17 +473,30 @@ impl<B: Backend> Model<B> {
         let mut left = tokens.len();
         for tile in tokens.chunks(self.tile()) {
             left -= tile.len();
-            self.whole_stack(state, s, tile, pass)?;
-            match pass.logits {
-                Logits::All => self.logits(s, 0..tile.len())?,
-                Logits::Last if left == 0 => self.logits(s, tile.len() - 1..tile.len())?,
-                Logits::Top if left == 0 => {
-                    self.head(s, tile.len() - 1, 1)?;
-                    if let Some(top) = pass.top.as_deref_mut() {
-                        self.backend.top_logits(&s.logits, self.config.vocab, top)?;
-                    }
+            let wanted = match (pass.logits, &pass.top) {
+                (Logits::All, _) => Wanted::Logits,
+                (Logits::Last, _) if left == 0 => Wanted::Logits,
+                (Logits::Top, Some(top)) if left == 0 && top.k() == 1 => Wanted::Highest,
+                (Logits::Top, Some(_)) if left == 0 => Wanted::Several,
+                _ => Wanted::Nothing,
+            };
+            let chooser = self.whole_stack(state, s, tile, pass, wanted)?;
+            // Those of a token alone are there already, unless the host had to choose.
+            let done = tile.len() == 1 && chooser != Chooser::Host;
+            let first = if pass.logits == Logits::All { 0 } else { tile.len() - 1 };
+            match (wanted, pass.top.as_deref_mut()) {
+                (Wanted::Logits, _) => self.logits(s, first..tile.len(), done)?,
+                (Wanted::Highest | Wanted::Several, Some(top)) if done => {
+                    self.backend.landed_logits(&s.logits, self.config.vocab, &mut s.landing, top)?;
+                }
+                (Wanted::Highest | Wanted::Several, Some(top)) => {
+                    self.head(s, first, 1)?;
+                    self.backend.top_logits(&s.logits, self.config.vocab, top)?;
                 }
                 _ => {}
+            }
+            if let (Chooser::Device, Some(trace)) = (chooser, pass.trace.as_deref_mut()) {
+                self.trace(s, state.position - 1, trace)?;
             }
         }
         let overlap = self.config.segments.overlap() as usize;
@@ -498,16 +508,30 @@ impl<B: Backend> Model<B> {
         Ok(())
     }
 
-    /// All layers up to the final norm, for the tokens of one tile. Leaves the residual stream in `s.x`.
-    fn whole_stack(&self, state: &mut State<B>, s: &mut Scratch<B>, tokens: &[u32], pass: &mut Pass<'_>) -> Result<()> {
+    /// All layers up to the final norm, for the tokens of one tile, which leaves the residual stream in `s.x`. A token alone
+    /// gets what is `wanted` of its logits too, unless the host chooses what it reads. Says who did.
+    fn whole_stack(
+        &self,
+        state: &mut State<B>,
+        s: &mut Scratch<B>,
+        tokens: &[u32],
+        pass: &mut Pass<'_>,
+        wanted: Wanted,
+    ) -> Result<Chooser> {
         let (config, backend, n) = (&self.config, &self.backend, tokens.len());
-        let State { blocks, tail, tail_len, position, step, .. } = state;
-        if step.scratch != s.id {
-            *step = Step::new(s.id, step.groups.len());
+        let chooser = self.chooser(s, n, state.position, pass)?;
+        if state.step.scratch != s.id {
+            state.step = Step::new(s.id, state.step.groups.len());
         }
-        let tile = self.tile();
-        let (lower, mut upper) = blocks.split_at_mut(self.lower.len());
         backend.embed(&self.embedding, tokens, &mut s.x)?;
+        if n == 1 && chooser != Chooser::Host {
+            self.token(state, s, pass, chooser, wanted)?;
+            state.position += 1;
+            return Ok(chooser);
+        }
+
+        let State { blocks, tail, tail_len, position, step, .. } = state;
+        let (lower, upper) = blocks.split_at_mut(self.lower.len());
         // Many tokens are worth their launches; a token alone is not.
         let replay = |recording: &mut B::Recording, work: &mut dyn FnMut() -> Result<()>| match n {
             1 => backend.replay(recording, work),
@@ -518,41 +542,35 @@ impl<B: Backend> Model<B> {
         if let (Some(u), Some(us)) = (&self.upper, &mut s.upper) {
             if let Some(source) = pass.remember {
                 let memory = pass.memory.as_deref_mut();
-                let memory = memory.ok_or_else(|| Error::invalid("no memory to append chunks to"))?;
                 self.remember(u, &s.x, n, *position, (tail, tail_len), &mut us.chunking, memory, source)?;
             }
-            let mut memory = pass.memory.as_deref_mut().filter(|_| !pass.skip_hsa);
+            let mut memory = pass.memory.as_deref_mut().filter(|_| chooser == Chooser::Host);
+            let UpperScratch { selection, hsa, mirror, .. } = us;
+            let mut states = upper.iter_mut();
             for (g, (group, steps)) in u.groups.iter().zip(&mut step.groups).enumerate() {
                 let mut reads = None;
-                if let Some(memory) = memory.as_deref_mut() {
-                    let mirror = mirror(backend, &mut us.mirror, memory, us.device_budget, tile)?;
-                    let (retrieval, selection) = (&group.retrieval, &mut us.selection);
+                if let (Some(memory), Some((_, mirror))) = (memory.as_deref_mut(), mirror.as_mut()) {
+                    let retrieval = &group.retrieval;
                     retrieval.select(config, &u.hsa, backend, &s.x, n, *position, memory, mirror, selection)?;
                     if let Some(trace) = pass.trace.as_deref_mut() {
                         selection.trace(&u.hsa, *position, g, trace);
                     }
                     reads = (!selection.is_empty()).then_some((memory, mirror));
                 }
-                let (own, rest) = upper.split_at_mut(group.layers.iter().map(|(_, blocks)| blocks.len()).sum());
-                upper = rest;
                 let recording = &mut steps[usize::from(reads.is_some())];
+                let own = group.layers.iter().map(|(_, blocks)| blocks.len()).sum();
+                let mut own = states.by_ref().take(own);
                 replay(recording, &mut || {
-                    let mut states = own.iter_mut();
-                    for (layer, blocks) in &group.layers {
-                        if let Some((memory, mirror)) = &mut reads {
-                            let (selection, hsa) = (&us.selection, &mut us.hsa);
-                            layer.forward(config, &u.hsa, backend, &mut s.x, n, selection, memory, mirror, hsa)?;
-                        }
-                        for (block, state) in blocks.iter().zip(&mut states) {
-                            block.forward(config, backend, &mut s.x, 1, n, state, &mut s.mamba)?;
-                        }
-                    }
-                    Ok(())
+                    let reads =
+                        reads.as_mut().map(|(memory, mirror)| (&*selection, &mut **memory, &mut **mirror, &mut *hsa));
+                    self.group(u, group, &mut own, &mut s.x, n, &mut s.mamba, reads)
                 })?;
+                // A repeated recording has not asked for them.
+                own.for_each(|_| {});
             }
         }
         *position += n as u64;
-        Ok(())
+        Ok(chooser)
     }
 
     /// The lower blocks over `x` (sequences, n, D).
@@ -578,9 +596,10 @@ impl<B: Backend> Model<B> {
         position: u64,
         (tail, tail_len): (&mut Option<B::Buffer>, &mut usize),
         s: &mut chunking::Scratch<B>,
-        memory: &mut ChunkMemory,
+        memory: Option<&mut ChunkMemory>,
         source: &(dyn Fn(u64) -> Range<u64> + Sync),
     ) -> Result<()> {
+        let memory = memory.ok_or_else(|| Error::invalid("no memory to append chunks to"))?;
         let (chunk, hidden, backend) = (u.hsa.chunk_size, self.config.hidden, &self.backend);
         let Some(tail) = tail else { return Ok(()) };
         let begun = *tail_len;
@@ -613,8 +632,8 @@ impl<B: Backend> Model<B> {
         Ok(())
     }
 
-    /// Appends the logits of `rows` of `s.x` to `s.host_logits`.
-    fn logits(&self, s: &mut Scratch<B>, rows: Range<usize>) -> Result<()> {
+    /// Appends the logits of `rows` of `s.x` to `s.host_logits`; those of one row may be `done`, in `s.logits`.
+    fn logits(&self, s: &mut Scratch<B>, rows: Range<usize>, done: bool) -> Result<()> {
         let (config, backend) = (&self.config, &self.backend);
         let at_once = rows.len().min(LOGIT_ROWS);
         if at_once > s.head_rows {
@@ -622,11 +641,13 @@ impl<B: Backend> Model<B> {
             s.head_norm = backend.buffer(at_once * config.hidden)?;
             s.logits = backend.buffer(at_once * config.vocab)?;
             s.head_rows = at_once;
-            s.head_step = B::Recording::default();
+            s.renew();
         }
         for first in rows.clone().step_by(at_once.max(1)) {
             let n = at_once.min(rows.end - first);
-            self.head(s, first, n)?;
+            if !done {
+                self.head(s, first, n)?;
+            }
             let before = s.host_logits.len();
             s.host_logits.resize(before + n * config.vocab, 0.0);
             backend.read(&s.logits, s.host_logits.get_mut(before..).unwrap_or_default())?;
@@ -636,19 +657,29 @@ impl<B: Backend> Model<B> {
 
     /// Leaves the logits of n rows of `s.x` from `first` on in `s.logits`, which has room for them.
     fn head(&self, s: &mut Scratch<B>, first: usize, n: usize) -> Result<()> {
+        if (first, n) != (0, 1) {
+            return self.head_product(s, first, n);
+        }
+        let mut step = std::mem::take(&mut s.head_step);
+        let done = self.backend.replay(&mut step, || self.head_product(s, first, n));
+        s.head_step = step;
+        done
+    }
+
+    /// [`Model::head`], never recorded.
+    fn head_product(&self, s: &mut Scratch<B>, first: usize, n: usize) -> Result<()> {
         let (backend, width) = (&self.backend, self.config.hidden);
-        let Scratch { x, head, head_norm, logits, head_step, .. } = s;
-        let mut work = || {
+        let Scratch { x, head, head_norm, logits, .. } = s;
+        let rows = if first == 0 {
+            &*x
+        } else {
             let at = |row: usize| At { at: row * width, stride: width };
             backend.copy(x, at(first), head, at(0), n, width)?;
-            let norm = Norm { weight: &self.output_norm, width, eps: self.config.norm_eps };
-            let output = self.output.as_ref().unwrap_or(&self.embedding);
-            backend.norm_matmul(&norm, output, head, n, head_norm, logits, false)
+            &*head
         };
-        match (first, n) {
-            (0, 1) => backend.replay(head_step, work),
-            _ => work(),
-        }
+        let norm = Norm { weight: &self.output_norm, width, eps: self.config.norm_eps };
+        let output = self.output.as_ref().unwrap_or(&self.embedding);
+        backend.norm_matmul(&norm, output, rows, n, head_norm, logits, false)
     }
 
     fn zero_states(&self, blocks: usize, sequences: usize) -> Result<Vec<SsmState<B::Buffer>>> {
@@ -688,29 +719,9 @@ impl<B: Backend> Model<B> {
     }
 }
 
-/// What the device keeps of `memory` for up to `tokens` tokens at once, made anew if `slot` has that of another one.
-fn mirror<'a, B: Backend>(
-    backend: &B,
-    slot: &'a mut Option<(u64, B::Mirror)>,
-    memory: &ChunkMemory,
-    budget: u64,
-    tokens: usize,
-) -> Result<&'a mut B::Mirror> {
-    let kept = match slot.take() {
-        Some(kept) if kept.0 == memory.id() => kept,
-        _ => (memory.id(), backend.mirror(memory.shape(), memory.precision(), budget, tokens)?),
-    };
-    Ok(&mut slot.insert(kept).1)
-}
-
-impl<B: Backend> Step<B> {
-    fn new(scratch: u64, groups: usize) -> Self {
-        Self { scratch, lower: B::Recording::default(), groups: (0..groups).map(|_| Default::default()).collect() }
-    }
-}
-
 impl<B: Backend> Scratch<B> {
-    /// How many bytes of its own memory the device may use for chunk memories; a budget for the CPU has no effect.
+    /// How many bytes of its own memory the device may use for chunk memories; a budget for the CPU has no effect. While the
+    /// device holds all visible chunks, it chooses among them without the host.
     /// The next call takes it.
     pub fn set_device_budget(&mut self, bytes: u64) {
         if let Some(upper) = &mut self.upper {

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use crate::backend::{Backend, Norm, Pick};
-use crate::memory::{Candidate, ChunkMemory, TopK};
+use crate::backend::{Backend, Norm, Pick, Selecting, Weighting, weigh};
+use crate::memory::{ChunkMemory, TopK};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
-use super::config::{Config, HsaConfig, Weighting};
+use super::config::{Config, HsaConfig};
 
 /// The weights of the retrieval layer of one upper group.
 pub(super) struct Retrieval<B: Backend> {
@@ -98,6 +98,12 @@ impl<B: Backend> Selection<B> {
         self.picks.get(batch.tokens.start * per_token..batch.tokens.end * per_token).unwrap_or_default()
     }
 
+    /// Takes over what the device has chosen for a token and upper group `group`.
+    pub(super) fn take(&mut self, hsa: &HsaConfig, backend: &B, mirror: &mut B::Mirror, group: usize) -> Result<()> {
+        self.readings.resize(hsa.retrieval_heads * hsa.top_k, (0, 0.0));
+        backend.readings(mirror, group, &mut self.readings)
+    }
+
     /// Appends what was read to `trace`; the first token is at `position`.
     pub(super) fn trace(&self, hsa: &HsaConfig, position: u64, group: usize, trace: &mut Trace) {
         let selections = self.readings.chunks_exact(hsa.top_k);
@@ -167,16 +173,11 @@ impl<B: Backend> Retrieval<B> {
             return Ok(());
         }
 
-        let norm = Norm { weight: &self.norm, width: config.hidden, eps: hsa.norm_eps };
-        backend.norm_matmul(&norm, &self.q, x, n, &mut s.norm, &mut s.q, false)?;
-        let (heads, width) = (hsa.retrieval_heads, hsa.landmark_width());
-        if let Some(weight) = &self.q_norm {
-            backend.rms_norm_in_place(&mut s.q, weight, hsa.norm_eps, n * heads, width)?;
-        }
-        let top = s.top.get_mut(..n * heads).ok_or_else(|| Error::invalid("more tokens than the scratch holds"))?;
+        self.query(config, hsa, backend, x, n, s)?;
+        let top = s.top.get_mut(..n * hsa.retrieval_heads);
+        let top = top.ok_or_else(|| Error::invalid("more tokens than the scratch holds"))?;
         top.iter_mut().for_each(TopK::clear);
-        let scale = 1.0 / (width as f32).sqrt();
-        backend.score_top_k(&s.q, &s.visible, scale, memory, mirror, top)?;
+        backend.score_top_k(&s.q, &s.visible, scale(hsa), memory, mirror, top)?;
         self.weigh_and_batch(hsa, n, backend.slots(memory, mirror), s);
         if let [batch] = s.batches.as_slice() {
             backend.fetch(memory, mirror, s.chunks(batch), s.picks(hsa, batch))?;
@@ -184,18 +185,55 @@ impl<B: Backend> Retrieval<B> {
         Ok(())
     }
 
+    /// Lets the device choose chunks of `memory` for the token of `x` (D), for upper group `group`, into `mirror`.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn choose(
+        &self,
+        config: &Config,
+        hsa: &HsaConfig,
+        backend: &B,
+        x: &B::Buffer,
+        group: usize,
+        memory: &mut ChunkMemory,
+        mirror: &mut B::Mirror,
+        s: &mut Selection<B>,
+    ) -> Result<()> {
+        s.chunks.clear();
+        s.batches.clear();
+        s.batches.push(Batch { tokens: 0..1, chunks: 0..0 });
+        self.query(config, hsa, backend, x, 1, s)?;
+        let (weighting, position_decay) = (hsa.weighting, self.position_decay);
+        let selecting = Selecting { top_k: hsa.top_k, scale: scale(hsa), weighting, position_decay };
+        backend.select(&s.q, &selecting, group, memory, mirror)
+    }
+
+    /// Leaves the queries of the n tokens of `x` (n, D) in `s.q`.
+    fn query(
+        &self,
+        config: &Config,
+        hsa: &HsaConfig,
+        backend: &B,
+        x: &B::Buffer,
+        n: usize,
+        s: &mut Selection<B>,
+    ) -> Result<()> {
+        let norm = Norm { weight: &self.norm, width: config.hidden, eps: hsa.norm_eps };
+        backend.norm_matmul(&norm, &self.q, x, n, &mut s.norm, &mut s.q, false)?;
+        match &self.q_norm {
+            Some(weight) => {
+                let (rows, width) = (n * hsa.retrieval_heads, hsa.landmark_width());
+                backend.rms_norm_in_place(&mut s.q, weight, hsa.norm_eps, rows, width)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Weighs what is selected and divides the tokens into batches of at most `slots` distinct chunks.
     fn weigh_and_batch(&self, hsa: &HsaConfig, n: usize, slots: usize, s: &mut Selection<B>) {
         let per_token = hsa.retrieval_heads * hsa.top_k;
-        s.readings.clear();
         s.readings.resize(n * per_token, (0, 0.0));
         for (readings, top) in s.readings.chunks_exact_mut(hsa.top_k).zip(&s.top) {
-            let candidates = top.recent_first();
-            for ((reading, candidate), weight) in
-                readings.iter_mut().zip(&candidates).zip(weights(&candidates, hsa.weighting, self.position_decay))
-            {
-                *reading = (candidate.id, weight);
-            }
+            weigh(top, hsa.weighting, self.position_decay, readings);
         }
 
         let mut batch = Batch { tokens: 0..0, chunks: 0..0 };
@@ -234,63 +272,7 @@ impl<B: Backend> Retrieval<B> {
     }
 }
 
-/// The weights of `candidates`, which are ordered most recent first.
-fn weights(candidates: &[Candidate], weighting: Weighting, decay: f32) -> impl Iterator<Item = f32> {
-    // Infinite scores, which only absurd weights produce, are kept from turning into NaN.
-    let scores = candidates.iter().map(|c| c.score.clamp(f32::MIN, f32::MAX));
-    let decayed = scores.enumerate().map(move |(i, score)| score + i as f32 * decay);
-    let (mut left, mut max, mut sum) = (0.0, 0.0, 1.0);
-    if let Weighting::Softmax { .. } = weighting {
-        max = decayed.clone().fold(f32::NEG_INFINITY, f32::max);
-        sum = decayed.clone().map(|score| (score - max).exp()).sum();
-    }
-    decayed.map(move |score| match weighting {
-        Weighting::StickBreaking => {
-            // ln sigmoid(s) = −softplus(−s), and what is left after it: ln (1 − sigmoid(s)) = −softplus(s).
-            let weight = (left - softplus(-score)).exp();
-            left -= softplus(score);
-            weight
-        }
-        Weighting::Softmax { .. } => (score - max).exp() / sum,
-    })
-}
-
-/// ln(1 + exp(x))
-fn softplus(x: f32) -> f32 {
-    x.max(0.0) + (-x.abs()).exp().ln_1p()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn weigh(scores: &[f32], weighting: Weighting, decay: f32) -> Vec<f32> {
-        let candidates: Vec<_> = scores.iter().map(|&score| Candidate { id: 0, score }).collect();
-        weights(&candidates, weighting, decay).collect()
-    }
-
-    #[test]
-    fn stick_breaking_leaves_the_rest_to_older_chunks() {
-        let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
-        let got = weigh(&[0.5, -1.0, 3.0], Weighting::StickBreaking, 0.0);
-        let (a, b) = (sigmoid(0.5), (1.0 - sigmoid(0.5)) * sigmoid(-1.0));
-        let c = (1.0 - sigmoid(0.5)) * (1.0 - sigmoid(-1.0)) * sigmoid(3.0);
-        for (got, want) in got.iter().zip([a, b, c]) {
-            assert!((got - want).abs() < 1e-6, "{got} {want}");
-        }
-        assert_eq!(weigh(&[f32::INFINITY, 3.0, f32::NEG_INFINITY], Weighting::StickBreaking, 0.0), [1.0, 0.0, 0.0]);
-        assert!(weigh(&[-60.0; 8], Weighting::StickBreaking, 0.0).iter().sum::<f32>() < 1e-20);
-    }
-
-    #[test]
-    fn softmax_with_and_without_decay() {
-        let softmax = Weighting::Softmax { position_decay: true };
-        assert_eq!(weigh(&[2.0, 2.0], softmax, 0.0), [0.5, 0.5]);
-        let got = weigh(&[1.0, 1.0, 1.0], softmax, -1.0);
-        let sum = 1.0 + (-1f32).exp() + (-2f32).exp();
-        for (i, got) in got.iter().enumerate() {
-            assert!((got - (-(i as f32)).exp() / sum).abs() < 1e-6);
-        }
-        assert!(weigh(&[f32::INFINITY, 0.0], softmax, 0.0).iter().all(|w| w.is_finite()));
-    }
+/// Factor of the scores.
+fn scale(hsa: &HsaConfig) -> f32 {
+    1.0 / (hsa.landmark_width() as f32).sqrt()
 }

@@ -61,8 +61,9 @@ macro_rules! everywhere {
     };
 }
 
-// Behind the macro that it uses.
+// Behind the macro that they use.
 mod choices;
+mod selections;
 
 /// A small deterministic generator (xorshift64*, Vigna 2016).
 struct Rng(u64);
@@ -463,7 +464,7 @@ fn best_of(scores: &[f64], visible: u64, k: usize) -> Vec<u64> {
     ids
 }
 
-/// A memory of random chunks, as small in RAM as it can be, and what it has of them.
+/// A memory of random chunks, and what it has of them.
 struct Kept {
     memory: ChunkMemory,
     /// (chunks, Gr, R/Gr)
@@ -473,9 +474,15 @@ struct Kept {
     _dir: tempfile::TempDir,
 }
 
+/// As small in RAM as it can be.
 fn kept(rng: &mut Rng, shape: ChunkShape, precision: Precision, count: usize) -> Kept {
+    kept_in(rng, shape, precision, count, 8)
+}
+
+/// With at least `slots` chunks in RAM.
+fn kept_in(rng: &mut Rng, shape: ChunkShape, precision: Precision, count: usize, slots: usize) -> Kept {
     let dir = tempfile::tempdir().unwrap();
-    let budget = ChunkMemory::minimum_budget(&shape, precision, 8).unwrap();
+    let budget = ChunkMemory::minimum_budget(&shape, precision, slots).unwrap();
     let mut memory = ChunkMemory::create(dir.path(), shape, precision, budget).unwrap();
     for _ in 0..count {
         let (keys, values) = (rng.values(shape.kv_len()), rng.values(shape.kv_len()));
@@ -568,14 +575,17 @@ fn score_top_k_selects_what_a_sort_selects_on<B: Named>(b: &B) {
 /// One value of everything.
 const ONE: ChunkShape = ChunkShape { chunk_size: 1, kv_heads: 1, head_dim: 1, retrieval_heads: 1, retrieval_width: 1 };
 
-/// A mirror with the least budget, which the error for none names.
+/// A mirror with the least budget.
 fn smallest_mirror<B: Backend>(b: &B, memory: &ChunkMemory) -> B::Mirror {
-    let error = match b.mirror(memory.shape(), memory.precision(), 0, 256) {
-        Ok(mirror) => return mirror,
-        Err(e) => e.to_string(),
-    };
-    let least = error.rsplit(' ').next().unwrap().parse().unwrap();
-    b.mirror(memory.shape(), memory.precision(), least, 256).unwrap()
+    b.mirror(memory.shape(), memory.precision(), least_budget(b, memory), 256).unwrap()
+}
+
+/// The least budget of a mirror, which the error for none names.
+fn least_budget<B: Backend>(b: &B, memory: &ChunkMemory) -> u64 {
+    match b.mirror(memory.shape(), memory.precision(), 0, 256) {
+        Ok(_) => 0,
+        Err(e) => e.to_string().rsplit(' ').next().unwrap().parse().unwrap(),
+    }
 }
 
 #[test]

@@ -426,6 +426,99 @@ void landmarks() {
     }
 }
 
+// Chunks that the device chooses and weighs: order, weights, and both places of the result.
+void selections() {
+    testing = "select";
+    using retrieval::Choice, retrieval::Found, retrieval::Pick;
+    enum { STICK, SOFT, DECAY };
+    // The landmarks there is room for, and how many are visible. Kind 3 in one launch, others in two.
+    struct Case {
+        u32 heads, width, count, seen, parts, top, kind, weighting;
+        bool ties = false;
+    };
+    for (const Case& c : {Case{1, 16, 300, 300, 2, 8, 3, STICK}, {3, 24, 1000, 777, 3, 40, 3, STICK}, {2, 64, 900, 5, 7, 8, 3, SOFT},
+                          {1, 8, 700, 650, 1, 64, 3, DECAY}, {2, 264, 50, 9, 4, 1, 3, STICK}, {1, 128, 64, 0, 2, 8, 3, SOFT},
+                          {1, 128, 64, 0, 2, 33, 3, STICK}, {4, 16, 400, 399, 9, 33, 3, SOFT}, {1, 32, 200, 1, 1, 64, 3, STICK},
+                          {2, 8, 500, 500, 5, 20, 3, STICK, true}, {1, 8, 300, 200, 3, 64, 3, DECAY, true}, {1, 40, 90, 40, 2, 64, 3, SOFT},
+                          {1, 16, 300, 250, 2, 8, 1, STICK}, {2, 5, 130, 3, 3, 4, 2, SOFT}, {3, 3, 40, 40, 1, 64, 0, DECAY}, {1, 3, 40, 0, 1, 5, 0, STICK}}) {
+        const u32 row = c.heads * c.width;
+        const Array<float> q = values(row, 3), full = values(size_t(c.count) * row);
+        const Array<u16> half(full.count);
+        for (size_t i = 0; i < full.count; i++) {
+            if (c.ties) full[i] = full[i % row];
+            half[i] = f32_to_f16(full[i]);
+            if (c.kind) full[i] = f16_to_f32(half[i]);
+        }
+        const u8* data = c.kind ? reinterpret_cast<const u8*>(half.at) : reinterpret_cast<const u8*>(full.at);
+        const float scale = 0.7f, decay = c.weighting == DECAY ? -0.3f : 0.0f;
+        std::vector<Found> lists(c.heads * c.parts * c.top);
+        std::vector<Pick> picks(c.heads * c.top, Pick{7, NAN}), readings = picks;
+        const Choice how = {c.weighting != STICK, decay, picks.data(), readings.data()};
+        if (c.kind == 3) {
+            std::vector<u32> arrived(c.heads, 0);
+            simt::launch({c.parts, c.heads, 1}, {256, 1, 1}, [&] {
+                retrieval::select_few(q, &c.seen, c.heads, c.width, data, c.count, scale, c.top, lists.data(), arrived.data(), how);
+            });
+            for (u32 rest : arrived) close(rest, 0, 0);
+        } else {
+            simt::launch({c.parts, c.heads, 1}, {128, 1, 1}, [&] {
+                retrieval::score_top_k(q, &c.seen, 0, 1, c.heads, c.width, data, c.count, c.kind, scale, c.top, lists.data());
+            });
+            simt::launch({c.heads, 1, 1}, {256, 1, 1}, [&] { retrieval::select_of(lists.data(), c.parts, c.top, how); });
+        }
+        for (u32 h = 0; h < c.heads; h++) {
+            std::vector<double> scores(c.seen), sorted;
+            for (u32 k = 0; k < c.seen; k++)
+                for (u32 i = 0; i < c.width; i++)
+                    scores[k] += double(scale) * q[h * c.width + i] * full[(size_t(k) * c.heads + h) * c.width + i];
+            sorted = scores;
+            std::sort(sorted.rbegin(), sorted.rend());
+            const u32 there = std::min(c.top, c.seen);
+            const Pick* got = picks.data() + h * c.top;
+            std::vector<double> chosen, want(c.top, 0.0);
+            for (u32 k = 0; k < there; k++) {
+                close(got[k].chunk < (k ? got[k - 1].chunk : c.seen), 1, 0);
+                if (c.ties) close(got[k].chunk, there - 1 - k, 0);
+                chosen.push_back(scores[got[k].chunk]);
+            }
+            double left = 1, sum = 0;
+            for (u32 k = 0; k < there; k++) {
+                const double taken = 1 / (1 + std::exp(-chosen[k]));
+                want[k] = c.weighting == STICK ? left * taken : std::exp(chosen[k] + k * double(decay));
+                left *= 1 - taken, sum += want[k];
+            }
+            std::sort(chosen.rbegin(), chosen.rend());
+            for (u32 k = 0; k < there; k++) close(chosen[k], sorted[k], 1e-5);
+            for (u32 k = 0; k < c.top; k++) {
+                close(got[k].weight, c.weighting == STICK || !there ? want[k] : want[k] / sum, 1e-5);
+                if (k >= there) close(got[k].chunk, 0, 0);
+                close(readings[h * c.top + k].chunk, got[k].chunk, 0);
+                close(readings[h * c.top + k].weight, got[k].weight, 0);
+            }
+        }
+    }
+    // Scores at the ends of what f32 holds give no NaN.
+    for (float end : {INFINITY, -INFINITY, 3e38f}) {
+        const float q[8] = {end, end, end, end, end, end, end, end};
+        const u32 seen = 3;
+        const Array<u16> half(3 * 8);
+        for (int i = 0; i < 24; i++) half[i] = f32_to_f16(i < 16 ? 1.0f : -1.0f);
+        for (u32 softmax : {0u, 1u}) {
+            std::vector<Found> lists(4);
+            std::vector<Pick> picks(4), readings(4);
+            u32 arrived = 0;
+            const Choice how = {softmax, 0.0f, picks.data(), readings.data()};
+            simt::launch({1, 1, 1}, {256, 1, 1}, [&] {
+                retrieval::select_few(q, &seen, 1, 8, reinterpret_cast<u8*>(half.at), 3, 1.0f, 4, lists.data(), &arrived, how);
+            });
+            const bool up = end > 0;
+            // The most recent one has the lowest score, the two before it the same highest, or the other way round.
+            const double want[3] = {up ? 0.0 : 1.0, up ? softmax ? 0.5 : 1.0 : 0.0, up && softmax ? 0.5 : 0.0};
+            for (int k = 0; k < 3; k++) close(picks[k].weight, want[k], 0);
+        }
+    }
+}
+
 void highest_logits() {
     testing = "top_logits";
     const float none = -INFINITY;
@@ -590,7 +683,8 @@ int main(int count, char** names) {
     const std::pair<const char*, void (*)()> tests[] = {
         {"elements", elements}, {"products", products},           {"products_of_few", products_of_few},
         {"encoder", encoder_attention}, {"hsa", hsa_attention},   {"landmarks", landmarks},
-        {"choices", highest_logits},    {"steps", steps},         {"scans", scans},
+        {"selections", selections},     {"choices", highest_logits}, {"steps", steps},
+        {"scans", scans},
     };
     for (const auto& [name, test] : tests)
         if (count < 2 || !std::strcmp(names[1], name)) test(), std::printf("%s: ok\n", name);

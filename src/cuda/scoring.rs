@@ -1,0 +1,195 @@
+//! Scores of landmarks on the device, and what is made of the best: lists for the host, or picks for `hsa.cu`.
+
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::driver::Context;
+use super::lane::{Lane, MAX_GROUPS};
+use super::module::{Argument, Kernels, launch};
+use super::{Buffer, FEW};
+use crate::backend::{Selecting, Weighting};
+use crate::memory::{ChunkShape, MAX_TOP_K, TopK};
+use crate::{Error, Result};
+
+/// Host sides of a scoring.
+#[derive(Default)]
+pub(super) struct Lists {
+    /// (n): how many of the landmarks at hand each token sees
+    visible: Vec<u32>,
+    /// (n, Gr, K), if they are too many for the lane's memory
+    found: Vec<Found>,
+}
+
+/// `Found` of `score_top_k.cu`.
+#[derive(Clone, Copy, zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout)]
+#[repr(C)]
+struct Found {
+    score: f32,
+    id: u32,
+}
+
+/// What to score.
+pub(super) struct Scoring<'a> {
+    pub shape: &'a ChunkShape,
+    /// Whether landmarks are f16.
+    pub half: bool,
+    /// (n, Gr, R/Gr)
+    pub q: &'a Buffer,
+    /// (n)
+    pub visible: &'a [u64],
+    pub scale: f32,
+}
+
+impl Scoring<'_> {
+    /// Offers the `count` landmarks at `at`, chunks from `first` on, to `top` (n, Gr). Waits for the device.
+    #[allow(clippy::too_many_arguments)]
+    pub fn run(
+        &self,
+        kernels: &Kernels,
+        lane: &mut Lane,
+        at: u64,
+        first: u64,
+        count: usize,
+        lists: &mut Lists,
+        top: &mut [TopK],
+    ) -> Result<()> {
+        let ChunkShape { retrieval_heads: heads, retrieval_width: width, .. } = *self.shape;
+        let n = self.visible.len();
+        let Some(k) = top.first().map(TopK::k) else { return Ok(()) };
+        let here = |v: u64| u32::try_from(v.saturating_sub(first)).unwrap_or(u32::MAX).min(count as u32);
+        lists.visible.clear();
+        lists.visible.extend(self.visible.iter().map(|&v| here(v)));
+        // A single token's needs no memory.
+        let (seen, only) = match *lists.visible {
+            [only] => (0, only),
+            _ => (lane.give(0, lists.visible.as_bytes())?, 0),
+        };
+        let few = self.half && n <= FEW && width.is_multiple_of(8) && n * heads <= MAX_GROUPS;
+        let processors = lane.context.processors as usize;
+        let parts = if few {
+            // Blocks without a share of the landmarks leave at once.
+            (3 * processors / (heads * n)).clamp(1, count)
+        } else {
+            // Enough blocks to keep the device's memory busy; no more, since the lists of every part start empty.
+            (6 * processors / (heads * n.div_ceil(16))).min(count.div_ceil(128)).max(1)
+        };
+        let results = n * heads * k;
+        let bytes = results * size_of::<Found>();
+        let found = lane.scratch(1, 8 * n * heads * parts * k)?;
+        let landing = lane.landing(bytes);
+        let best = landing.map_or_else(|| lane.scratch(2, bytes), Ok)?;
+        // SAFETY: q holds (n, heads, width), there are `count` landmarks of (heads, width), lists for every row and part, and
+        // counters for every row of a few.
+        unsafe {
+            if few {
+                let shared = width * 4 + 8 * k * size_of::<Found>();
+                launch!(kernels, &lane.stream, "score_few", [parts, heads, n], [256, 1], shared;
+                    self.q.at(), seen, only, heads as u32, width as u32, at, count as u32, self.scale, k as u32, found,
+                    lane.arrived.at, best)?;
+            } else {
+                let (kind, shared) = matrix_kind(self.half, width);
+                let shared = 4 * 16 * k * size_of::<Found>() + shared;
+                launch!(kernels, &lane.stream, "score_top_k", [parts, heads, n.div_ceil(16)], [128, 1], shared;
+                    self.q.at(), seen, only, n as u32, heads as u32, width as u32, at, count as u32, kind, self.scale,
+                    k as u32, found)?;
+                launch!(kernels, &lane.stream, "best_of", [n * heads, 1, 1], [256, 1], 8 * k * size_of::<Found>();
+                    found, parts as u32, k as u32, best)?;
+            }
+        }
+        let found = match landing {
+            Some(_) => <[Found]>::ref_from_bytes(lane.landed(bytes)?)
+                .map_err(|_| Error::invalid("results that are no whole entries"))?,
+            None => {
+                lists.found.resize(results, Found { score: 0.0, id: u32::MAX });
+                lane.read(best, lists.found.as_mut_bytes())?;
+                &lists.found
+            }
+        };
+        for (top, found) in top.iter_mut().zip(found.chunks_exact(k)) {
+            found.iter().filter(|f| f.id != u32::MAX).for_each(|f| top.push(first + u64::from(f.id), f.score));
+        }
+        Ok(())
+    }
+}
+
+/// `Choice` of `score_top_k.cu`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Choice {
+    softmax: u32,
+    decay: f32,
+    picks: u64,
+    readings: u64,
+}
+// SAFETY: the same fields in the same order, pointers as numbers.
+unsafe impl Argument for Choice {}
+
+/// Parts of up to `count` landmarks that [`Among::select`] makes lists of, at least 32 landmarks each.
+fn parts_of(context: &Context, heads: usize, count: usize) -> usize {
+    (3 * context.processors as usize / heads).clamp(1, count.div_ceil(32).max(1))
+}
+
+/// Bytes of the lists of [`Among::select`].
+pub(super) fn lists_bytes(context: &Context, shape: &ChunkShape) -> usize {
+    let heads = shape.retrieval_heads;
+    heads * parts_of(context, heads, usize::MAX) * MAX_TOP_K * size_of::<Found>()
+}
+
+/// Landmarks to choose among, all of them on the device.
+pub(super) struct Among<'a> {
+    pub shape: &'a ChunkShape,
+    /// Whether they are f16.
+    pub half: bool,
+    pub landmarks: u64,
+    /// How many there is room for.
+    pub count: usize,
+    /// u32: how many there are.
+    pub visible: u64,
+}
+
+impl Among<'_> {
+    /// Chooses for the queries `q` (Gr, R/Gr) of one token, and weighs: picks and readings (Gr, K). `lists` has
+    /// [`lists_bytes`] bytes. Everything is left to the device, so that it may be recorded.
+    #[allow(clippy::too_many_arguments)]
+    pub fn select(
+        &self,
+        kernels: &Kernels,
+        lane: &mut Lane,
+        q: &Buffer,
+        selecting: &Selecting,
+        lists: u64,
+        picks: u64,
+        readings: u64,
+    ) -> Result<()> {
+        let ChunkShape { retrieval_heads: heads, retrieval_width: width, .. } = *self.shape;
+        let Selecting { top_k: k, scale, weighting, position_decay: decay } = *selecting;
+        let softmax = u32::from(matches!(weighting, Weighting::Softmax { .. }));
+        let choice = Choice { softmax, decay, picks, readings };
+        let (parts, count) = (parts_of(&lane.context, heads, self.count), self.count as u32);
+        let own = 8 * k * size_of::<Found>();
+        // SAFETY: q holds (heads, width), there is room for `count` landmarks of (heads, width) and as many as `visible` says
+        // are there, at most `count`; lists for every head and part; picks and readings for every head.
+        unsafe {
+            if self.half && width.is_multiple_of(8) && heads <= MAX_GROUPS {
+                return launch!(kernels, &lane.stream, "select_few", [parts, heads, 1], [256, 1], width * 4 + own;
+                    q.at(), self.visible, heads as u32, width as u32, self.landmarks, count, scale, k as u32, lists,
+                    lane.arrived.at, choice);
+            }
+            let (kind, shared) = matrix_kind(self.half, width);
+            launch!(kernels, &lane.stream, "score_top_k", [parts, heads, 1], [128, 1], 4 * 16 * k * size_of::<Found>() + shared;
+                q.at(), self.visible, 0u32, 1u32, heads as u32, width as u32, self.landmarks, count, kind, scale, k as u32,
+                lists)?;
+            launch!(kernels, &lane.stream, "select_of", [heads, 1, 1], [256, 1], own;
+                lists, parts as u32, k as u32, choice)
+        }
+    }
+}
+
+/// How `score_top_k` reads landmarks, on matrix units if the width is whole steps of them, and the bytes of queries that it
+/// then keeps in shared memory.
+fn matrix_kind(half: bool, width: usize) -> (u32, usize) {
+    match (half, width.is_multiple_of(16)) {
+        (false, _) => (0, 0),
+        (true, true) => (1, 16 * width * 4),
+        (true, false) => (2, 0),
+    }
+}
