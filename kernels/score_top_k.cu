@@ -195,76 +195,80 @@ extern "C" __global__ void __launch_bounds__(128) score_top_k(const float* q, co
     }
 }
 
+// A candidate as one number: larger for a better one, 0 for none.
+__device__ __forceinline__ u64 key(float score, u32 id) {
+    const u32 bits = __float_as_uint(score == 0.0f ? 0.0f : score);
+    return (u64)(bits >> 31 ? ~bits : bits | 0x80000000u) << 32 | (u32)~id;
+}
+__device__ __forceinline__ u64 key(const Found& f) { return f.id == NONE ? 0 : key(f.score, f.id); }
+__device__ __forceinline__ Found found_of(u64 key) {
+    const u32 order = (u32)(key >> 32);
+    return key ? Found{__uint_as_float(order >> 31 ? order ^ 0x80000000u : ~order), ~(u32)key} : Found{0, NONE};
+}
+
 // A list of 64 entries, best first, in the registers of a warp: entries of lane i are i and 32 + i. Only the first `top` are
 // wanted, the others do not hurt.
 struct List {
-    Found low, high;
+    u64 low, high, worst;  // the last is the top-th
     u32 top;
 
-    __device__ __forceinline__ explicit List(u32 wanted) : low{0, NONE}, high{0, NONE}, top(wanted) {}
+    __device__ __forceinline__ explicit List(u32 wanted) : low(0), high(0), worst(0), top(wanted) {}
 
-    __device__ __forceinline__ Found worst() const {
-        const int from = (top - 1) % 32;
-        const Found f = top > 32 ? high : low;
-        return Found{__shfl_sync(~0u, f.score, from), __shfl_sync(~0u, f.id, from)};
-    }
-    __device__ __forceinline__ void insert(float score, u32 id) {
+    __device__ __forceinline__ void find_worst() { worst = __shfl_sync(~0u, top > 32 ? high : low, (top - 1) % 32); }
+
+    __device__ __forceinline__ void insert(u64 k) {
         const u32 lane = threadIdx.x % 32;
-        const bool after = better(score, id, low);
+        const bool after = k > low;
         const u32 at = 32 - __popc(__ballot_sync(~0u, after));
         if (top > 32) {
             // What leaves the low half, if the new one is in it, comes first in the high half.
-            const float last_score = __shfl_sync(~0u, low.score, 31), up_score = __shfl_up_sync(~0u, high.score, 1);
-            const u32 last_id = __shfl_sync(~0u, low.id, 31), up_id = __shfl_up_sync(~0u, high.id, 1);
-            const bool behind = better(score, id, high);
+            const u64 last = __shfl_sync(~0u, low, 31), up = __shfl_up_sync(~0u, high, 1);
+            const bool behind = k > high;
             const u32 place = 32 - __popc(__ballot_sync(~0u, behind));
-            if (behind) {
-                if (lane > place) high = Found{up_score, up_id};
-                if (lane == place) high = at < 32 ? Found{last_score, last_id} : Found{score, id};
-            }
+            if (behind) high = lane > place ? up : at < 32 ? last : k;
         }
-        const float up_score = __shfl_up_sync(~0u, low.score, 1);
-        const u32 up_id = __shfl_up_sync(~0u, low.id, 1);
-        if (after) low = lane == at ? Found{score, id} : Found{up_score, up_id};
+        const u64 up = __shfl_up_sync(~0u, low, 1);
+        if (after) low = lane == at ? k : up;
     }
-    // What lane `lane ^ by` has, if that belongs here: the better one of the two in the `first` lane.
-    static __device__ __forceinline__ Found exchanged(Found f, u32 by, bool first) {
-        const Found other = {__shfl_xor_sync(~0u, f.score, by), __shfl_xor_sync(~0u, f.id, by)};
-        const bool mine = f.id != NONE && better(f.score, f.id, other);
-        return mine == first ? f : other;
+    // The higher one of two lanes' in the `first` of them.
+    static __device__ __forceinline__ u64 exchanged(u64 k, u32 by, bool first) {
+        const u64 other = __shfl_xor_sync(~0u, k, by);
+        return k > other == first ? k : other;
     }
     // All candidates at once: sorted the other way round than the list, they make with it a bitonic row, whose better half
     // is sorted again (Batcher, 1968).
-    __device__ __forceinline__ void merge(Found f) {
+    __device__ __forceinline__ void merge(u64 k) {
         const u32 lane = threadIdx.x % 32;
+#pragma unroll
         for (u32 width = 2; width <= 32; width *= 2)
-            for (u32 by = width / 2; by > 0; by /= 2) f = exchanged(f, by, (lane & by) == 0 == ((lane & width) != 0));
-        if (f.id != NONE && better(f.score, f.id, low)) low = f;
+#pragma unroll
+            for (u32 by = width / 2; by > 0; by /= 2) k = exchanged(k, by, (lane & by) == 0 == ((lane & width) != 0));
+        low = k > low ? k : low;
+#pragma unroll
         for (u32 by = 16; by > 0; by /= 2) low = exchanged(low, by, (lane & by) == 0);
     }
-    // One candidate of each lane; `wanted` says which.
-    __device__ __forceinline__ void offer(float score, u32 id, bool wanted) {
-        const Found least = worst();
-        u32 lanes = __ballot_sync(~0u, wanted && better(score, id, least));
+    // One candidate of each lane, 0 for none.
+    __device__ __forceinline__ void offer(u64 k) {
+        u32 lanes = __ballot_sync(~0u, k > worst);
+        if (!lanes) return;
         // Each insertion costs about an eighth of that.
-        if (top <= 32 && __popc(lanes) > 8) return merge(wanted ? Found{score, id} : Found{0, NONE});
-        while (lanes) {
-            const int from = __ffs(lanes) - 1;
-            lanes &= lanes - 1;
-            insert(__shfl_sync(~0u, score, from), __shfl_sync(~0u, id, from));
+        if (top <= 32 && __popc(lanes) > 8) {
+            merge(k);
+        } else {
+            for (; lanes; lanes &= lanes - 1) insert(__shfl_sync(~0u, k, __ffs(lanes) - 1));
         }
+        find_worst();
     }
     __device__ __forceinline__ void offer_all(const Found* entries, u32 count) {
         for (u32 i0 = 0; i0 < count; i0 += 32) {
             const u32 i = i0 + threadIdx.x % 32;
-            const Found f = i < count ? entries[i] : Found{0, NONE};
-            offer(f.score, f.id, f.id != NONE);
+            offer(i < count ? key(entries[i]) : 0);
         }
     }
     __device__ __forceinline__ void store(Found* to) const {
         const u32 lane = threadIdx.x % 32;
-        if (lane < top) to[lane] = low;
-        if (lane + 32 < top) to[lane + 32] = high;
+        if (lane < top) to[lane] = found_of(low);
+        if (lane + 32 < top) to[lane + 32] = found_of(high);
     }
 };
 
@@ -295,18 +299,19 @@ __device__ __forceinline__ float finite(float v) { return fminf(fmaxf(v, -3.4028
 // Weighs the list of a row; one warp. `sorted` is shared, `top` entries.
 __device__ __forceinline__ void weigh(const List& list, Found* sorted, u32 row, const Choice& how) {
     const u32 lane = threadIdx.x % 32, top = list.top;
+    const Found first = found_of(list.low), second = found_of(list.high);
     list.store(sorted);
     __syncwarp();
     // The higher its number, the more recent a chunk is. Those that are none come last already.
     u32 low = 0, high = 0;
     for (u32 i = 0; i < top; i++) {
         const u32 id = sorted[i].id;
-        low += id != NONE && id > list.low.id;
-        high += id != NONE && id > list.high.id;
+        low += id != NONE && id > first.id;
+        high += id != NONE && id > second.id;
     }
     __syncwarp();
-    if (lane < top && list.low.id != NONE) sorted[low] = list.low;
-    if (lane + 32 < top && list.high.id != NONE) sorted[high] = list.high;
+    if (lane < top && first.id != NONE) sorted[low] = first;
+    if (lane + 32 < top && second.id != NONE) sorted[high] = second;
     __syncwarp();
 
     const Found a = lane < top ? sorted[lane] : Found{0, NONE}, b = lane + 32 < top ? sorted[lane + 32] : Found{0, NONE};
@@ -349,7 +354,7 @@ __device__ __forceinline__ void best_of_parts(const Found* found, u32 parts, u32
             const float2 both = __ldcg(reinterpret_cast<const float2*>(found + i0 + lane));
             f = Found{both.x, __float_as_uint(both.y)};
         }
-        list.offer(f.score, f.id, f.id != NONE);
+        list.offer(key(f));
     }
     join(list, lists);
     if (threadIdx.x < 32) finish(list);
@@ -437,20 +442,18 @@ __device__ __forceinline__ void score_parts(const float* q, const u32* visible, 
 #pragma unroll
         for (int j = 0; j < AT_ONCE; j++)
             for (u32 i = team / 2; i > 0; i /= 2) score[j] += __shfl_xor_sync(~0u, score[j], i);
-        const Found worst = list.worst();
+        u64 keys[AT_ONCE];
         bool any = false;
 #pragma unroll
         for (int j = 0; j < AT_ONCE; j++) {
             const u32 c = c0 + j * apart + lane / team;
             score[j] *= scale;
-            any |= member == 0 && c < last && score[j] == score[j] && better(score[j], c, worst);
+            keys[j] = member == 0 && c < last && score[j] == score[j] ? key(score[j], c) : 0;
+            any |= keys[j] > list.worst;
         }
         if (!__ballot_sync(~0u, any)) continue;
 #pragma unroll
-        for (int j = 0; j < AT_ONCE; j++) {
-            const u32 c = c0 + j * apart + lane / team;
-            list.offer(score[j], c, member == 0 && c < last && score[j] == score[j]);
-        }
+        for (int j = 0; j < AT_ONCE; j++) list.offer(keys[j]);
     }
     join(list, lists);
     if (parts == 1) {
