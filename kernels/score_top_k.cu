@@ -377,61 +377,90 @@ extern "C" __global__ void __launch_bounds__(256) select_of(const Found* found, 
                   [&](const List& list) { weigh(list, lists, blockIdx.x, how); });
 }
 
-// One warp of a row's last block calls finish(list, lists, row), where `lists` is shared memory of `top` entries.
-template <class Finish>
-__device__ __forceinline__ void score_parts(const float* q, const u32* visible, u32 only, u32 heads, u32 width,
-                                            const u8* landmarks, u32 count, float scale, u32 top, Found* found,
-                                            u32* arrived, Finish finish) {
-    DYNAMIC_SHARED(uint4, shared);
-    float4* values = reinterpret_cast<float4*>(shared);
-    __shared__ bool is_last;
-    const u32 thread = threadIdx.x, lane = thread % 32, warp = thread / 32, warps = blockDim.x / 32;
-    const u32 head = blockIdx.y, row = blockIdx.z * heads + head, units = width / 8;
-    const u64 stride = (u64)heads * width * 2;
-    // Lanes that share a landmark, a power of two; landmarks that a warp takes at once.
-    u32 team = 1;
-    while (team < units && team < 32) team *= 2;
-    const int AT_ONCE = 4;
-    const u32 per_warp = 32 / team, member = lane % team;
-    // Landmarks do not depend on the kernel before, nor does how many there are. A few are not worth many parts.
-    const u32 seen = min(count, visible ? visible[blockIdx.z] : only), at_once = warps * per_warp * AT_ONCE;
-    const u32 wanted = (seen + at_once - 1) / at_once, parts = wanted < 1 ? 1 : min(gridDim.x, wanted);
-    if (blockIdx.x >= parts) return;
-    const u32 share = (seen + parts - 1) / parts, first = min(seen, blockIdx.x * share), last = min(seen, first + share);
-    const u8* own = landmarks + first * stride;
-    const u64 bytes = (last - first) * stride;
-    for (u64 i = 128 * thread; i < min(bytes, (u64)(64 << 10)); i += 128 * blockDim.x) prefetch(own + i);
-    allow_next();
-    wait_for_previous();
+// Landmarks that one block scores: those of a head from `first` to before `last`, `stride` bytes apart.
+struct Landmarks {
+    const u8* at;
+    u64 stride;
+    u32 first, last, units;  // of 16 bytes each
+};
 
-    // The first halves of all eights, then the second ones: neighbouring lanes read neighbours.
-    Found* lists = reinterpret_cast<Found*>(shared + width / 4);
-    for (u32 i = thread; i < width / 4; i += blockDim.x)
-        values[i / 2 + i % 2 * units] = reinterpret_cast<const float4*>(q + (u64)row * width)[i];
+// Up to 4·STEPS units. On matrix units, 16 landmarks a warp, which are the rows; one column is of q's first f16, one of its
+// second. The order of values in a sum is free: a lane takes neighbours.
+template <int STEPS>
+__device__ __forceinline__ void score_narrow(const Landmarks& l, const float* q, float scale, List& list) {
+    __shared__ uint4 parts[2][4 * STEPS];
+    const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32, g = lane / 4, t = lane % 4;
+    float4 a = make_float4(0, 0, 0, 0), b = a;
+    if (lane < l.units) a = reinterpret_cast<const float4*>(q)[2 * lane], b = reinterpret_cast<const float4*>(q)[2 * lane + 1];
+    float most = fmaxf(fmaxf(fmaxf(fabsf(a.x), fabsf(a.y)), fmaxf(fabsf(a.z), fabsf(a.w))),
+                       fmaxf(fmaxf(fabsf(b.x), fabsf(b.y)), fmaxf(fabsf(b.z), fabsf(b.w))));
+    most = warp_max(most);
+    // Scaled to 1, so that no f16 overflows. Of what is infinite, only absurd weights make some, there is nothing but the sign.
+    const bool infinite = most == INFINITY;
+    const float by = most > 0 ? fminf(1.0f / most, 3e38f) : 0.0f, unit = infinite ? INFINITY : by > 0 ? scale / by : 0.0f;
+    auto scaled = [&](float v) { return !infinite ? v * by : v == INFINITY ? 1.0f : v == -INFINITY ? -1.0f : 0.0f; };
+    if (warp == 0 && lane < 4 * STEPS) {
+        uint4 hi, lo;
+        split_f16(scaled(a.x), scaled(a.y), hi.x, lo.x), split_f16(scaled(a.z), scaled(a.w), hi.y, lo.y);
+        split_f16(scaled(b.x), scaled(b.y), hi.z, lo.z), split_f16(scaled(b.z), scaled(b.w), hi.w, lo.w);
+        parts[0][lane] = hi, parts[1][lane] = lo;
+    }
     __syncthreads();
-    const u8* from = landmarks + head * width * 2 + member * 16;
-    const u32 apart = warps * per_warp, begin_of_warp = first + warp * per_warp;
-    // The u-th 16 bytes of landmarks of this lane.
+    const uint4 none = make_uint4(0, 0, 0, 0);
+    for (u32 c0 = l.first + warp * 16; c0 < l.last; c0 += warps * 16) {
+        const u8* up = l.at + min(c0 + g, l.last - 1) * l.stride + t * 16;
+        const u8* down = l.at + min(c0 + g + 8, l.last - 1) * l.stride + t * 16;
+        uint4 x[STEPS], y[STEPS];
+#pragma unroll
+        for (int s = 0; s < STEPS; s++) {
+            const bool inside = 4 * s + t < l.units;
+            x[s] = inside ? load_once(up + 64 * s) : none, y[s] = inside ? load_once(down + 64 * s) : none;
+        }
+        float acc[4] = {};
+#pragma unroll
+        for (int s = 0; s < STEPS; s++) {
+            const uint4 k = g < 2 ? parts[g][4 * s + t] : none;
+            const u32 rows[2][4] = {{x[s].x, y[s].x, x[s].y, y[s].y}, {x[s].z, y[s].z, x[s].w, y[s].w}};
+            const u32 columns[2][2] = {{k.x, k.y}, {k.z, k.w}};
+            mma(F16(), acc, rows[0], columns[0]);
+            mma(F16(), acc, rows[1], columns[1]);
+        }
+        const float score_up = (acc[0] + acc[1]) * unit, score_down = (acc[2] + acc[3]) * unit;
+        auto candidate = [&](float score, u32 c) { return t == 0 && c < l.last && score == score ? key(score, c) : 0; };
+        list.offer(candidate(score_up, c0 + g));
+        list.offer(candidate(score_down, c0 + g + 8));
+    }
+}
+
+// Any width: a warp for a landmark, or a part of it for a smaller one. `values` is shared, all of q.
+__device__ __forceinline__ void score_wide(const Landmarks& l, const float* q, float scale, float4* values, List& list) {
+    const u32 thread = threadIdx.x, lane = thread % 32, warp = thread / 32, warps = blockDim.x / 32;
+    // The first halves of all eights, then the second ones: neighbouring lanes read neighbours.
+    for (u32 i = thread; i < 2 * l.units; i += blockDim.x)
+        values[i / 2 + i % 2 * l.units] = reinterpret_cast<const float4*>(q)[i];
+    __syncthreads();
+    const u8* from = l.at + lane * 16;
+    const int AT_ONCE = 4;
+    // The u-th 16 bytes of landmarks, of this lane.
     auto load = [&](uint4 (&v)[AT_ONCE], u32 c0, u32 u) {
 #pragma unroll
         for (int j = 0; j < AT_ONCE; j++) {
-            const u32 c = c0 + j * apart + lane / team;
-            v[j] = c < last && u < units ? load_once(from + c * stride + (u64)(u - member) * 16) : make_uint4(0, 0, 0, 0);
+            const u32 c = c0 + j * warps;
+            v[j] = c < l.last && u + lane < l.units ? load_once(from + c * l.stride + u * 16) : make_uint4(0, 0, 0, 0);
         }
     };
-    List list(top);
     uint4 next[AT_ONCE];
-    load(next, begin_of_warp, member);
-    for (u32 c0 = begin_of_warp; c0 < last; c0 += AT_ONCE * apart) {
+    load(next, l.first + warp, 0);
+    for (u32 c0 = l.first + warp; c0 < l.last; c0 += AT_ONCE * warps) {
         float score[AT_ONCE] = {};
-        for (u32 u0 = 0; u0 < units; u0 += team) {
+        for (u32 u = 0; u < l.units; u += 32) {
             uint4 v[AT_ONCE];
 #pragma unroll
             for (int j = 0; j < AT_ONCE; j++) v[j] = next[j];
-            const bool same = u0 + team < units;
-            load(next, same ? c0 : c0 + AT_ONCE * apart, same ? u0 + team + member : member);
-            const u32 u = min(u0 + member, units - 1);
-            const float4 a = values[u], b = values[u + units];
+            const bool same = u + 32 < l.units;
+            load(next, same ? c0 : c0 + AT_ONCE * warps, same ? u + 32 : 0);
+            const u32 at = min(u + lane, l.units - 1);
+            const float4 a = values[at], b = values[at + l.units];
 #pragma unroll
             for (int j = 0; j < AT_ONCE; j++)
                 score[j] += f16_to_f32(low16(v[j].x)) * a.x + f16_to_f32(high16(v[j].x)) * a.y +
@@ -439,22 +468,48 @@ __device__ __forceinline__ void score_parts(const float* q, const u32* visible, 
                             f16_to_f32(low16(v[j].z)) * b.x + f16_to_f32(high16(v[j].z)) * b.y +
                             f16_to_f32(low16(v[j].w)) * b.z + f16_to_f32(high16(v[j].w)) * b.w;
         }
-#pragma unroll
-        for (int j = 0; j < AT_ONCE; j++)
-            for (u32 i = team / 2; i > 0; i /= 2) score[j] += __shfl_xor_sync(~0u, score[j], i);
-        u64 keys[AT_ONCE];
-        bool any = false;
+        // One candidate a lane.
+        u64 own = 0;
 #pragma unroll
         for (int j = 0; j < AT_ONCE; j++) {
-            const u32 c = c0 + j * apart + lane / team;
-            score[j] *= scale;
-            keys[j] = member == 0 && c < last && score[j] == score[j] ? key(score[j], c) : 0;
-            any |= keys[j] > list.worst;
+            const u32 c = c0 + j * warps;
+            const float sum = warp_sum(score[j]) * scale;
+            if (lane == j && c < l.last && sum == sum) own = key(sum, c);
         }
-        if (!__ballot_sync(~0u, any)) continue;
-#pragma unroll
-        for (int j = 0; j < AT_ONCE; j++) list.offer(keys[j]);
+        list.offer(own);
     }
+}
+
+// One warp of a row's last block calls finish(list, lists, row), where `lists` is shared memory of `top` entries.
+template <class Finish>
+__device__ __forceinline__ void score_parts(const float* q, const u32* visible, u32 only, u32 heads, u32 width,
+                                            const u8* landmarks, u32 count, float scale, u32 top, Found* found,
+                                            u32* arrived, Finish finish) {
+    DYNAMIC_SHARED(uint4, shared);
+    __shared__ bool is_last;
+    const u32 thread = threadIdx.x, lane = thread % 32, warp = thread / 32, warps = blockDim.x / 32;
+    const u32 head = blockIdx.y, row = blockIdx.z * heads + head, units = width / 8;
+    // Landmarks do not depend on the kernel before, nor does how many there are. A few are not worth many parts.
+    const u32 seen = min(count, visible ? visible[blockIdx.z] : only), at_once = warps * (units <= 32 ? 16 : 4);
+    const u32 wanted = (seen + at_once - 1) / at_once, parts = wanted < 1 ? 1 : min(gridDim.x, wanted);
+    if (blockIdx.x >= parts) return;
+    const u32 share = (seen + parts - 1) / parts, first = min(seen, blockIdx.x * share), last = min(seen, first + share);
+    const u64 stride = (u64)heads * width * 2, bytes = (last - first) * stride;
+    const u8* own = landmarks + first * stride;
+    for (u64 i = 128 * thread; i < min(bytes, (u64)(64 << 10)); i += 128 * blockDim.x) prefetch(own + i);
+    allow_next();
+    wait_for_previous();
+
+    Found* lists = reinterpret_cast<Found*>(shared + width / 4);
+    const Landmarks l = {landmarks + head * width * 2, stride, first, last, units};
+    List list(top);
+    q += (u64)row * width;
+    if (units <= 16)
+        score_narrow<4>(l, q, scale, list);
+    else if (units <= 32)
+        score_narrow<8>(l, q, scale, list);
+    else
+        score_wide(l, q, scale, reinterpret_cast<float4*>(shared), list);
     join(list, lists);
     if (parts == 1) {
         if (!warp) finish(list, lists, row);
@@ -474,14 +529,14 @@ __device__ __forceinline__ void score_parts(const float* q, const u32* visible, 
     if (thread == 0) arrived[row] = 0;
 }
 
-extern "C" __global__ void __launch_bounds__(256, 3) score_few(const float* q, const u32* visible, u32 only, u32 heads,
+extern "C" __global__ void __launch_bounds__(256, 4) score_few(const float* q, const u32* visible, u32 only, u32 heads,
                                                                u32 width, const u8* landmarks, u32 count, float scale,
                                                                u32 top, Found* found, u32* arrived, Found* result) {
     score_parts(q, visible, only, heads, width, landmarks, count, scale, top, found, arrived,
                 [&](const List& list, Found*, u32 row) { list.store(result + (u64)row * top); });
 }
 
-extern "C" __global__ void __launch_bounds__(256, 3) select_few(const float* q, const u32* visible, u32 heads, u32 width,
+extern "C" __global__ void __launch_bounds__(256, 4) select_few(const float* q, const u32* visible, u32 heads, u32 width,
                                                                 const u8* landmarks, u32 count, float scale, u32 top,
                                                                 Found* found, u32* arrived, Choice how) {
     score_parts(q, visible, 0, heads, width, landmarks, count, scale, top, found, arrived,

@@ -67,7 +67,7 @@ impl Scoring<'_> {
         let processors = lane.context.processors as usize;
         let parts = if few {
             // Blocks without a share of the landmarks leave at once.
-            (3 * processors / (heads * n)).clamp(1, count)
+            (4 * processors / (heads * n)).clamp(1, count)
         } else {
             // Enough blocks to keep the device's memory busy; no more, since the lists of every part start empty.
             (6 * processors / (heads * n.div_ceil(16))).min(count.div_ceil(128)).max(1)
@@ -125,7 +125,7 @@ unsafe impl Argument for Choice {}
 
 /// Parts of up to `count` landmarks that [`Among::select`] makes lists of, at least 32 landmarks each.
 fn parts_of(context: &Context, heads: usize, count: usize) -> usize {
-    (3 * context.processors as usize / heads).clamp(1, count.div_ceil(32).max(1))
+    (4 * context.processors as usize / heads).clamp(1, count.div_ceil(32).max(1))
 }
 
 /// Bytes of the lists of [`Among::select`].
