@@ -91,16 +91,33 @@ __device__ __forceinline__ void matmul(Weight w, const float* x, u32 n, float* y
         __syncthreads();
     }
 
+    // Results of 16 tokens at a time: all that they are added to is read before any is written.
     const u32 g = lane / 4, t = lane % 4;
-    _Pragma("unroll") for (int m = 0; m < MS; m++)
-        _Pragma("unroll") for (int j = 0; j < NS; j++)
-            _Pragma("unroll") for (int i = 0; i < 4; i++) {
-                const u32 to = token0 + wm + m * 16 + g + i / 2 * 8, r = row0 + wn + j * 8 + 2 * t + i % 2;
-                if (to < n && r < w.rows) {
-                    float* out = y + (u64)to * w.rows + r;
-                    *out = accumulate ? *out + acc[m][j][i] : acc[m][j][i];
+    const bool pairs = w.rows % 2 == 0;
+    _Pragma("unroll") for (int m = 0; m < MS; m++) {
+        float2 before[NS][2];
+        auto each = [&](auto f) {
+            _Pragma("unroll") for (int j = 0; j < NS; j++)
+                _Pragma("unroll") for (int half = 0; half < 2; half++) {
+                    const u32 to = token0 + wm + m * 16 + g + half * 8, r = row0 + wn + j * 8 + 2 * t;
+                    if (to < n && r < w.rows) f(j, half, y + (u64)to * w.rows + r, r + 1 < w.rows);
                 }
+        };
+        if (accumulate)
+            each([&](int j, int half, const float* from, bool both) {
+                before[j][half] = pairs ? *reinterpret_cast<const float2*>(from) : make_float2(from[0], both ? from[1] : 0.0f);
+            });
+        each([&](int j, int half, float* out, bool both) {
+            float2 v = make_float2(acc[m][j][2 * half], acc[m][j][2 * half + 1]);
+            if (accumulate) v.x += before[j][half].x, v.y += before[j][half].y;
+            if (pairs) {
+                *reinterpret_cast<float2*>(out) = v;
+            } else {
+                out[0] = v.x;
+                if (both) out[1] = v.y;
             }
+        });
+    }
 }
 
 #define MATMUL(name, T) \

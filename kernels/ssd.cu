@@ -217,6 +217,16 @@ extern "C" __global__ void __launch_bounds__(128, 3) ssd_out(Ssm s, const float*
                 column <= row ? gram[j][i] * __expf(sums[row] - sums[column]) * steps[column] : 0.0f;
             acc[j][i] *= __expf(sums[row]);
         }
+    // Gates are on their way while x is multiplied: none is read after a result is written.
+    float gates[8][4];
+#pragma unroll
+    for (int j = 0; j < 8; j++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const u32 token = first + m0 + g + i / 2 * 8, p = p0 + j * 8 + 2 * t + i % 2;
+            gates[j][i] = token < n && p < width ? zxbcdt[(u64)token * s.projected + head * width + p] : 0.0f;
+        }
+    const float straight = d[head];
     __syncthreads();
     x_tile.put(xs, ACROSS);
     __syncthreads();
@@ -235,10 +245,7 @@ extern "C" __global__ void __launch_bounds__(128, 3) ssd_out(Ssm s, const float*
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             const u32 row = m0 + g + i / 2 * 8, token = first + row, p = j * 8 + 2 * t + i % 2;
-            if (token < n && p0 + p < width) {
-                const u32 at = head * width + p0 + p;
-                const float v = acc[j][i] + d[head] * xs[row * ACROSS + p];
-                y[(u64)token * s.inner + at] = v * silu(zxbcdt[(u64)token * s.projected + at]);
-            }
+            if (token < n && p0 + p < width)
+                y[(u64)token * s.inner + head * width + p0 + p] = (acc[j][i] + straight * xs[row * ACROSS + p]) * silu(gates[j][i]);
         }
 }
