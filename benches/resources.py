@@ -36,7 +36,7 @@ LAUNCHES = [
     (r"ssm_step", 288, (2 * 128 + 8) * 4),
     (r"ssm_conv|ssm_history|ssd_states|ssd_out", 128, 0),
     (r"ssd_scan", 256, 0),
-    (r"encoder_attention", 128, 4 * (65 * 129 + 4 * (64 + 65) + 32)),
+    (r"encoder_attention", 128, 4 * (65 * 129 + 16 * (64 + 65) + 32)),
     (r"score_top_k", 128, 4 * 16 * 8 * 8 + 16 * 1024 * 4),
     (r"score_few|select_few", 256, 4 * 1024 + 8 * 8 * 8),
     (r"best_of|select_of", 256, 8 * 8 * 8),

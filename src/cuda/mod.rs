@@ -619,7 +619,7 @@ impl Backend for Cuda {
         if d > 256 {
             return Err(Error::unsupported(format!("encoder heads of {d} values on a CUDA device, at most 256")));
         }
-        let floats = |tile: usize| tile * (2 * d + 1) + 4 * (d + tile) + d / 2;
+        let floats = |tile: usize| tile * (2 * d + 1) + 4 * 4 * (d + tile) + d / 2;
         let mut tile = rows.min(128);
         // Room for two blocks on a multiprocessor of the smallest devices.
         while tile > 8 && floats(tile) * 4 > 48 << 10 {
