@@ -116,10 +116,13 @@ extern "C" __global__ void __launch_bounds__(128) score_top_k(const float* q, co
     }
     __syncthreads();
 
-    // Ascending ids inside a warp: of equal scores the first one stays.
-    const u32 parts = gridDim.x * WARPS, share = ((count + parts - 1) / parts + 31) / 32 * 32;
+    // Those that a token of the block sees: behind them there may be none yet. Ascending ids inside a warp: of equal scores the
+    // first one stays.
+    u32 all_seen = 0;
+    for (u32 i = 0; i < tokens; i++) all_seen = seen[i] > all_seen ? seen[i] : all_seen;
+    const u32 parts = gridDim.x * WARPS, share = ((all_seen + parts - 1) / parts + 31) / 32 * 32;
     const u64 begin = (u64)(blockIdx.x * WARPS + warp) * share;
-    const u32 first = begin < count ? (u32)begin : count, last = min(count, first + share);
+    const u32 first = begin < all_seen ? (u32)begin : all_seen, last = min(all_seen, first + share);
     const u32 g = lane / 4, t = lane % 4;
     if (kind == 1) {
         const u32 steps = width / 16, up = g, down = g + 8;
