@@ -413,20 +413,25 @@ __device__ __forceinline__ void score_narrow(const Landmarks& l, const float* q,
     for (u32 c0 = l.first + warp * 16; c0 < l.last; c0 += warps * 16) {
         const u8* up = l.at + min(c0 + g, l.last - 1) * l.stride + t * 16;
         const u8* down = l.at + min(c0 + g + 8, l.last - 1) * l.stride + t * 16;
-        uint4 x[STEPS], y[STEPS];
-#pragma unroll
-        for (int s = 0; s < STEPS; s++) {
-            const bool inside = 4 * s + t < l.units;
-            x[s] = inside ? load_once(up + 64 * s) : none, y[s] = inside ? load_once(down + 64 * s) : none;
-        }
         float acc[4] = {};
+        // What fits into registers at once.
+        const int BATCH = 4;
+#pragma unroll 1
+        for (int s0 = 0; s0 < STEPS; s0 += BATCH) {
+            uint4 x[BATCH], y[BATCH];
 #pragma unroll
-        for (int s = 0; s < STEPS; s++) {
-            const uint4 k = g < 2 ? parts[g][4 * s + t] : none;
-            const u32 rows[2][4] = {{x[s].x, y[s].x, x[s].y, y[s].y}, {x[s].z, y[s].z, x[s].w, y[s].w}};
-            const u32 columns[2][2] = {{k.x, k.y}, {k.z, k.w}};
-            mma(F16(), acc, rows[0], columns[0]);
-            mma(F16(), acc, rows[1], columns[1]);
+            for (int s = 0; s < BATCH; s++) {
+                const bool inside = 4 * (s0 + s) + t < l.units;
+                x[s] = inside ? load_once(up + 64 * (s0 + s)) : none, y[s] = inside ? load_once(down + 64 * (s0 + s)) : none;
+            }
+#pragma unroll
+            for (int s = 0; s < BATCH; s++) {
+                const uint4 k = g < 2 ? parts[g][4 * (s0 + s) + t] : none;
+                const u32 rows[2][4] = {{x[s].x, y[s].x, x[s].y, y[s].y}, {x[s].z, y[s].z, x[s].w, y[s].w}};
+                const u32 columns[2][2] = {{k.x, k.y}, {k.z, k.w}};
+                mma(F16(), acc, rows[0], columns[0]);
+                mma(F16(), acc, rows[1], columns[1]);
+            }
         }
         const float score_up = (acc[0] + acc[1]) * unit, score_down = (acc[2] + acc[3]) * unit;
         auto candidate = [&](float score, u32 c) { return t == 0 && c < l.last && score == score ? key(score, c) : 0; };
