@@ -96,27 +96,36 @@ __device__ __forceinline__ void matmul(Weight w, const float* x, u32 n, float* y
     const bool pairs = w.rows % 2 == 0;
     _Pragma("unroll") for (int m = 0; m < MS; m++) {
         float2 before[NS][2];
-        auto each = [&](auto f) {
+        // Two neighbours of a result, and how many of them there are.
+        auto place = [&](int j, int half) {
+            return y + (u64)(token0 + wm + m * 16 + g + half * 8) * w.rows + row0 + wn + j * 8 + 2 * t;
+        };
+        auto there = [&](int j, int half) {
+            const u32 to = token0 + wm + m * 16 + g + half * 8, r = row0 + wn + j * 8 + 2 * t;
+            return to >= n || r >= w.rows ? 0 : r + 1 < w.rows ? 2 : 1;
+        };
+        if (accumulate) {
             _Pragma("unroll") for (int j = 0; j < NS; j++)
                 _Pragma("unroll") for (int half = 0; half < 2; half++) {
-                    const u32 to = token0 + wm + m * 16 + g + half * 8, r = row0 + wn + j * 8 + 2 * t;
-                    if (to < n && r < w.rows) f(j, half, y + (u64)to * w.rows + r, r + 1 < w.rows);
+                    const float* from = place(j, half);
+                    const int count = there(j, half);
+                    before[j][half] = count == 2 && pairs ? *reinterpret_cast<const float2*>(from)
+                                                          : make_float2(count > 0 ? from[0] : 0.0f, count > 1 ? from[1] : 0.0f);
                 }
-        };
-        if (accumulate)
-            each([&](int j, int half, const float* from, bool both) {
-                before[j][half] = pairs ? *reinterpret_cast<const float2*>(from) : make_float2(from[0], both ? from[1] : 0.0f);
-            });
-        each([&](int j, int half, float* out, bool both) {
-            float2 v = make_float2(acc[m][j][2 * half], acc[m][j][2 * half + 1]);
-            if (accumulate) v.x += before[j][half].x, v.y += before[j][half].y;
-            if (pairs) {
-                *reinterpret_cast<float2*>(out) = v;
-            } else {
-                out[0] = v.x;
-                if (both) out[1] = v.y;
+        }
+        _Pragma("unroll") for (int j = 0; j < NS; j++)
+            _Pragma("unroll") for (int half = 0; half < 2; half++) {
+                float* to = place(j, half);
+                const int count = there(j, half);
+                float2 v = make_float2(acc[m][j][2 * half], acc[m][j][2 * half + 1]);
+                if (accumulate) v.x += before[j][half].x, v.y += before[j][half].y;
+                if (count == 2 && pairs) {
+                    *reinterpret_cast<float2*>(to) = v;
+                } else {
+                    if (count > 0) to[0] = v.x;
+                    if (count > 1) to[1] = v.y;
+                }
             }
-        });
     }
 }
 

@@ -248,3 +248,24 @@ macro_rules! launch {
     };
 }
 pub(super) use launch;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It is stricter than nvcc: no generic lambda, for one.
+    #[test]
+    fn nvrtc_compiles_every_source() {
+        // SAFETY: only looks for the library.
+        if !unsafe { nvrtc::sys::is_culib_present() } {
+            eprintln!("libnvrtc is not installed: nothing was compiled");
+            return;
+        }
+        for source in SOURCES {
+            for capability in [(7, 5), (8, 7), (9, 0)] {
+                let ptx = compile(source, capability).unwrap();
+                assert!(ptx.ends_with(&[0]) && ptx.windows(6).any(|w| w == b".entry"), "{}", source.name);
+            }
+        }
+    }
+}
