@@ -27,8 +27,6 @@ LAUNCHES = [
     (r"matmul_.*_128", 256, 0),
     (r"matmul_.*_64", 128, 0),
     (r"matvec_odd", 256, 0),
-    (r"matvec_(f32|f16|bf16)_", 256, 4 * 1024),
-    (r"matvec_q", 256, 1024 + 1024 // 32 * 8),
     (r"embed_(f32|f16|bf16)", 256, 0),
     (r"embed_", 64, 0),
     (r"rms_norm_any", 256, 0),
@@ -99,6 +97,13 @@ def launch(name):
         kind, d, size = match[1], int(match[2]), int(match[3])
         warps = 1 if kind == "f16" else 2 if d == 128 else 4
         return 32 * warps, warps * 4 * d * size
+    if match := re.match(r"matvec_(f32|f16|bf16|q8_0|q4_0|q4_k|q6_k)_(\d)", name):
+        # `Cuda::matvec_shared`: 1024 columns, rounded up to whole loads of a warp.
+        unit = {"f32": 4, "f16": 8, "bf16": 8, "q8_0": 16}.get(match[1], 32)
+        plain, several = unit <= 8, int(match[2])
+        ahead = (4 if plain else 1) if several == 4 else (8 if plain else 4) // several
+        cols = -(-1024 // (32 * unit * ahead)) * 32 * unit * ahead
+        return 256, 4 * cols if plain else cols + cols // 32 * 8
     return next(((threads, dynamic) for pattern, threads, dynamic in LAUNCHES if re.match(pattern, name)), None)
 
 
@@ -144,7 +149,7 @@ def print_predictions(chunks=1024):
         total = {t: total[t] + sizes[t] for t in per_value}
         print(line(name, sizes))
     print(line("all", total))
-    speeds = (f"| {' | '.join(f'{w * 1e9 / total[t]:.0f}' for w in BANDWIDTHS)}" for t in per_value)
+    speeds = (f"| | {' | '.join(f'{w * 1e9 / total[t]:.0f}' for w in BANDWIDTHS)}" for t in per_value)
     print("| tokens/s at most | " + " ".join(speeds) + " |")
 
 

@@ -37,6 +37,11 @@ __device__ __forceinline__ void embed(Weight table, const u32* ids, u32 only, u3
     for (u32 t = 0; t < SEVERAL && first + t < n; t++, out += table.cols) {
         float v[16];
         load16<T>(table, id_of(first + t), k0, v);
+        if (T >= TQ8_0) {
+            for (u32 j = 0; j < 4; j++)
+                reinterpret_cast<float4*>(out)[j] = make_float4(v[4 * j], v[4 * j + 1], v[4 * j + 2], v[4 * j + 3]);
+            continue;
+        }
         for (u32 j = 0; j < OWN && k0 + j < table.cols; j++) out[j] = v[j];
     }
 }

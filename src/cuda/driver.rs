@@ -128,7 +128,7 @@ impl Memory {
         Ok(Memory { context: Arc::clone(context), at, bytes, host: None })
     }
 
-    /// Memory that the host fills, of any content: in its own memory if the context is `mapped`.
+    /// Memory that the host fills, and kernels may, of any content: in the host's memory if the context is `mapped`.
     ///
     /// # Errors
     /// `Capacity` if there is not enough.

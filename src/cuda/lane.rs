@@ -10,8 +10,8 @@ use crate::{Error, Result};
 /// Bytes of pinned memory of a lane in each direction.
 const PINNED: usize = 1 << 20;
 
-/// Groups of heads whose blocks `ssm_step` counts.
-pub(super) const MAX_GROUPS: usize = 1 << 12;
+/// Counters of a lane, of blocks: of the groups of heads of `ssm_step`, of the rows of `score_few` and `select_few`.
+pub(super) const COUNTERS: usize = 1 << 12;
 
 /// A stream and its scratch.
 pub(super) struct Lane {
@@ -25,7 +25,7 @@ pub(super) struct Lane {
     out: Pinned,
     /// Bytes of `out` that the device may still be reading.
     busy: usize,
-    /// (MAX_GROUPS) u32, zero between kernels. Those of a recording while there is one.
+    /// (COUNTERS) u32, zero between kernels. Those of a recording while there is one.
     pub arrived: Memory,
     /// Scratch memory of the operations, which grows as they need it.
     scratch: [Option<Memory>; SCRATCHES],
@@ -160,7 +160,7 @@ impl Lane {
 
 /// Counters at zero.
 fn counters(context: &Arc<Context>, stream: &Stream) -> Result<Memory> {
-    let memory = Memory::new(context, 4 * MAX_GROUPS)?;
+    let memory = Memory::new(context, 4 * COUNTERS)?;
     stream.zero(memory.at, memory.bytes)?;
     Ok(memory)
 }

@@ -593,7 +593,7 @@ impl Backend for Cuda {
     ) -> Result<()> {
         let lengths = [&params.conv_weight, &params.conv_bias, &params.dt_bias, &params.a, &params.d].map(|b| b.len);
         shape.check_mix(sequences, n, zxbcdt.len, y.len, lengths, [state.conv.len, state.ssm.len])?;
-        check(shape.groups <= lane::MAX_GROUPS, || format!("{} groups of heads", shape.groups))?;
+        check(shape.groups <= lane::COUNTERS, || format!("{} groups of heads", shape.groups))?;
         match (sequences, n) {
             (0, _) | (_, 0) => Ok(()),
             (1, 1) => self.on_lane(|lane| ssm::step(&self.kernels, lane, shape, params, zxbcdt, state, y)),

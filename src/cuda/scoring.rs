@@ -3,7 +3,7 @@
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::driver::Context;
-use super::lane::{Lane, MAX_GROUPS};
+use super::lane::{COUNTERS, Lane};
 use super::module::{Argument, Kernels, launch};
 use super::{Buffer, FEW};
 use crate::backend::{Selecting, Weighting};
@@ -63,7 +63,7 @@ impl Scoring<'_> {
             [only] => (0, only),
             _ => (lane.give(0, lists.visible.as_bytes())?, 0),
         };
-        let few = self.half && n <= FEW && width.is_multiple_of(8) && n * heads <= MAX_GROUPS;
+        let few = self.half && n <= FEW && width.is_multiple_of(8) && n * heads <= COUNTERS;
         let processors = lane.context.processors as usize;
         let parts = if few {
             // Blocks without a share of the landmarks leave at once.
@@ -86,8 +86,7 @@ impl Scoring<'_> {
                     self.q.at(), seen, only, heads as u32, width as u32, at, count as u32, self.scale, k as u32, found,
                     lane.arrived.at, best)?;
             } else {
-                let (kind, shared) = matrix_kind(self.half, width);
-                let shared = 4 * 16 * k * size_of::<Found>() + shared;
+                let (kind, shared) = kind(&lane.context, self.half, width, k);
                 launch!(kernels, &lane.stream, "score_top_k", [parts, heads, n.div_ceil(16)], [128, 1], shared;
                     self.q.at(), seen, only, n as u32, heads as u32, width as u32, at, count as u32, kind, self.scale,
                     k as u32, found)?;
@@ -169,13 +168,13 @@ impl Among<'_> {
         // SAFETY: q holds (heads, width), there is room for `count` landmarks of (heads, width) and as many as `visible` says
         // are there, at most `count`; lists for every head and part; picks and readings for every head.
         unsafe {
-            if self.half && width.is_multiple_of(8) && heads <= MAX_GROUPS {
+            if self.half && width.is_multiple_of(8) && heads <= COUNTERS {
                 return launch!(kernels, &lane.stream, "select_few", [parts, heads, 1], [256, 1], width * 4 + own;
                     q.at(), self.visible, heads as u32, width as u32, self.landmarks, count, scale, k as u32, lists,
                     lane.arrived.at, choice);
             }
-            let (kind, shared) = matrix_kind(self.half, width);
-            launch!(kernels, &lane.stream, "score_top_k", [parts, heads, 1], [128, 1], 4 * 16 * k * size_of::<Found>() + shared;
+            let (kind, shared) = kind(&lane.context, self.half, width, k);
+            launch!(kernels, &lane.stream, "score_top_k", [parts, heads, 1], [128, 1], shared;
                 q.at(), self.visible, 0u32, 1u32, heads as u32, width as u32, self.landmarks, count, kind, scale, k as u32,
                 lists)?;
             launch!(kernels, &lane.stream, "select_of", [heads, 1, 1], [256, 1], own;
@@ -184,12 +183,15 @@ impl Among<'_> {
     }
 }
 
-/// How `score_top_k` reads landmarks, on matrix units if the width is whole steps of them, and the bytes of queries that it
-/// then keeps in shared memory.
-fn matrix_kind(half: bool, width: usize) -> (u32, usize) {
-    match (half, width.is_multiple_of(16)) {
-        (false, _) => (0, 0),
-        (true, true) => (1, 16 * width * 4),
-        (true, false) => (2, 0),
+/// How `score_top_k` reads landmarks, and the shared memory it takes: on matrix units if the width is whole steps of them and
+/// there is room for the queries, 64 KB for a width of 1024.
+fn kind(context: &Context, half: bool, width: usize, k: usize) -> (u32, usize) {
+    let lists = 4 * 16 * k * size_of::<Found>();
+    let queries = 16 * width * 4;
+    // The kernel has some of its own.
+    match half {
+        false => (0, lists),
+        true if width.is_multiple_of(16) && lists + queries + 256 <= context.shared => (1, lists + queries),
+        true => (2, lists),
     }
 }

@@ -57,7 +57,8 @@ impl<B: Backend> HsaLayer<B> {
 
     /// Adds to the residual stream `x` (n, D) what its tokens read in the chunks of `selection`.
     ///
-    /// The chunks of a selection of one batch must be [fetched](Backend::fetch) already: all layers of the group share them.
+    /// The chunks of a selection of one batch must be [fetched](Backend::fetch) already, or [chosen](Backend::select)
+    /// by the device: all layers of the group share them.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn forward(
         &self,
