@@ -111,6 +111,17 @@ __device__ __forceinline__ void prefetch(const void* p) { asm volatile("prefetch
 
 __device__ __forceinline__ float bf16_to_f32(u16 h) { return __uint_as_float((u32)h << 16); }
 
+// A value with its place as one number, which is larger for a higher value, and of equal ones (0 and -0 are equal) for a lower
+// place; never 0 for a finite value. The value is in the upper half.
+__device__ __forceinline__ u64 key(float v, u32 id) {
+    const u32 bits = __float_as_uint(v == 0.0f ? 0.0f : v);
+    return (u64)(bits >> 31 ? ~bits : bits | 0x80000000u) << 32 | (u32)~id;
+}
+// Bits of the value whose order is in the upper half of a key.
+__device__ __forceinline__ u32 value_bits(u32 order) { return order >> 31 ? order ^ 0x80000000u : ~order; }
+
+__device__ __forceinline__ float4 times(float4 a, float4 b) { return make_float4(a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w); }
+
 __device__ __forceinline__ u16 low16(u32 v) { return (u16)v; }
 __device__ __forceinline__ u16 high16(u32 v) { return (u16)(v >> 16); }
 

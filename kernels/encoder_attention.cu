@@ -18,7 +18,6 @@ __device__ __forceinline__ float rotated(const float* row, u32 e, u32 half, floa
 
 // Four rows, one in each place.
 __device__ __forceinline__ float4 four(float v) { return make_float4(v, v, v, v); }
-__device__ __forceinline__ float4 times(float4 a, float4 b) { return make_float4(a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w); }
 __device__ __forceinline__ void add(float4& to, float4 a, float by) { to.x += a.x * by, to.y += a.y * by, to.z += a.z * by, to.w += a.w * by; }
 template <class Of>
 __device__ __forceinline__ float4 each(float4 a, float4 b, Of of) { return make_float4(of(a.x, b.x), of(a.y, b.y), of(a.z, b.z), of(a.w, b.w)); }

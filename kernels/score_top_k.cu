@@ -198,15 +198,10 @@ extern "C" __global__ void __launch_bounds__(128) score_top_k(const float* q, co
     }
 }
 
-// A candidate as one number: larger for a better one, 0 for none.
-__device__ __forceinline__ u64 key(float score, u32 id) {
-    const u32 bits = __float_as_uint(score == 0.0f ? 0.0f : score);
-    return (u64)(bits >> 31 ? ~bits : bits | 0x80000000u) << 32 | (u32)~id;
-}
-__device__ __forceinline__ u64 key(const Found& f) { return f.id == NONE ? 0 : key(f.score, f.id); }
+// A candidate as one number, 0 for none.
+__device__ __forceinline__ u64 key_of(const Found& f) { return f.id == NONE ? 0 : key(f.score, f.id); }
 __device__ __forceinline__ Found found_of(u64 key) {
-    const u32 order = (u32)(key >> 32);
-    return key ? Found{__uint_as_float(order >> 31 ? order ^ 0x80000000u : ~order), ~(u32)key} : Found{0, NONE};
+    return key ? Found{__uint_as_float(value_bits((u32)(key >> 32))), ~(u32)key} : Found{0, NONE};
 }
 
 // A list of 64 entries, best first, in the registers of a warp: entries of lane i are i and 32 + i. Only the first `top` are
@@ -265,7 +260,7 @@ struct List {
     __device__ __forceinline__ void offer_all(const Found* entries, u32 count) {
         for (u32 i0 = 0; i0 < count; i0 += 32) {
             const u32 i = i0 + threadIdx.x % 32;
-            offer(i < count ? key(entries[i]) : 0);
+            offer(i < count ? key_of(entries[i]) : 0);
         }
     }
     __device__ __forceinline__ void store(Found* to) const {
@@ -357,7 +352,7 @@ __device__ __forceinline__ void best_of_parts(const Found* found, u32 parts, u32
             const float2 both = __ldcg(reinterpret_cast<const float2*>(found + i0 + lane));
             f = Found{both.x, __float_as_uint(both.y)};
         }
-        list.offer(key(f));
+        list.offer(key_of(f));
     }
     join(list, lists);
     if (threadIdx.x < 32) finish(list);
@@ -440,7 +435,7 @@ __device__ __forceinline__ void score_narrow(const Landmarks& l, const float* q,
     }
 }
 
-// Any width: a warp for a landmark, or a part of it for a smaller one. `values` is shared, all of q.
+// Any width: a warp takes a landmark. `values` is shared, all of q.
 __device__ __forceinline__ void score_wide(const Landmarks& l, const float* q, float scale, float4* values, List& list) {
     const u32 thread = threadIdx.x, lane = thread % 32, warp = thread / 32, warps = blockDim.x / 32;
     // The first halves of all eights, then the second ones: neighbouring lanes read neighbours.

@@ -14,15 +14,6 @@ const u32 THREADS = 1024;
 // The order of the lowest finite value.
 const u32 LOWEST = 0x00800000u;
 
-// Larger for a higher value, and of equal ones for a lower id; never 0 for a finite value.
-__device__ __forceinline__ u64 key(float v, u32 id) {
-    const u32 bits = __float_as_uint(v == 0.0f ? 0.0f : v);
-    return (u64)(bits >> 31 ? ~bits : bits | 0x80000000u) << 32 | (u32)~id;
-}
-
-// Bits of the value whose order is in the upper half of a key.
-__device__ __forceinline__ u32 value_bits(u32 order) { return order >> 31 ? order ^ 0x80000000u : ~order; }
-
 __device__ __forceinline__ uint2 entry(u64 key) { return make_uint2(~(u32)key, value_bits((u32)(key >> 32))); }
 
 // f(id, logit) for this thread's share, in ascending order, with four loads on their way at once. Where there is no logit,

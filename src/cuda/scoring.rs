@@ -63,7 +63,7 @@ impl Scoring<'_> {
             [only] => (0, only),
             _ => (lane.give(0, lists.visible.as_bytes())?, 0),
         };
-        let few = self.half && n <= FEW && width.is_multiple_of(8) && n * heads <= COUNTERS;
+        let few = n <= FEW && in_one_launch(self.half, width, n * heads);
         let processors = lane.context.processors as usize;
         let parts = if few {
             // Blocks without a share of the landmarks leave at once.
@@ -81,8 +81,7 @@ impl Scoring<'_> {
         // counters for every row of a few.
         unsafe {
             if few {
-                let shared = width * 4 + 8 * k * size_of::<Found>();
-                launch!(kernels, &lane.stream, "score_few", [parts, heads, n], [256, 1], shared;
+                launch!(kernels, &lane.stream, "score_few", [parts, heads, n], [256, 1], width * 4 + joined(k);
                     self.q.at(), seen, only, heads as u32, width as u32, at, count as u32, self.scale, k as u32, found,
                     lane.arrived.at, best)?;
             } else {
@@ -90,7 +89,7 @@ impl Scoring<'_> {
                 launch!(kernels, &lane.stream, "score_top_k", [parts, heads, n.div_ceil(16)], [128, 1], shared;
                     self.q.at(), seen, only, n as u32, heads as u32, width as u32, at, count as u32, kind, self.scale,
                     k as u32, found)?;
-                launch!(kernels, &lane.stream, "best_of", [n * heads, 1, 1], [256, 1], 8 * k * size_of::<Found>();
+                launch!(kernels, &lane.stream, "best_of", [n * heads, 1, 1], [256, 1], joined(k);
                     found, parts as u32, k as u32, best)?;
             }
         }
@@ -164,12 +163,11 @@ impl Among<'_> {
         let softmax = u32::from(matches!(weighting, Weighting::Softmax { .. }));
         let choice = Choice { softmax, decay, picks, readings };
         let (parts, count) = (parts_of(&lane.context, heads, self.count), self.count as u32);
-        let own = 8 * k * size_of::<Found>();
         // SAFETY: q holds (heads, width), there is room for `count` landmarks of (heads, width) and as many as `visible` says
         // are there, at most `count`; lists for every head and part; picks and readings for every head.
         unsafe {
-            if self.half && width.is_multiple_of(8) && heads <= COUNTERS {
-                return launch!(kernels, &lane.stream, "select_few", [parts, heads, 1], [256, 1], width * 4 + own;
+            if in_one_launch(self.half, width, heads) {
+                return launch!(kernels, &lane.stream, "select_few", [parts, heads, 1], [256, 1], width * 4 + joined(k);
                     q.at(), self.visible, heads as u32, width as u32, self.landmarks, count, scale, k as u32, lists,
                     lane.arrived.at, choice);
             }
@@ -177,10 +175,20 @@ impl Among<'_> {
             launch!(kernels, &lane.stream, "score_top_k", [parts, heads, 1], [128, 1], shared;
                 q.at(), self.visible, 0u32, 1u32, heads as u32, width as u32, self.landmarks, count, kind, scale, k as u32,
                 lists)?;
-            launch!(kernels, &lane.stream, "select_of", [heads, 1, 1], [256, 1], own;
+            launch!(kernels, &lane.stream, "select_of", [heads, 1, 1], [256, 1], joined(k);
                 lists, parts as u32, k as u32, choice)
         }
     }
+}
+
+/// Whether `score_few` and `select_few` can: they read 16 bytes of f16 at once, and count the blocks of `rows`.
+fn in_one_launch(half: bool, width: usize, rows: usize) -> bool {
+    half && width.is_multiple_of(8) && rows <= COUNTERS
+}
+
+/// Bytes of the lists that the eight warps of a block join.
+fn joined(k: usize) -> usize {
+    8 * k * size_of::<Found>()
 }
 
 /// How `score_top_k` reads landmarks, and the shared memory it takes: on matrix units if the width is whole steps of them and

@@ -479,6 +479,12 @@ fn kept(rng: &mut Rng, shape: ChunkShape, precision: Precision, count: usize) ->
     kept_in(rng, shape, precision, count, 8)
 }
 
+/// The scores of `count` landmarks, `row` values apart, for the query `q` of a head.
+fn scores(landmarks: &[f64], row: usize, q: &[f32], count: usize, scale: f32) -> Vec<f64> {
+    let product = |l: &[f64]| q.iter().zip(l).map(|(&q, &l)| f64::from(q) * l).sum::<f64>();
+    (0..count).map(|c| product(&landmarks[c * row..]) * f64::from(scale)).collect()
+}
+
 /// With at least `slots` chunks in RAM.
 fn kept_in(rng: &mut Rng, shape: ChunkShape, precision: Precision, count: usize, slots: usize) -> Kept {
     let dir = tempfile::tempdir().unwrap();
@@ -549,13 +555,7 @@ fn score_top_k_selects_what_a_sort_selects_on<B: Named>(b: &B) {
             b.score_top_k(&b.vector(&q).unwrap(), &visible, scale, &mut memory, &mut mirror, &mut top).unwrap();
             for i in 0..n {
                 for h in 0..heads {
-                    let scores: Vec<f64> = (0..count)
-                        .map(|c| {
-                            let l = &landmarks[c * row + h * width..][..width];
-                            let q = &q[i * row + h * width..][..width];
-                            q.iter().zip(l).map(|(&q, &l)| f64::from(q) * l).sum::<f64>() * f64::from(scale)
-                        })
-                        .collect();
+                    let scores = scores(&landmarks[h * width..], row, &q[i * row + h * width..][..width], count, scale);
                     let want = best_of(&scores, visible[i], k);
                     let got = top[i * heads + h].best_first();
                     assert_eq!(got.len(), want.len(), "{b:?} {n} {count}");

@@ -68,13 +68,8 @@ impl<B: Named> Choosing<'_, B> {
 
         let near = 2e-5 * B::SLACK.sqrt();
         for (h, readings) in readings.chunks(selecting.top_k).enumerate() {
-            let scores: Vec<f64> = (0..visible as usize)
-                .map(|c| {
-                    let l = &landmarks[(c * heads + h) * width..][..width];
-                    let q = &queries[h * width..][..width];
-                    q.iter().zip(l).map(|(&q, &l)| f64::from(q) * l).sum::<f64>() * f64::from(selecting.scale)
-                })
-                .collect();
+            let q = &queries[h * width..][..width];
+            let scores = scores(&landmarks[h * width..], heads * width, q, visible as usize, selecting.scale);
             let best = best_of(&scores, visible, selecting.top_k);
             let (chosen, none) = readings.split_at(best.len());
             assert!(none.iter().all(|r| *r == (0, 0.0)), "{what}: {none:?}");

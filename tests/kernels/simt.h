@@ -149,7 +149,6 @@ inline int __syncthreads_count(int v) {
 }
 inline void __syncwarp() { simt::wait(simt::warp()); }
 inline void __threadfence() {}
-inline unsigned __activemask() { return ~0u; }
 template <class T>
 T __shfl_sync(unsigned, T v, int from) { return simt::shuffle(v, from); }
 template <class T>
