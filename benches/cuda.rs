@@ -275,8 +275,8 @@ fn products<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
                 cuda.norm_matmul(&norm, &all[i % copies], &x, 1, &mut normed, y, false).expect("shapes");
             });
         }
-        // Each product of f32 is several of bfloat16.
-        let parts = if dtype == DType::BF16 { 2 } else { 3 };
+        // Each product of f32 is several of 16 bits.
+        let parts = if matches!(dtype, DType::F16 | DType::BF16) { 2 } else { 3 };
         let (n, out, cols) = (2048, 4384, 1024);
         let w = cuda.weight(weights(dtype, out, cols)).expect("memory");
         let x = buffer(cuda, n * cols);

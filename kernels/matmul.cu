@@ -1,8 +1,11 @@
 // matmul: y (n, rows) = x (n, cols) · wᵀ for many tokens, or added to y, on matrix units.
 //   Grid: x covers the rows (outputs) in tiles, y the tokens in tiles. Blocks of 256 threads compute 128 x 128 results,
 //   blocks of 128 threads 64 x 64.
-// Factors are taken as sums of two bfloat16 and multiplied in three products (two for BF16 weights), which keeps f32's
-// range and errs by about 2^-16 of each product: see "bfloat16x3", Henry, Tang, Heinecke, arXiv 1904.06376.
+//   matmul_T_N: any weights. Factors are taken as sums of two bfloat16 and multiplied in three products (two for BF16
+//       weights), which keeps f32's range and errs by about 2^-16 of each product: see "bfloat16x3", Henry, Tang, Heinecke,
+//       arXiv 1904.06376.
+//   matmul_halves_T_N: weights of 16 bits, cols a multiple of 8, and x as `split` has left it: two products, and nothing to
+//       convert. Dynamic shared memory: STAGES · 3 · N · 64 bytes.
 // CPU twins: cpu/matmul.rs and, but for the 8-bit activations, cpu/quantized.rs.
 #include "common.cuh"
 
@@ -15,6 +18,51 @@ __device__ __forceinline__ void store16(const float (&v)[16], u16* hi, u16* lo) 
     for (int i = 0; i < 2; i++) {
         reinterpret_cast<uint4*>(hi)[i] = make_uint4(h[4 * i], h[4 * i + 1], h[4 * i + 2], h[4 * i + 3]);
         reinterpret_cast<uint4*>(lo)[i] = make_uint4(l[4 * i], l[4 * i + 1], l[4 * i + 2], l[4 * i + 3]);
+    }
+}
+
+// Writes what a warp has of a tile: `acc` are the products of 16 · MS tokens from `first` on and 8 · NS rows from `row0` on.
+// `unit` (n), if there is one, is what those of a token are multiplied by.
+template <int MS, int NS>
+__device__ __forceinline__ void finish(const float (&acc)[MS][NS][4], u32 first, u32 row0, u32 n, u32 rows, const float* unit,
+                                       float* y, u32 accumulate) {
+    const u32 lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    const bool pairs = rows % 2 == 0;
+    // Results of 16 tokens at a time: all that they are added to is read before any is written.
+    _Pragma("unroll") for (int m = 0; m < MS; m++) {
+        float2 before[NS][2];
+        const float units[2] = {unit ? unit[min(first + m * 16 + g, n - 1)] : 1.0f,
+                                unit ? unit[min(first + m * 16 + g + 8, n - 1)] : 1.0f};
+        // Two neighbours of a result, and how many of them there are.
+        auto place = [&](int j, int half) {
+            return y + (u64)(first + m * 16 + g + half * 8) * rows + row0 + j * 8 + 2 * t;
+        };
+        auto there = [&](int j, int half) {
+            const u32 to = first + m * 16 + g + half * 8, r = row0 + j * 8 + 2 * t;
+            return to >= n || r >= rows ? 0 : r + 1 < rows ? 2 : 1;
+        };
+        if (accumulate) {
+            _Pragma("unroll") for (int j = 0; j < NS; j++)
+                _Pragma("unroll") for (int half = 0; half < 2; half++) {
+                    const float* from = place(j, half);
+                    const int count = there(j, half);
+                    before[j][half] = count == 2 && pairs ? *reinterpret_cast<const float2*>(from)
+                                                          : make_float2(count > 0 ? from[0] : 0.0f, count > 1 ? from[1] : 0.0f);
+                }
+        }
+        _Pragma("unroll") for (int j = 0; j < NS; j++)
+            _Pragma("unroll") for (int half = 0; half < 2; half++) {
+                float* to = place(j, half);
+                const int count = there(j, half);
+                float2 v = make_float2(acc[m][j][2 * half] * units[half], acc[m][j][2 * half + 1] * units[half]);
+                if (accumulate) v.x += before[j][half].x, v.y += before[j][half].y;
+                if (count == 2 && pairs) {
+                    *reinterpret_cast<float2*>(to) = v;
+                } else {
+                    if (count > 0) to[0] = v.x;
+                    if (count > 1) to[1] = v.y;
+                }
+            }
     }
 }
 
@@ -91,42 +139,7 @@ __device__ __forceinline__ void matmul(Weight w, const float* x, u32 n, float* y
         __syncthreads();
     }
 
-    // Results of 16 tokens at a time: all that they are added to is read before any is written.
-    const u32 g = lane / 4, t = lane % 4;
-    const bool pairs = w.rows % 2 == 0;
-    _Pragma("unroll") for (int m = 0; m < MS; m++) {
-        float2 before[NS][2];
-        // Two neighbours of a result, and how many of them there are.
-        auto place = [&](int j, int half) {
-            return y + (u64)(token0 + wm + m * 16 + g + half * 8) * w.rows + row0 + wn + j * 8 + 2 * t;
-        };
-        auto there = [&](int j, int half) {
-            const u32 to = token0 + wm + m * 16 + g + half * 8, r = row0 + wn + j * 8 + 2 * t;
-            return to >= n || r >= w.rows ? 0 : r + 1 < w.rows ? 2 : 1;
-        };
-        if (accumulate) {
-            _Pragma("unroll") for (int j = 0; j < NS; j++)
-                _Pragma("unroll") for (int half = 0; half < 2; half++) {
-                    const float* from = place(j, half);
-                    const int count = there(j, half);
-                    before[j][half] = count == 2 && pairs ? *reinterpret_cast<const float2*>(from)
-                                                          : make_float2(count > 0 ? from[0] : 0.0f, count > 1 ? from[1] : 0.0f);
-                }
-        }
-        _Pragma("unroll") for (int j = 0; j < NS; j++)
-            _Pragma("unroll") for (int half = 0; half < 2; half++) {
-                float* to = place(j, half);
-                const int count = there(j, half);
-                float2 v = make_float2(acc[m][j][2 * half], acc[m][j][2 * half + 1]);
-                if (accumulate) v.x += before[j][half].x, v.y += before[j][half].y;
-                if (count == 2 && pairs) {
-                    *reinterpret_cast<float2*>(to) = v;
-                } else {
-                    if (count > 0) to[0] = v.x;
-                    if (count > 1) to[1] = v.y;
-                }
-            }
-    }
+    finish<MS, NS>(acc, token0 + wm, row0 + wn, n, w.rows, nullptr, y, accumulate);
 }
 
 #define MATMUL(name, T) \
@@ -145,3 +158,96 @@ MATMUL(q8_0, TQ8_0)
 MATMUL(q4_0, TQ4_0)
 MATMUL(q4_k, TQ4_K)
 MATMUL(q6_k, TQ6_K)
+
+const int STAGES = 3;
+
+// A row of a stage in shared memory is DEPTH values, in four pieces of 16 bytes; eight rows below each other have any one
+// piece in different banks.
+__device__ __forceinline__ u16* piece_of(u16* tile, u32 row, u32 piece) { return tile + row * DEPTH + (piece ^ (row / 2 % 4)) * 8; }
+
+// As `matmul`, of x = (hi + lo) · unit; hi and lo (n, cols).
+template <class Half, int TILE, int WARPS_M, int WARPS_N>
+__device__ __forceinline__ void matmul_halves(Weight w, const u16* hi, const u16* lo, const float* unit, u32 n, float* y,
+                                              u32 accumulate) {
+    DYNAMIC_SHARED(uint4, shared);
+    u16* const stages = reinterpret_cast<u16*>(shared);
+    const int MS = TILE / WARPS_M / 16, NS = TILE / WARPS_N / 8, THREADS = 32 * WARPS_M * WARPS_N, PART = TILE * DEPTH;
+    const u32 thread = threadIdx.x, lane = thread % 32, warp = thread / 32;
+    const u32 token0 = blockIdx.y * TILE, row0 = blockIdx.x * TILE;
+    const u32 wm = warp / WARPS_N * (TILE / WARPS_M), wn = warp % WARPS_N * (TILE / WARPS_N);
+    const u32 steps = (w.cols + DEPTH - 1) / DEPTH;
+    // Begins to bring one part of a stage. What is behind the last row is one that is there, its results go nowhere; what is
+    // behind the last column is zero.
+    auto bring = [&](u16* tile, const u16* from, u32 first, u32 last, u32 step) {
+#pragma unroll
+        for (int i = 0; i < TILE * 4 / THREADS; i++) {
+            const u32 at = thread + i * THREADS, row = at / 4, k = step * DEPTH + at % 4 * 8;
+            copy_async_or_zero(piece_of(tile, row, at % 4), from + (u64)min(first + row, last) * w.cols + min(k, w.cols - 8), k < w.cols);
+        }
+    };
+    auto bring_w = [&](u32 step) { bring(stages + (step % STAGES * 3 + 2) * PART, reinterpret_cast<const u16*>(w.q), row0, w.rows - 1, step); };
+    auto bring_x = [&](u32 step) {
+        bring(stages + step % STAGES * 3 * PART, hi, token0, n - 1, step);
+        bring(stages + (step % STAGES * 3 + 1) * PART, lo, token0, n - 1, step);
+    };
+#pragma unroll
+    for (u32 step = 0; step < STAGES - 1; step++)
+        if (step < steps) bring_w(step);
+    allow_next();
+    wait_for_previous();
+#pragma unroll
+    for (u32 step = 0; step < STAGES - 1; step++) {
+        if (step < steps) bring_x(step);
+        end_of_copies();
+    }
+    float acc[MS][NS][4];
+#pragma unroll
+    for (int m = 0; m < MS; m++)
+#pragma unroll
+        for (int j = 0; j < NS; j++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) acc[m][j][i] = 0;
+#pragma unroll 1
+    for (u32 step = 0; step < steps; step++) {
+        wait_for_copies<STAGES - 2>();
+        // Everyone's copies are there, and everyone is done with the stage that is brought next.
+        __syncthreads();
+        if (step + STAGES - 1 < steps) bring_w(step + STAGES - 1), bring_x(step + STAGES - 1);
+        end_of_copies();
+        u16* const xs = stages + step % STAGES * 3 * PART;
+        u16* const ws = xs + 2 * PART;
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            u32 b[NS][2];
+#pragma unroll
+            for (int j = 0; j < NS; j += 2) {
+                u32 r[4];
+                load_matrices(r, piece_of(ws, wn + j * 8 + lane / 16 * 8 + lane % 8, half * 2 + lane / 8 % 2));
+                b[j][0] = r[0], b[j][1] = r[1], b[j + 1][0] = r[2], b[j + 1][1] = r[3];
+            }
+#pragma unroll
+            for (int m = 0; m < MS; m++) {
+                u32 high[4], low[4];
+                load_matrices(high, piece_of(xs, wm + m * 16 + lane % 16, half * 2 + lane / 16));
+                load_matrices(low, piece_of(xs + PART, wm + m * 16 + lane % 16, half * 2 + lane / 16));
+#pragma unroll
+                for (int j = 0; j < NS; j++) mma(Half(), acc[m][j], low, b[j]);
+#pragma unroll
+                for (int j = 0; j < NS; j++) mma(Half(), acc[m][j], high, b[j]);
+            }
+        }
+    }
+    finish<MS, NS>(acc, token0 + wm, row0 + wn, n, w.rows, unit, y, accumulate);
+}
+
+#define MATMUL_HALVES(name, Half) \
+    extern "C" __global__ void __launch_bounds__(256, 2) matmul_halves_##name##_128( \
+        Weight w, const u16* hi, const u16* lo, const float* unit, u32 n, float* y, u32 accumulate) { \
+        matmul_halves<Half, 128, 2, 4>(w, hi, lo, unit, n, y, accumulate); \
+    } \
+    extern "C" __global__ void __launch_bounds__(128) matmul_halves_##name##_64( \
+        Weight w, const u16* hi, const u16* lo, const float* unit, u32 n, float* y, u32 accumulate) { \
+        matmul_halves<Half, 64, 2, 2>(w, hi, lo, unit, n, y, accumulate); \
+    }
+MATMUL_HALVES(f16, F16)
+MATMUL_HALVES(bf16, Bf16)

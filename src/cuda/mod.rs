@@ -14,6 +14,7 @@ mod driver;
 mod lane;
 mod mirror;
 mod module;
+mod product;
 mod scoring;
 mod ssm;
 mod weight;
@@ -207,89 +208,7 @@ impl Cuda {
             }
         })
     }
-
-    /// How a product of few rows is computed from shared memory, if it can be: rows of `w` a warp, and bytes of shared memory.
-    fn matvec_shared(&self, w: &Weight) -> Option<(usize, usize)> {
-        // Values of 16 bytes of weights.
-        let unit = match w.dtype {
-            DType::F32 => 4,
-            DType::F16 | DType::BF16 => 8,
-            DType::Q8_0 => 16,
-            _ => 32,
-        };
-        if w.cols == 0 || !w.cols.is_multiple_of(unit) {
-            return None;
-        }
-        // Every processor gets a block first (two where kernels do not overlap), then warps get more rows, to share what is
-        // read of x.
-        let blocks = self.context.processors as usize * if self.kernels.early { 1 } else { 2 };
-        let several = [1, 2, 4].into_iter().rev().find(|rows| w.rows >= 8 * blocks * rows).unwrap_or(1);
-        // Loads that a warp has on their way, of each row: `ahead` of the kernel.
-        let ahead = match (several, unit <= 8) {
-            (4, true) => 4,
-            (4, false) => 1,
-            (_, true) => 8 / several,
-            (_, false) => 4 / several,
-        };
-        let cols = w.cols.next_multiple_of(32 * unit * ahead);
-        let bytes = if unit <= 8 { 4 * cols } else { cols + cols / 32 * 8 };
-        // The kernel has some of its own.
-        (bytes + 1024 <= self.context.shared).then_some((several, bytes))
-    }
-
-    /// A product of few rows, with the norm of x if there is one; rows a warp and shared memory from [`Cuda::matvec_shared`].
-    #[allow(clippy::too_many_arguments)]
-    fn matvec(
-        &self,
-        w: &Weight,
-        x: &Buffer,
-        norm: Option<&Norm<'_, Buffer>>,
-        n: usize,
-        (several, shared): (usize, usize),
-        y: &Buffer,
-        accumulate: bool,
-    ) -> Result<()> {
-        let (weight, width, eps) = norm.map_or((0, w.cols, 0.0), |norm| (norm.weight.at(), norm.width, norm.eps));
-        let names = MATVEC[w.dtype as usize];
-        let name = names[several.ilog2() as usize];
-        // As many blocks as run at once, which take the same number of rows.
-        let groups = w.rows.div_ceil(8 * several);
-        let at_once = self.context.processors as usize * if several == 2 { 3 } else { 2 };
-        let grid = [groups.div_ceil(groups.div_ceil(at_once).max(1)), n, 1];
-        self.on_lane(|lane| {
-            // SAFETY: x holds n rows of `cols`, y n rows of `rows`, the norm `cols` values, by the callers' checks.
-            unsafe {
-                launch!(self.kernels, &lane.stream, name, grid, [256, 1], shared;
-                    w.parts(), x.at(), weight, width as u32, eps, y.at(), u32::from(accumulate))
-            }
-        })
-    }
 }
-
-/// By `DType as usize`, and rows a warp: 1, 2, 4.
-const MATVEC: [[&str; 3]; 7] = [
-    ["matvec_f32_1", "matvec_f32_2", "matvec_f32_4"],
-    ["matvec_f16_1", "matvec_f16_2", "matvec_f16_4"],
-    ["matvec_bf16_1", "matvec_bf16_2", "matvec_bf16_4"],
-    ["matvec_q8_0_1", "matvec_q8_0_2", "matvec_q8_0_4"],
-    ["matvec_q4_0_1", "matvec_q4_0_2", "matvec_q4_0_4"],
-    ["matvec_q4_k_1", "matvec_q4_k_2", "matvec_q4_k_4"],
-    ["matvec_q6_k_1", "matvec_q6_k_2", "matvec_q6_k_4"],
-];
-
-/// By `DType as usize`, for plain floats.
-const MATVEC_ODD: [&str; 3] = ["matvec_odd_f32", "matvec_odd_f16", "matvec_odd_bf16"];
-
-/// By `DType as usize`: tiles of 64, of 128.
-const MATMUL: [[&str; 2]; 7] = [
-    ["matmul_f32_64", "matmul_f32_128"],
-    ["matmul_f16_64", "matmul_f16_128"],
-    ["matmul_bf16_64", "matmul_bf16_128"],
-    ["matmul_q8_0_64", "matmul_q8_0_128"],
-    ["matmul_q4_0_64", "matmul_q4_0_128"],
-    ["matmul_q4_k_64", "matmul_q4_k_128"],
-    ["matmul_q6_k_64", "matmul_q6_k_128"],
-];
 
 /// By `DType as usize`.
 const EMBED: [&str; 7] =
@@ -435,36 +354,7 @@ impl Backend for Cuda {
     fn matmul(&self, w: &Weight, x: &Buffer, n: usize, y: &mut Buffer, accumulate: bool) -> Result<()> {
         need("matmul: input", x.len, &[n, w.cols])?;
         need("matmul: result", y.len, &[n, w.rows])?;
-        if n == 0 || w.rows == 0 {
-            return Ok(());
-        }
-        if n <= FEW
-            && let Some(shared) = self.matvec_shared(w)
-        {
-            return self.matvec(w, x, None, n, shared, y, accumulate);
-        }
-        if n <= FEW
-            && let Some(&name) = MATVEC_ODD.get(w.dtype as usize)
-        {
-            return self.on_lane(|lane| {
-                // SAFETY: x holds n rows of `cols`, y n rows of `rows`.
-                unsafe {
-                    launch!(self.kernels, &lane.stream, name, [w.rows.div_ceil(8), n, 1], [256, 1], 0;
-                        w.parts(), x.at(), y.at(), u32::from(accumulate))
-                }
-            });
-        }
-        // Large tiles if there are enough of them.
-        let large = w.rows.div_ceil(128) * n.div_ceil(128) >= self.context.processors as usize;
-        let (tile, threads) = if large { (128, 256) } else { (64, 128) };
-        let name = MATMUL[w.dtype as usize][usize::from(large)];
-        self.on_lane(|lane| {
-            // SAFETY: x holds n rows of `cols`, y n rows of `rows`.
-            unsafe {
-                launch!(self.kernels, &lane.stream, name, [w.rows.div_ceil(tile), n.div_ceil(tile), 1], [threads, 1], 0;
-                    w.parts(), x.at(), n as u32, y.at(), u32::from(accumulate))
-            }
-        })
+        self.product(w, x, n, y, accumulate)
     }
 
     fn norm_matmul(
@@ -479,17 +369,13 @@ impl Backend for Cuda {
     ) -> Result<()> {
         norm.check(w.cols)?;
         need("norm_matmul: weight", norm.weight.len, &[w.cols])?;
-        // Parts of whole blocks of 32, which quantized weights multiply.
-        if (1..=FEW).contains(&n)
-            && norm.width.is_multiple_of(32)
-            && let Some(shared) = self.matvec_shared(w)
-        {
-            need("norm_matmul: input", x.len, &[n, w.cols])?;
-            need("norm_matmul: result", y.len, &[n, w.rows])?;
-            return self.matvec(w, x, Some(norm), n, shared, y, accumulate);
+        need("norm_matmul: input", x.len, &[n, w.cols])?;
+        need("norm_matmul: result", y.len, &[n, w.rows])?;
+        if self.norm_product(norm, w, x, n, y, accumulate)? {
+            return Ok(());
         }
         self.rms_norm(x, norm.weight, norm.eps, n * (w.cols / norm.width), norm.width, normed)?;
-        self.matmul(w, normed, n, y, accumulate)
+        self.product(w, normed, n, y, accumulate)
     }
 
     fn add_bias(&self, y: &mut Buffer, bias: &Buffer, n: usize, width: usize) -> Result<()> {

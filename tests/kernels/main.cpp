@@ -14,6 +14,7 @@
 #include "mean_rows.cu"
 #include "rms_norm.cu"
 #include "silu_mul.cu"
+#include "split.cu"
 namespace encoder {
 #include "encoder_attention.cu"
 }
@@ -165,6 +166,56 @@ void products() {
             // Without rounding to the nearest the parts of f32 hold 16 bits.
             all_close(y, want, 1e-4);
             for (double& v : want) v *= 2;
+        }
+    }
+}
+
+// Rows of x differ by many powers of two: each has a unit of its own.
+void products_of_halves() {
+    testing = "split and matmul_halves";
+    struct Case {
+        Type type;
+        u32 tile, n, rows, cols;
+        void (*split)(const float*, const float*, float, u32, u32, u16*, u16*, float*);
+        void (*kernel)(Weight, const u16*, const u16*, const float*, u32, float*, u32);
+    };
+    const Case cases[] = {
+        {TF16, 64, 5, 70, 40, split_f16_512, product::matmul_halves_f16_64},
+        {TF16, 128, 130, 129, 200, split_f16_any, product::matmul_halves_f16_128},
+        {TF16, 64, 65, 1, 8, split_f16_512, product::matmul_halves_f16_64},
+        {TBF16, 64, 7, 66, 1032, split_bf16_2048, product::matmul_halves_bf16_64},
+        {TBF16, 128, 9, 130, 96, split_bf16_any, product::matmul_halves_bf16_128},
+    };
+    for (const Case& c : cases) {
+        const Matrix m = matrix(c.type, c.rows, c.cols);
+        const Array<float> norm = values(c.cols), units(c.n), y(size_t(c.n) * c.rows);
+        const Array<u16> hi(size_t(c.n) * c.cols), lo(size_t(c.n) * c.cols);
+        for (bool normed : {false, true}) {
+            const Array<float> x = values(size_t(c.n) * c.cols, 3);
+            std::vector<double> seen(x.at, x.at + x.count);
+            for (u32 i = 0; i < c.n; i++) {
+                double* row = &seen[size_t(i) * c.cols];
+                const int scale = normed ? 0 : int(i % 7) * 12 - 40;
+                double squares = 0;
+                for (u32 k = 0; k < c.cols; k++) squares += row[k] * row[k];
+                for (u32 k = 0; k < c.cols; k++) {
+                    x.at[size_t(i) * c.cols + k] *= std::exp2(scale);
+                    if (normed) row[k] *= norm.at[k] / std::sqrt(squares / c.cols + 1e-5);
+                }
+            }
+            const u32 grid = c.split == split_f16_any || c.split == split_bf16_any ? c.n : blocks(c.n, 4);
+            const Index threads = grid == c.n ? Index{256, 1, 1} : Index{32, 4, 1};
+            simt::launch({grid, 1, 1}, threads, [&] { c.split(x, normed ? norm.at : nullptr, 1e-5f, c.n, c.cols, hi, lo, units); });
+            auto want = product_of(m, seen, c.n);
+            for (u32 accumulate : {0, 1}) {
+                simt::launch({blocks(c.rows, c.tile), blocks(c.n, c.tile), 1}, {c.tile == 64 ? 128u : 256u, 1, 1},
+                             [&] { c.kernel(m.weight, hi, lo, units, c.n, y, accumulate); });
+                Array<float> scaled(y.count);
+                for (size_t i = 0; i < y.count; i++)
+                    scaled.at[i] = normed ? y.at[i] : std::ldexp(y.at[i], 40 - int(i / c.rows % 7) * 12);
+                all_close(scaled, want, c.type == TF16 ? 1e-6 : 1e-4);
+                for (double& v : want) v *= 2;
+            }
         }
     }
 }
@@ -681,7 +732,8 @@ void scans() {
 
 int main(int count, char** names) {
     const std::pair<const char*, void (*)()> tests[] = {
-        {"elements", elements}, {"products", products},           {"products_of_few", products_of_few},
+        {"elements", elements}, {"products", products},           {"products_of_halves", products_of_halves},
+        {"products_of_few", products_of_few},
         {"encoder", encoder_attention}, {"hsa", hsa_attention},   {"landmarks", landmarks},
         {"selections", selections},     {"choices", highest_logits}, {"steps", steps},
         {"scans", scans},

@@ -243,6 +243,10 @@ inline void load_transposed(unsigned (&r)[4], const unsigned short* p) {
     }
 }
 inline void copy_async(void* to, const void* from) { std::memcpy(to, from, 16); }
+inline void copy_async_or_zero(void* to, const void* from, bool there) {
+    std::memset(to, 0, 16);
+    if (there) std::memcpy(to, from, 16);
+}
 inline void end_of_copies() {}
 template <int N>
 void wait_for_copies() {}

@@ -1,0 +1,114 @@
+// split: x (rows, width), normed or not, as sums of two numbers of 16 bits, for `matmul_halves`: (hi + lo) · unit.
+//   x (rows, width) f32; weight (width) of RMSNorm (see rms_norm.cu), or none; hi, lo (rows, width); unit (rows), a power of
+//   two that lets f16 hold the largest value of a row and 28 binary digits below it. bfloat16 has f32's range: its unit is 1.
+//   split_T_W: width at most W, a multiple of 4. A warp has a row in registers, which is read once.
+//       Grid: x covers the rows. Blocks of (32, 4), four rows.
+//   split_T_any: any width. Grid: x the rows. Blocks of (256, 1).
+// Bound by the bytes of x, hi and lo. CPU twin: none, since the CPU multiplies f32 as it is; what products make of it is
+// checked with `matmul`.
+#include "common.cuh"
+
+// The unit of a row, and its inverse. f16 goes up to 2^16.
+__device__ __forceinline__ float unit_of(F16, float most, float& inverse) {
+    const u32 exponent = __float_as_uint(most) >> 23;
+    const u32 up = exponent < 15 ? 253 : 268 - exponent;  // 2^(14 - exponent), both in 8 bits with a bias of 127
+    inverse = __uint_as_float(up << 23);
+    return __uint_as_float((254 - up) << 23);
+}
+__device__ __forceinline__ float unit_of(Bf16, float, float& inverse) { return inverse = 1.0f; }
+__device__ __forceinline__ void split_pair(F16, float x, float y, u32& hi, u32& lo) { split_f16(x, y, hi, lo); }
+__device__ __forceinline__ void split_pair(Bf16, float x, float y, u32& hi, u32& lo) { split_bf16(x, y, hi, lo); }
+
+template <class Half, int W>
+__device__ __forceinline__ void split(const float* x, const float* weight, float eps, u32 rows, u32 width, u16* hi, u16* lo,
+                                      float* units) {
+    allow_next();
+    wait_for_previous();
+    const u32 row = blockIdx.x * blockDim.y + threadIdx.y, lane = threadIdx.x, fours = width / 4;
+    if (row >= rows) return;
+    const float4* from = reinterpret_cast<const float4*>(x + (u64)row * width);
+    uint2 *to_hi = reinterpret_cast<uint2*>(hi + (u64)row * width), *to_lo = reinterpret_cast<uint2*>(lo + (u64)row * width);
+    float4 v[W / 128];
+    float most = 0;
+#pragma unroll
+    for (int k = 0; k < W / 128; k++) {
+        const u32 i = lane + 32 * k;
+        v[k] = i < fours ? from[i] : make_float4(0, 0, 0, 0);
+    }
+    if (weight) {
+        const float4* factors = reinterpret_cast<const float4*>(weight);
+        float sum = 0;
+#pragma unroll
+        for (int k = 0; k < W / 128; k++) sum += v[k].x * v[k].x + v[k].y * v[k].y + v[k].z * v[k].z + v[k].w * v[k].w;
+        const float factor = rsqrtf(warp_sum(sum) / width + eps);
+#pragma unroll
+        for (int k = 0; k < W / 128; k++) {
+            const u32 i = lane + 32 * k;
+            if (i >= fours) break;
+            const float4 f = factors[i];
+            v[k] = make_float4(v[k].x * factor * f.x, v[k].y * factor * f.y, v[k].z * factor * f.z, v[k].w * factor * f.w);
+        }
+    }
+#pragma unroll
+    for (int k = 0; k < W / 128; k++)
+        most = fmaxf(most, fmaxf(fmaxf(fabsf(v[k].x), fabsf(v[k].y)), fmaxf(fabsf(v[k].z), fabsf(v[k].w))));
+    float inverse;
+    const float unit = unit_of(Half(), warp_max(most), inverse);
+    if (lane == 0) units[row] = unit;
+#pragma unroll
+    for (int k = 0; k < W / 128; k++) {
+        const u32 i = lane + 32 * k;
+        if (i >= fours) break;
+        uint2 h, l;
+        split_pair(Half(), v[k].x * inverse, v[k].y * inverse, h.x, l.x);
+        split_pair(Half(), v[k].z * inverse, v[k].w * inverse, h.y, l.y);
+        to_hi[i] = h, to_lo[i] = l;
+    }
+}
+
+template <class Half>
+__device__ __forceinline__ void split_any(const float* x, const float* weight, float eps, u32 width, u16* hi, u16* lo, float* units) {
+    __shared__ float part[32];
+    allow_next();
+    wait_for_previous();
+    const u32 row = blockIdx.x, thread = threadIdx.x, warps = blockDim.x / 32;
+    x += (u64)row * width;
+    hi += (u64)row * width;
+    lo += (u64)row * width;
+    float factor = 1, most = 0;
+    if (weight) {
+        float sum = 0;
+        for (u32 i = thread; i < width; i += blockDim.x) sum += x[i] * x[i];
+        factor = rsqrtf(block_sum(sum, part) / width + eps);
+    }
+    auto value = [&](u32 i) { return weight ? x[i] * factor * weight[i] : x[i]; };
+    for (u32 i = thread; i < width; i += blockDim.x) most = fmaxf(most, fabsf(value(i)));
+    most = warp_max(most);
+    __syncthreads();
+    if (thread % 32 == 0) part[thread / 32] = most;
+    __syncthreads();
+    for (u32 i = 0; i < warps; i++) most = fmaxf(most, part[i]);
+    float inverse;
+    const float unit = unit_of(Half(), most, inverse);
+    if (thread == 0) units[row] = unit;
+    for (u32 i = thread; i < width; i += blockDim.x) {
+        u32 h, l;
+        split_pair(Half(), value(i) * inverse, 0.0f, h, l);
+        hi[i] = low16(h), lo[i] = low16(l);
+    }
+}
+
+#define SPLIT_W(name, Half, W) \
+    extern "C" __global__ void __launch_bounds__(128) split_##name##_##W( \
+        const float* x, const float* weight, float eps, u32 rows, u32 width, u16* hi, u16* lo, float* units) { \
+        split<Half, W>(x, weight, eps, rows, width, hi, lo, units); \
+    }
+#define SPLIT(name, Half) \
+    SPLIT_W(name, Half, 512) \
+    SPLIT_W(name, Half, 2048) \
+    extern "C" __global__ void split_##name##_any(const float* x, const float* weight, float eps, u32 rows, u32 width, u16* hi, \
+                                                  u16* lo, float* units) { \
+        split_any<Half>(x, weight, eps, width, hi, lo, units); \
+    }
+SPLIT(f16, F16)
+SPLIT(bf16, Bf16)
