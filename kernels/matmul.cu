@@ -5,7 +5,8 @@
 //       weights), which keeps f32's range and errs by about 2^-16 of each product: see "bfloat16x3", Henry, Tang, Heinecke,
 //       arXiv 1904.06376.
 //   matmul_halves_T_N: weights of 16 bits, cols a multiple of 8, and x as `split` has left it: two products, and nothing to
-//       convert. Dynamic shared memory: STAGES · 3 · N · 64 bytes.
+//       convert. Dynamic shared memory: 3 · 64 bytes of each row of a
+//       tile and each stage, of which there are 5 for tiles of 64 and 3 for those of 128.
 // CPU twins: cpu/matmul.rs and, but for the 8-bit activations, cpu/quantized.rs.
 #include "common.cuh"
 
@@ -159,14 +160,13 @@ MATMUL(q4_0, TQ4_0)
 MATMUL(q4_k, TQ4_K)
 MATMUL(q6_k, TQ6_K)
 
-const int STAGES = 3;
-
 // A row of a stage in shared memory is DEPTH values, in four pieces of 16 bytes; eight rows below each other have any one
 // piece in different banks.
 __device__ __forceinline__ u16* piece_of(u16* tile, u32 row, u32 piece) { return tile + row * DEPTH + (piece ^ (row / 2 % 4)) * 8; }
 
-// As `matmul`, of x = (hi + lo) · unit; hi and lo (n, cols).
-template <class Half, int TILE, int WARPS_M, int WARPS_N>
+// As `matmul`, of x = (hi + lo) · unit; hi and lo (n, cols). All but one of the STAGES are on their way while that one is
+// multiplied.
+template <class Half, int TILE, int STAGES, int WARPS_M, int WARPS_N>
 __device__ __forceinline__ void matmul_halves(Weight w, const u16* hi, const u16* lo, const float* unit, u32 n, float* y,
                                               u32 accumulate) {
     DYNAMIC_SHARED(uint4, shared);
@@ -243,11 +243,11 @@ __device__ __forceinline__ void matmul_halves(Weight w, const u16* hi, const u16
 #define MATMUL_HALVES(name, Half) \
     extern "C" __global__ void __launch_bounds__(256, 2) matmul_halves_##name##_128( \
         Weight w, const u16* hi, const u16* lo, const float* unit, u32 n, float* y, u32 accumulate) { \
-        matmul_halves<Half, 128, 2, 4>(w, hi, lo, unit, n, y, accumulate); \
+        matmul_halves<Half, 128, 3, 2, 4>(w, hi, lo, unit, n, y, accumulate); \
     } \
     extern "C" __global__ void __launch_bounds__(128) matmul_halves_##name##_64( \
         Weight w, const u16* hi, const u16* lo, const float* unit, u32 n, float* y, u32 accumulate) { \
-        matmul_halves<Half, 64, 2, 2>(w, hi, lo, unit, n, y, accumulate); \
+        matmul_halves<Half, 64, 5, 2, 2>(w, hi, lo, unit, n, y, accumulate); \
     }
 MATMUL_HALVES(f16, F16)
 MATMUL_HALVES(bf16, Bf16)

@@ -41,8 +41,9 @@ const MATMUL_HALVES: [[&str; 2]; 2] =
 const SPLIT: [[&str; 3]; 2] =
     [["split_f16_512", "split_f16_2048", "split_f16_any"], ["split_bf16_512", "split_bf16_2048", "split_bf16_any"]];
 
-/// Shared memory of `matmul_halves`, for each row of a tile.
-const STAGES_BYTES: usize = 3 * 3 * 64;
+/// Tiles of `matmul_halves`, and their shared memory: three parts of 64 bytes a row, in several stages.
+const SMALL: (usize, usize) = (64, 5 * 3 * 64 * 64);
+const LARGE: (usize, usize) = (128, 3 * 3 * 64 * 128);
 
 impl Cuda {
     /// y (n, rows) = x (n, cols) · wᵀ, or added to it; the caller has checked the lengths.
@@ -116,7 +117,7 @@ impl Cuda {
         matches!(w.dtype, DType::F16 | DType::BF16)
             && w.cols > 0
             && w.cols.is_multiple_of(8)
-            && 64 * STAGES_BYTES <= self.context.shared
+            && SMALL.1 <= self.context.shared
     }
 
     /// A product with weights of 16 bits, of x as sums of two such numbers.
@@ -140,8 +141,8 @@ impl Cuda {
             513..=2048 => (SPLIT[kind][1], n.div_ceil(4), [32, 4]),
             _ => (SPLIT[kind][2], n, [256, 1]),
         };
-        let large = self.large_tiles(w, n) && 128 * STAGES_BYTES <= self.context.shared;
-        let (tile, threads) = if large { (128, 256) } else { (64, 128) };
+        let large = self.large_tiles(w, n) && LARGE.1 <= self.context.shared;
+        let ((tile, shared), threads) = if large { (LARGE, 256) } else { (SMALL, 128) };
         let name = MATMUL_HALVES[kind][usize::from(large)];
         let tiles = [w.rows.div_ceil(tile), n.div_ceil(tile), 1];
         // SAFETY: x holds n rows of `cols`, y n rows of `rows`, the norm `cols` values, by the callers' checks; the scratch
@@ -149,7 +150,7 @@ impl Cuda {
         unsafe {
             launch!(self.kernels, &lane.stream, split, [grid, 1, 1], block, 0;
                 x.at(), weight, eps, n as u32, w.cols as u32, hi, lo, units)?;
-            launch!(self.kernels, &lane.stream, name, tiles, [threads, 1], tile * STAGES_BYTES;
+            launch!(self.kernels, &lane.stream, name, tiles, [threads, 1], shared;
                 w.parts(), hi, lo, units, n as u32, y.at(), u32::from(accumulate))
         }
     }

@@ -47,14 +47,14 @@ impl Named for ramba::cuda::Cuda {
 /// Runs a test on every instruction set that this CPU has, and on the first CUDA device if there is one: with copies of what
 /// the host gives it, and without, as on devices that share the host's memory.
 macro_rules! everywhere {
-    ($test:ident) => {
+    ($test:ident $(, $argument:expr)?) => {
         for isa in Isa::available() {
-            $test(&Cpu::with_isa(1, isa).unwrap());
+            $test(&Cpu::with_isa(1, isa).unwrap() $(, $argument)?);
         }
         #[cfg(feature = "cuda")]
         for mapped in [false, true] {
             match ramba::cuda::Cuda::with_mapped_memory(0, mapped) {
-                Ok(cuda) => $test(&cuda),
+                Ok(cuda) => $test(&cuda $(, $argument)?),
                 Err(e) => eprintln!("not run on a CUDA device: {e}"),
             }
         }
@@ -181,33 +181,71 @@ fn weights(rng: &mut Rng, dtype: DType, rows: usize, cols: usize) -> (Tensor, Ve
     (tensor, values)
 }
 
-#[test]
-fn matmul_follows_its_formula_for_every_type() {
-    everywhere!(matmul_follows_its_formula_for_every_type_on);
+/// One test a type, so that each can be looked at by slow tools alone.
+macro_rules! matmul_follows_its_formula {
+    ($($name:ident: $dtype:expr,)*) => {$(
+        #[test]
+        fn $name() {
+            everywhere!(matmul_follows_its_formula_for, $dtype);
+        }
+    )*};
+}
+matmul_follows_its_formula! {
+    matmul_f32_follows_its_formula: DType::F32,
+    matmul_f16_follows_its_formula: DType::F16,
+    matmul_bf16_follows_its_formula: DType::BF16,
+    matmul_q8_0_follows_its_formula: DType::Q8_0,
+    matmul_q4_0_follows_its_formula: DType::Q4_0,
+    matmul_q4_k_follows_its_formula: DType::Q4_K,
+    matmul_q6_k_follows_its_formula: DType::Q6_K,
 }
 
-fn matmul_follows_its_formula_for_every_type_on<B: Named>(b: &B) {
+fn matmul_follows_its_formula_for<B: Named>(b: &B, dtype: DType) {
     let mut rng = Rng(3);
-    for dtype in DType::ALL {
-        let quantized = dtype.block_len() > 1;
-        let all: &[usize] = if quantized { &[0, 32, 96, 256, 1280] } else { &[0, 1, 7, 8, 9, 33, 100, 513] };
-        for &cols in all.iter().filter(|cols| cols.is_multiple_of(dtype.block_len())) {
-            for rows in [0, 1, 3, 8, 17, 37] {
-                let (w, values) = weights(&mut rng, dtype, rows, cols);
-                for n in [0, 1, 2, 3, 5, 6, 7, 13, 70] {
-                    let x: Vec<f32> = rng.values(n * cols).iter().map(|v| v * 3.0).collect();
-                    let seen = if quantized && b.quantizes(n) { naive::through_8_bits(&x) } else { wide(&x) };
-                    let want = naive::matmul(&seen, &values, n, rows, cols);
-                    let (w, x) = (b.weight(w.clone()).unwrap(), b.vector(&x).unwrap());
-                    let mut y = poisoned(b, n * rows);
-                    b.matmul(&w, &x, n, &mut y, false).unwrap();
-                    let what = format!("{b:?} {dtype} {n} x {cols} x {rows}");
-                    assert_close(&what, &read(b, &y, n * rows), &want, b.product_error(n));
-                    b.matmul(&w, &x, n, &mut y, true).unwrap();
-                    let twice: Vec<f64> = want.iter().map(|v| 2.0 * v).collect();
-                    assert_close(&what, &read(b, &y, n * rows), &twice, b.product_error(n));
-                }
+    let quantized = dtype.block_len() > 1;
+    let all: &[usize] = if quantized { &[0, 32, 96, 256, 1280] } else { &[0, 1, 7, 8, 9, 33, 104, 513] };
+    for &cols in all.iter().filter(|cols| cols.is_multiple_of(dtype.block_len())) {
+        for rows in [0, 1, 3, 8, 17, 37] {
+            let (w, values) = weights(&mut rng, dtype, rows, cols);
+            for n in [0, 1, 2, 3, 5, 6, 7, 13, 70] {
+                let x: Vec<f32> = rng.values(n * cols).iter().map(|v| v * 3.0).collect();
+                let seen = if quantized && b.quantizes(n) { naive::through_8_bits(&x) } else { wide(&x) };
+                let want = naive::matmul(&seen, &values, n, rows, cols);
+                let (w, x) = (b.weight(w.clone()).unwrap(), b.vector(&x).unwrap());
+                let mut y = poisoned(b, n * rows);
+                b.matmul(&w, &x, n, &mut y, false).unwrap();
+                let what = format!("{b:?} {dtype} {n} x {cols} x {rows}");
+                assert_close(&what, &read(b, &y, n * rows), &want, b.product_error(n));
+                b.matmul(&w, &x, n, &mut y, true).unwrap();
+                let twice: Vec<f64> = want.iter().map(|v| 2.0 * v).collect();
+                assert_close(&what, &read(b, &y, n * rows), &twice, b.product_error(n));
             }
+        }
+    }
+}
+
+#[test]
+fn large_products_follow_their_formula() {
+    everywhere!(large_products_follow_their_formula_on);
+}
+
+// Enough rows and tokens for the largest tiles of any device, and neither whole tiles nor pairs.
+fn large_products_follow_their_formula_on<B: Named>(b: &B) {
+    let mut rng = Rng(12);
+    let (n, rows) = (1410, 1537);
+    for dtype in DType::ALL {
+        let cols = if dtype.block_len() > 1 { 256 } else { 88 };
+        let (w, values) = weights(&mut rng, dtype, rows, cols);
+        let x = rng.values(n * cols);
+        let mut y = poisoned(b, n * rows);
+        b.matmul(&b.weight(w).unwrap(), &b.vector(&x).unwrap(), n, &mut y, false).unwrap();
+        let got = read(b, &y, n * rows);
+        for token in [0, 63, 64, 127, 128, 700, 1407, 1408, 1409] {
+            let x = &x[token * cols..][..cols];
+            let seen = if dtype.block_len() > 1 && b.quantizes(n) { naive::through_8_bits(x) } else { wide(x) };
+            let want = naive::matmul(&seen, &values, 1, rows, cols);
+            let what = format!("{b:?} {dtype} {token} of {n} x {cols} x {rows}");
+            assert_close(&what, &got[token * rows..][..rows], &want, b.product_error(n));
         }
     }
 }
