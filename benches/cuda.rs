@@ -276,7 +276,7 @@ fn products<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
             });
         }
         // Each product of f32 is several of 16 bits.
-        let parts = if matches!(dtype, DType::F16 | DType::BF16) { 2 } else { 3 };
+        let parts = if dtype == DType::F32 { 3 } else { 2 };
         let (n, out, cols) = (2048, 4384, 1024);
         let w = cuda.weight(weights(dtype, out, cols)).expect("memory");
         let x = buffer(cuda, n * cols);

@@ -94,6 +94,15 @@ __device__ __forceinline__ void copy_async_or_zero(void* to, const void* from, b
     *reinterpret_cast<uint4*>(to) = there ? *reinterpret_cast<const uint4*>(from) : make_uint4(0, 0, 0, 0);
 #endif
 }
+// The same for BYTES bytes, 4 or 8.
+template <int BYTES>
+__device__ __forceinline__ void copy_async_few(void* to, const void* from) {
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"((u32)__cvta_generic_to_shared(to)), "l"(from), "n"(BYTES) : "memory");
+#else
+    for (int i = 0; i < BYTES / 4; i++) static_cast<u32*>(to)[i] = static_cast<const u32*>(from)[i];
+#endif
+}
 __device__ __forceinline__ void end_of_copies() {
 #if __CUDA_ARCH__ >= 800
     asm volatile("cp.async.commit_group;" ::: "memory");
@@ -319,6 +328,43 @@ __device__ __forceinline__ u32 six_bits(const uint4& low, const uint2& bits, int
     return __vsub4(nibbles | high << 4, 0x20202020u);
 }
 
+// Quantized values k0 .. k0 + 15 of a row, k0 a multiple of 16: value i is scale · out[i] - less.
+template <int T>
+__device__ __forceinline__ void integers16(const Weight& w, u32 row, u32 k0, float (&out)[16], float& scale, float& less) {
+    const u64 block = (u64)row * (w.cols / 32) + k0 / 32;
+    const bool upper = k0 % 32 != 0;
+    less = 0;
+    if (T == TQ8_0) {
+        scale = f16_to_f32(reinterpret_cast<const u16*>(w.scales)[block]);
+        const uint4 v = *reinterpret_cast<const uint4*>(w.q + (u64)row * w.cols + k0);
+        const u32 words[4] = {v.x, v.y, v.z, v.w};
+        for (int i = 0; i < 16; i++) out[i] = (float)(i8)(words[i / 4] >> (i % 4 * 8));
+        return;
+    }
+    const uint4 v = *reinterpret_cast<const uint4*>(w.q + block * 16);
+    const u32 words[4] = {v.x, v.y, v.z, v.w};
+    if (T == TQ6_K) {
+        const float d = f16_to_f32(reinterpret_cast<const u16*>(w.more)[block / 8]);
+        scale = d * (float)reinterpret_cast<const i8*>(w.scales)[block * 2 + upper];
+        const uint2 bits = *reinterpret_cast<const uint2*>(w.bits + block * 2);
+        for (int k = 0; k < 4; k++) {
+            const u32 four = six_bits(v, bits, upper * 4 + k);
+            for (int b = 0; b < 4; b++) out[4 * k + b] = (float)(i8)(four >> (8 * b));
+        }
+        return;
+    }
+    int middle = 0;
+    if (T == TQ4_0) {
+        scale = f16_to_f32(reinterpret_cast<const u16*>(w.scales)[block]);
+        middle = 8;
+    } else {
+        const u32 factors = reinterpret_cast<const u32*>(w.more)[block / 8];
+        scale = f16_to_f32(low16(factors)) * (float)w.scales[block * 2];
+        less = f16_to_f32(high16(factors)) * (float)w.scales[block * 2 + 1];
+    }
+    for (int i = 0; i < 16; i++) out[i] = (float)((int)((words[i / 4] >> (i % 4 * 8 + upper * 4)) & 15) - middle);
+}
+
 // Values k0 .. k0 + 15 of a row, k0 a multiple of 16. Past the end of the row of plain floats there are zeros.
 template <int T>
 __device__ __forceinline__ void load16(const Weight& w, u32 row, u32 k0, float (&out)[16]) {
@@ -351,38 +397,7 @@ __device__ __forceinline__ void load16(const Weight& w, u32 row, u32 k0, float (
         }
         return;
     }
-    const u64 block = (u64)row * (w.cols / 32) + k0 / 32;
-    const bool upper = k0 % 32 != 0;
-    if (T == TQ8_0) {
-        const float d = f16_to_f32(reinterpret_cast<const u16*>(w.scales)[block]);
-        const uint4 v = *reinterpret_cast<const uint4*>(w.q + (u64)row * w.cols + k0);
-        const u32 words[4] = {v.x, v.y, v.z, v.w};
-        for (int i = 0; i < 16; i++) out[i] = d * (float)(i8)(words[i / 4] >> (i % 4 * 8));
-        return;
-    }
-    const uint4 v = *reinterpret_cast<const uint4*>(w.q + block * 16);
-    const u32 words[4] = {v.x, v.y, v.z, v.w};
-    if (T == TQ6_K) {
-        const float d = f16_to_f32(reinterpret_cast<const u16*>(w.more)[block / 8]);
-        const float scale = d * (float)reinterpret_cast<const i8*>(w.scales)[block * 2 + upper];
-        const uint2 bits = *reinterpret_cast<const uint2*>(w.bits + block * 2);
-        for (int k = 0; k < 4; k++) {
-            const u32 four = six_bits(v, bits, upper * 4 + k);
-            for (int b = 0; b < 4; b++) out[4 * k + b] = scale * (float)(i8)(four >> (8 * b));
-        }
-        return;
-    }
     float scale, less;
-    if (T == TQ4_0) {
-        scale = f16_to_f32(reinterpret_cast<const u16*>(w.scales)[block]);
-        less = 8.0f * scale;
-    } else {
-        const u32 factors = reinterpret_cast<const u32*>(w.more)[block / 8];
-        scale = f16_to_f32(low16(factors)) * (float)w.scales[block * 2];
-        less = f16_to_f32(high16(factors)) * (float)w.scales[block * 2 + 1];
-    }
-    for (int i = 0; i < 16; i++) {
-        const u32 q = (words[i / 4] >> (i % 4 * 8 + upper * 4)) & 15;
-        out[i] = scale * (float)q - less;
-    }
+    integers16<T>(w, row, k0, out, scale, less);
+    for (int i = 0; i < 16; i++) out[i] = scale * out[i] - less;
 }

@@ -4,6 +4,8 @@
 //   matmul_T_N: any weights. Factors are taken as sums of two bfloat16 and multiplied in three products (two for BF16
 //       weights), which keeps f32's range and errs by about 2^-16 of each product: see "bfloat16x3", Henry, Tang, Heinecke,
 //       arXiv 1904.06376.
+//   matmul_wide_N, matmul_wide_less_N: as those, of quantized weights as `widen` has left them; 8 bytes more of each row, 16
+//       with what is to be taken off.
 //   matmul_halves_T_N: weights of 16 bits, cols a multiple of 8, and x as `split` has left it: two products, and nothing to
 //       convert. Dynamic shared memory: 3 · 64 bytes of each row of a
 //       tile and each stage, of which there are 5 for tiles of 64 and 3 for those of 128.
@@ -164,31 +166,54 @@ MATMUL(q6_k, TQ6_K)
 // piece in different banks.
 __device__ __forceinline__ u16* piece_of(u16* tile, u32 row, u32 piece) { return tile + row * DEPTH + (piece ^ (row / 2 % 4)) * 8; }
 
+// Factors of weights that are integers, (rows, cols/16) and (rows, cols/32), and what the latter belong to: sums (n, cols/32)
+// of x.
+struct Factors {
+    const float *scale, *less, *sums;
+};
+enum { PLAIN, SCALED, SCALED_LESS };
+
 // As `matmul`, of x = (hi + lo) · unit; hi and lo (n, cols). All but one of the STAGES are on their way while that one is
 // multiplied.
-template <class Half, int TILE, int STAGES, int WARPS_M, int WARPS_N>
-__device__ __forceinline__ void matmul_halves(Weight w, const u16* hi, const u16* lo, const float* unit, u32 n, float* y,
-                                              u32 accumulate) {
+template <class Half, int KIND, int TILE, int STAGES, int WARPS_M, int WARPS_N>
+__device__ __forceinline__ void matmul_halves(const u16* q, u32 rows, u32 cols, const Factors& factors, const u16* hi,
+                                              const u16* lo, const float* unit, u32 n, float* y, u32 accumulate) {
     DYNAMIC_SHARED(uint4, shared);
     u16* const stages = reinterpret_cast<u16*>(shared);
     const int MS = TILE / WARPS_M / 16, NS = TILE / WARPS_N / 8, THREADS = 32 * WARPS_M * WARPS_N, PART = TILE * DEPTH;
+    // Of a stage: hi, lo, weights, then their factors, two for a row, and what is taken off.
+    const int STAGE = 3 * PART + (KIND >= SCALED ? 4 * TILE : 0) + (KIND == SCALED_LESS ? 4 * TILE : 0);
     const u32 thread = threadIdx.x, lane = thread % 32, warp = thread / 32;
     const u32 token0 = blockIdx.y * TILE, row0 = blockIdx.x * TILE;
     const u32 wm = warp / WARPS_N * (TILE / WARPS_M), wn = warp % WARPS_N * (TILE / WARPS_N);
-    const u32 steps = (w.cols + DEPTH - 1) / DEPTH;
+    const u32 steps = (cols + DEPTH - 1) / DEPTH;
     // Begins to bring one part of a stage. What is behind the last row is one that is there, its results go nowhere; what is
     // behind the last column is zero.
     auto bring = [&](u16* tile, const u16* from, u32 first, u32 last, u32 step) {
 #pragma unroll
         for (int i = 0; i < TILE * 4 / THREADS; i++) {
             const u32 at = thread + i * THREADS, row = at / 4, k = step * DEPTH + at % 4 * 8;
-            copy_async_or_zero(piece_of(tile, row, at % 4), from + (u64)min(first + row, last) * w.cols + min(k, w.cols - 8), k < w.cols);
+            copy_async_or_zero(piece_of(tile, row, at % 4), from + (u64)min(first + row, last) * cols + min(k, cols - 8), k < cols);
         }
     };
-    auto bring_w = [&](u32 step) { bring(stages + (step % STAGES * 3 + 2) * PART, reinterpret_cast<const u16*>(w.q), row0, w.rows - 1, step); };
+    auto scales_of = [&](u16* stage) { return reinterpret_cast<float*>(stage + 3 * PART); };
+    // What is to be multiplied and taken off, by row and by token.
+    auto lesses_of = [&](u16* stage) { return scales_of(stage) + 2 * TILE; };
+    auto bring_w = [&](u32 step) {
+        u16* const stage = stages + step % STAGES * STAGE;
+        bring(stage + 2 * PART, q, row0, rows - 1, step);
+        if (KIND >= SCALED && thread < TILE) {
+            const u64 row = min(row0 + thread, rows - 1);
+            copy_async_few<8>(scales_of(stage) + 2 * thread, factors.scale + row * (cols / 16) + 2 * step);
+            if (KIND == SCALED_LESS) copy_async_few<4>(lesses_of(stage) + thread, factors.less + row * (cols / 32) + step);
+        }
+    };
     auto bring_x = [&](u32 step) {
-        bring(stages + step % STAGES * 3 * PART, hi, token0, n - 1, step);
-        bring(stages + (step % STAGES * 3 + 1) * PART, lo, token0, n - 1, step);
+        u16* const stage = stages + step % STAGES * STAGE;
+        bring(stage, hi, token0, n - 1, step);
+        bring(stage + PART, lo, token0, n - 1, step);
+        if (KIND == SCALED_LESS && thread < TILE)
+            copy_async_few<4>(lesses_of(stage) + TILE + thread, factors.sums + (u64)min(token0 + thread, n - 1) * (cols / 32) + step);
     };
 #pragma unroll
     for (u32 step = 0; step < STAGES - 1; step++)
@@ -214,7 +239,7 @@ __device__ __forceinline__ void matmul_halves(Weight w, const u16* hi, const u16
         __syncthreads();
         if (step + STAGES - 1 < steps) bring_w(step + STAGES - 1), bring_x(step + STAGES - 1);
         end_of_copies();
-        u16* const xs = stages + step % STAGES * 3 * PART;
+        u16* const xs = stages + step % STAGES * STAGE;
         u16* const ws = xs + 2 * PART;
 #pragma unroll
         for (int half = 0; half < 2; half++) {
@@ -225,29 +250,66 @@ __device__ __forceinline__ void matmul_halves(Weight w, const u16* hi, const u16
                 load_matrices(r, piece_of(ws, wn + j * 8 + lane / 16 * 8 + lane % 8, half * 2 + lane / 8 % 2));
                 b[j][0] = r[0], b[j][1] = r[1], b[j + 1][0] = r[2], b[j + 1][1] = r[3];
             }
+            float2 scale[NS];
+            if (KIND >= SCALED) {
+#pragma unroll
+                for (int j = 0; j < NS; j++) {
+                    const float* of = scales_of(xs) + (wn + j * 8 + lane % 4 * 2) * 2 + half;
+                    scale[j] = make_float2(of[0], of[2]);
+                }
+            }
 #pragma unroll
             for (int m = 0; m < MS; m++) {
                 u32 high[4], low[4];
                 load_matrices(high, piece_of(xs, wm + m * 16 + lane % 16, half * 2 + lane / 16));
                 load_matrices(low, piece_of(xs + PART, wm + m * 16 + lane % 16, half * 2 + lane / 16));
+                if (KIND == PLAIN) {
 #pragma unroll
-                for (int j = 0; j < NS; j++) mma(Half(), acc[m][j], low, b[j]);
+                    for (int j = 0; j < NS; j++) mma(Half(), acc[m][j], low, b[j]);
 #pragma unroll
-                for (int j = 0; j < NS; j++) mma(Half(), acc[m][j], high, b[j]);
+                    for (int j = 0; j < NS; j++) mma(Half(), acc[m][j], high, b[j]);
+                } else {
+                    float part[NS][4] = {};
+#pragma unroll
+                    for (int j = 0; j < NS; j++) mma(Half(), part[j], low, b[j]);
+#pragma unroll
+                    for (int j = 0; j < NS; j++) mma(Half(), part[j], high, b[j]);
+#pragma unroll
+                    for (int j = 0; j < NS; j++)
+#pragma unroll
+                        for (int i = 0; i < 4; i++) acc[m][j][i] += part[j][i] * (i % 2 ? scale[j].y : scale[j].x);
+                }
             }
         }
+        if (KIND == SCALED_LESS) {
+            const float *less = lesses_of(xs) + wn + lane % 4 * 2, *sums = lesses_of(xs) + TILE + wm + lane / 4;
+#pragma unroll
+            for (int m = 0; m < MS; m++)
+#pragma unroll
+                for (int j = 0; j < NS; j++)
+#pragma unroll
+                    for (int i = 0; i < 4; i++) acc[m][j][i] -= sums[m * 16 + i / 2 * 8] * less[j * 8 + i % 2];
+        }
     }
-    finish<MS, NS>(acc, token0 + wm, row0 + wn, n, w.rows, unit, y, accumulate);
+    finish<MS, NS>(acc, token0 + wm, row0 + wn, n, rows, unit, y, accumulate);
 }
 
-#define MATMUL_HALVES(name, Half) \
-    extern "C" __global__ void __launch_bounds__(256, 2) matmul_halves_##name##_128( \
+#define MATMUL_HALVES_TILE(name, Half, TILE, STAGES, WARPS_N) \
+    extern "C" __global__ void __launch_bounds__(2 * TILE, TILE == 128 ? 2 : 3) matmul_halves_##name##_##TILE( \
         Weight w, const u16* hi, const u16* lo, const float* unit, u32 n, float* y, u32 accumulate) { \
-        matmul_halves<Half, 128, 3, 2, 4>(w, hi, lo, unit, n, y, accumulate); \
-    } \
-    extern "C" __global__ void __launch_bounds__(128) matmul_halves_##name##_64( \
-        Weight w, const u16* hi, const u16* lo, const float* unit, u32 n, float* y, u32 accumulate) { \
-        matmul_halves<Half, 64, 5, 2, 2>(w, hi, lo, unit, n, y, accumulate); \
+        matmul_halves<Half, PLAIN, TILE, STAGES, 2, WARPS_N>(reinterpret_cast<const u16*>(w.q), w.rows, w.cols, Factors(), hi, lo, \
+                                                             unit, n, y, accumulate); \
     }
+#define MATMUL_HALVES(name, Half) MATMUL_HALVES_TILE(name, Half, 128, 3, 4) MATMUL_HALVES_TILE(name, Half, 64, 5, 2)
 MATMUL_HALVES(f16, F16)
 MATMUL_HALVES(bf16, Bf16)
+
+#define MATMUL_WIDE_TILE(name, KIND, TILE, STAGES, WARPS_N) \
+    extern "C" __global__ void __launch_bounds__(2 * TILE, TILE == 128 ? 2 : 3) name##_##TILE( \
+        const u16* q, u32 rows, u32 cols, Factors factors, const u16* hi, const u16* lo, const float* unit, u32 n, float* y, \
+        u32 accumulate) { \
+        matmul_halves<F16, KIND, TILE, STAGES, 2, WARPS_N>(q, rows, cols, factors, hi, lo, unit, n, y, accumulate); \
+    }
+#define MATMUL_WIDE(name, KIND) MATMUL_WIDE_TILE(name, KIND, 128, 3, 4) MATMUL_WIDE_TILE(name, KIND, 64, 5, 2)
+MATMUL_WIDE(matmul_wide, SCALED)
+MATMUL_WIDE(matmul_wide_less, SCALED_LESS)

@@ -1,6 +1,7 @@
 // split: x (rows, width), normed or not, as sums of two numbers of 16 bits, for `matmul_halves`: (hi + lo) · unit.
 //   x (rows, width) f32; weight (width) of RMSNorm (see rms_norm.cu), or none; hi, lo (rows, width); unit (rows), a power of
 //   two that lets f16 hold the largest value of a row and 28 binary digits below it. bfloat16 has f32's range: its unit is 1.
+//   sums (rows, width/32), or none: sums of 32 neighbours of x / unit, for widths that are multiples of 32.
 //   split_T_W: width at most W, a multiple of 4. A warp has a row in registers, which is read once.
 //       Grid: x covers the rows. Blocks of (32, 4), four rows.
 //   split_T_any: any width. Grid: x the rows. Blocks of (256, 1).
@@ -21,7 +22,7 @@ __device__ __forceinline__ void split_pair(Bf16, float x, float y, u32& hi, u32&
 
 template <class Half, int W>
 __device__ __forceinline__ void split(const float* x, const float* weight, float eps, u32 rows, u32 width, u16* hi, u16* lo,
-                                      float* units) {
+                                      float* units, float* sums) {
     allow_next();
     wait_for_previous();
     const u32 row = blockIdx.x * blockDim.y + threadIdx.y, lane = threadIdx.x, fours = width / 4;
@@ -64,10 +65,20 @@ __device__ __forceinline__ void split(const float* x, const float* weight, float
         split_pair(Half(), v[k].z * inverse, v[k].w * inverse, h.y, l.y);
         to_hi[i] = h, to_lo[i] = l;
     }
+    if (!sums) return;
+#pragma unroll
+    for (int k = 0; k < W / 128; k++) {
+        // Eight lanes have 32 neighbours.
+        float sum = ((v[k].x + v[k].y) + (v[k].z + v[k].w)) * inverse;
+        for (int j = 4; j > 0; j >>= 1) sum += __shfl_xor_sync(~0u, sum, j);
+        const u32 i = lane + 32 * k;
+        if (i % 8 == 0 && i < fours) sums[(u64)row * (width / 32) + i / 8] = sum;
+    }
 }
 
 template <class Half>
-__device__ __forceinline__ void split_any(const float* x, const float* weight, float eps, u32 width, u16* hi, u16* lo, float* units) {
+__device__ __forceinline__ void split_any(const float* x, const float* weight, float eps, u32 width, u16* hi, u16* lo, float* units,
+                                          float* sums) {
     __shared__ float part[32];
     allow_next();
     wait_for_previous();
@@ -96,19 +107,25 @@ __device__ __forceinline__ void split_any(const float* x, const float* weight, f
         split_pair(Half(), value(i) * inverse, 0.0f, h, l);
         hi[i] = low16(h), lo[i] = low16(l);
     }
+    for (u32 b = thread; sums && b < width / 32; b += blockDim.x) {
+        float sum = 0;
+        for (u32 i = 0; i < 32; i++) sum += value(b * 32 + i) * inverse;
+        sums[(u64)row * (width / 32) + b] = sum;
+    }
 }
 
 #define SPLIT_W(name, Half, W) \
     extern "C" __global__ void __launch_bounds__(128) split_##name##_##W( \
-        const float* x, const float* weight, float eps, u32 rows, u32 width, u16* hi, u16* lo, float* units) { \
-        split<Half, W>(x, weight, eps, rows, width, hi, lo, units); \
+        const float* x, const float* weight, float eps, u32 rows, u32 width, u16* hi, u16* lo, float* units, \
+        float* sums) { \
+        split<Half, W>(x, weight, eps, rows, width, hi, lo, units, sums); \
     }
 #define SPLIT(name, Half) \
     SPLIT_W(name, Half, 512) \
     SPLIT_W(name, Half, 2048) \
     extern "C" __global__ void split_##name##_any(const float* x, const float* weight, float eps, u32 rows, u32 width, u16* hi, \
-                                                  u16* lo, float* units) { \
-        split_any<Half>(x, weight, eps, width, hi, lo, units); \
+                                                  u16* lo, float* units, float* sums) { \
+        split_any<Half>(x, weight, eps, width, hi, lo, units, sums); \
     }
 SPLIT(f16, F16)
 SPLIT(bf16, Bf16)

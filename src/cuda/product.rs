@@ -1,7 +1,7 @@
 //! Products with weights: `matvec.cu` for few rows of activations, `split.cu` and `matmul.cu` for many.
 
 use super::lane::Lane;
-use super::module::launch;
+use super::module::{Argument, launch};
 use super::weight::Weight;
 use super::{Buffer, Cuda, FEW};
 use crate::Result;
@@ -37,13 +37,37 @@ const MATMUL: [[&str; 2]; 7] = [
 const MATMUL_HALVES: [[&str; 2]; 2] =
     [["matmul_halves_f16_64", "matmul_halves_f16_128"], ["matmul_halves_bf16_64", "matmul_halves_bf16_128"]];
 
-/// By `DType as usize - 1`: rows of up to 512, of up to 2048, of any number of values.
+/// By `DType as usize - 3`, for quantized weights: what makes integers of them, then as above.
+const MATMUL_WIDE: [[&str; 3]; 4] = [
+    ["widen_q8_0", "matmul_wide_64", "matmul_wide_128"],
+    ["widen_q4_0", "matmul_wide_64", "matmul_wide_128"],
+    ["widen_q4_k", "matmul_wide_less_64", "matmul_wide_less_128"],
+    ["widen_q6_k", "matmul_wide_64", "matmul_wide_128"],
+];
+
+/// x as f16 or as bfloat16: rows of up to 512, of up to 2048, of any number of values.
 const SPLIT: [[&str; 3]; 2] =
     [["split_f16_512", "split_f16_2048", "split_f16_any"], ["split_bf16_512", "split_bf16_2048", "split_bf16_any"]];
 
-/// Tiles of `matmul_halves`, and their shared memory: three parts of 64 bytes a row, in several stages.
-const SMALL: (usize, usize) = (64, 5 * 3 * 64 * 64);
-const LARGE: (usize, usize) = (128, 3 * 3 * 64 * 128);
+/// Tiles of `matmul_halves` and `matmul_wide`, and their stages, which have three parts of 64 bytes for each row.
+const SMALL: (usize, usize) = (64, 5);
+const LARGE: (usize, usize) = (128, 3);
+
+/// From how many tokens on it pays to make integers of quantized weights first, and up to how many weights there may be
+/// scratch for them, 2.4 bytes each.
+const MANY: usize = 256;
+const MOST_WIDE: usize = 32 << 20;
+
+/// `Factors` of the kernels.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Factors {
+    scale: u64,
+    less: u64,
+    sums: u64,
+}
+// SAFETY: the same fields in the same order.
+unsafe impl Argument for Factors {}
 
 impl Cuda {
     /// y (n, rows) = x (n, cols) · wᵀ, or added to it; the caller has checked the lengths.
@@ -67,7 +91,7 @@ impl Cuda {
                 }
             });
         }
-        if self.takes_halves(w) {
+        if self.takes_halves(w, n) {
             return self.on_lane(|lane| self.product_of_halves(lane, w, x, None, n, y, accumulate));
         }
         let large = self.large_tiles(w, n);
@@ -99,7 +123,7 @@ impl Cuda {
         {
             return self.matvec(w, x, Some(norm), n, shared, y, accumulate).map(|()| true);
         }
-        if n > FEW && w.rows > 0 && norm.width == w.cols && self.takes_halves(w) {
+        if n > FEW && w.rows > 0 && norm.width == w.cols && self.takes_halves(w, n) {
             return self
                 .on_lane(|lane| self.product_of_halves(lane, w, x, Some(norm), n, y, accumulate))
                 .map(|()| true);
@@ -112,15 +136,27 @@ impl Cuda {
         w.rows.div_ceil(128) * n.div_ceil(128) >= self.context.processors as usize
     }
 
-    /// Whether weights can be multiplied as they are.
-    fn takes_halves(&self, w: &Weight) -> bool {
-        matches!(w.dtype, DType::F16 | DType::BF16)
-            && w.cols > 0
-            && w.cols.is_multiple_of(8)
-            && SMALL.1 <= self.context.shared
+    /// Bytes of shared memory of a tile of one of the kernels that multiply halves.
+    fn stages(w: &Weight, (tile, stages): (usize, usize)) -> usize {
+        let factors = match w.dtype {
+            DType::Q4_K => 16,
+            DType::F16 | DType::BF16 => 0,
+            _ => 8,
+        };
+        tile * stages * (3 * 64 + factors)
     }
 
-    /// A product with weights of 16 bits, of x as sums of two such numbers.
+    /// Whether x is multiplied as sums of two numbers of 16 bits, and weights as they are or as integers.
+    fn takes_halves(&self, w: &Weight, n: usize) -> bool {
+        let fits = match w.dtype {
+            DType::F32 => false,
+            DType::F16 | DType::BF16 => w.cols > 0 && w.cols.is_multiple_of(8),
+            _ => w.cols > 0 && n >= MANY && w.rows * w.cols <= MOST_WIDE,
+        };
+        fits && Self::stages(w, SMALL) <= self.context.shared
+    }
+
+    /// A product of x as sums of two numbers of 16 bits.
     #[allow(clippy::too_many_arguments)]
     fn product_of_halves(
         &self,
@@ -132,26 +168,41 @@ impl Cuda {
         y: &Buffer,
         accumulate: bool,
     ) -> Result<()> {
-        let kind = w.dtype as usize - 1;
-        let (hi, units) = (lane.scratch(0, 4 * n * w.cols)?, lane.scratch(1, 4 * n)?);
-        let lo = hi + 2 * (n * w.cols) as u64;
+        let (rows, cols, accumulate) = (w.rows, w.cols, u32::from(accumulate));
+        let hi = lane.scratch(0, 4 * n * cols)?;
+        let lo = hi + 2 * (n * cols) as u64;
+        // Units of the rows of x, then sums of each 32 of its values, which only Q4_K needs.
+        let units = lane.scratch(1, 4 * n * (1 + cols / 32))?;
+        let sums = if w.dtype == DType::Q4_K { units + 4 * n as u64 } else { 0 };
         let (weight, eps) = norm.map_or((0, 0.0), |norm| (norm.weight.at(), norm.eps));
-        let (split, grid, block) = match w.cols {
-            1..=512 => (SPLIT[kind][0], n.div_ceil(4), [32, 4]),
-            513..=2048 => (SPLIT[kind][1], n.div_ceil(4), [32, 4]),
-            _ => (SPLIT[kind][2], n, [256, 1]),
+        let (which, grid, block) = match cols {
+            _ if !cols.is_multiple_of(4) => (2, n, [256, 1]),
+            1..=512 => (0, n.div_ceil(4), [32, 4]),
+            513..=2048 => (1, n.div_ceil(4), [32, 4]),
+            _ => (2, n, [256, 1]),
         };
-        let large = self.large_tiles(w, n) && LARGE.1 <= self.context.shared;
-        let ((tile, shared), threads) = if large { (LARGE, 256) } else { (SMALL, 128) };
-        let name = MATMUL_HALVES[kind][usize::from(large)];
-        let tiles = [w.rows.div_ceil(tile), n.div_ceil(tile), 1];
+        let split = SPLIT[usize::from(w.dtype == DType::BF16)][which];
+        let large = self.large_tiles(w, n) && Self::stages(w, LARGE) <= self.context.shared;
+        let (size, threads) = if large { (LARGE, 256) } else { (SMALL, 128) };
+        let (tiles, shared) = ([rows.div_ceil(size.0), n.div_ceil(size.0), 1], Self::stages(w, size));
         // SAFETY: x holds n rows of `cols`, y n rows of `rows`, the norm `cols` values, by the callers' checks; the scratch
-        // holds both halves of x and a unit of each row.
+        // holds both halves of x and what belongs to its rows, and the integers of the weights with their factors.
         unsafe {
             launch!(self.kernels, &lane.stream, split, [grid, 1, 1], block, 0;
-                x.at(), weight, eps, n as u32, w.cols as u32, hi, lo, units)?;
-            launch!(self.kernels, &lane.stream, name, tiles, [threads, 1], shared;
-                w.parts(), hi, lo, units, n as u32, y.at(), u32::from(accumulate))
+                x.at(), weight, eps, n as u32, cols as u32, hi, lo, units, sums)?;
+            if let Some(names) = MATMUL_HALVES.get((w.dtype as usize).wrapping_sub(1)) {
+                return launch!(self.kernels, &lane.stream, names[usize::from(large)], tiles, [threads, 1], shared;
+                    w.parts(), hi, lo, units, n as u32, y.at(), accumulate);
+            }
+            let [widen, small_name, large_name] = MATMUL_WIDE[w.dtype as usize - 3];
+            let count = rows * cols;
+            let q = lane.scratch(2, 2 * count + count / 4 + count / 8)?;
+            let scale = q + 2 * count as u64;
+            let factors = Factors { scale, less: scale + (count / 4) as u64, sums };
+            launch!(self.kernels, &lane.stream, widen, [(count / 16).div_ceil(256), 1, 1], [256, 1], 0;
+                w.parts(), q, scale, factors.less)?;
+            launch!(self.kernels, &lane.stream, if large { large_name } else { small_name }, tiles, [threads, 1], shared;
+                q, rows as u32, cols as u32, factors, hi, lo, units, n as u32, y.at(), accumulate)
         }
     }
 

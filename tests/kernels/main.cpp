@@ -15,6 +15,7 @@
 #include "rms_norm.cu"
 #include "silu_mul.cu"
 #include "split.cu"
+#include "widen.cu"
 namespace encoder {
 #include "encoder_attention.cu"
 }
@@ -95,7 +96,8 @@ unsigned blocks(size_t count, unsigned size) { return unsigned((count + size - 1
 // ---- weights -----------------------------------------------------------------------------------------------------------
 
 struct Matrix {
-    Array<u8> q{1}, scales{1};
+    Array<u8> q{1}, scales{1}, more{1};
+    Array<u32> bits{1};
     std::vector<double> dense;
     Weight weight{};
 };
@@ -116,21 +118,35 @@ Matrix matrix(Type type, u32 rows, u32 cols) {
     } else {
         new (&m.q) Array<u8>(type == TQ8_0 ? count : count / 2);
         new (&m.scales) Array<u8>(count / 32 * 2);
+        new (&m.more) Array<u8>(count / 256 * 4 + 4);
+        new (&m.bits) Array<u32>(count / 16 + 2);
+        const bool larger = type == TQ4_K || type == TQ6_K;
         for (size_t block = 0; block < count / 32; block++) {
-            const u16 scale = f32_to_f16(0.01f * (2 + uniform()));
-            reinterpret_cast<u16*>(m.scales.at)[block] = scale;
+            const u16 scale = f32_to_f16(0.01f * (2 + uniform())), minimum = f32_to_f16(0.02f * (2 + uniform()));
+            u16* const factors = reinterpret_cast<u16*>(m.more.at) + (type == TQ4_K ? block / 8 * 2 : block / 8);
+            if (larger && block % 8 == 0) factors[0] = scale;
+            if (type == TQ4_K && block % 8 == 0) factors[1] = minimum;
+            if (larger) m.scales[2 * block] = u8(random_bits() % 64), m.scales[2 * block + 1] = u8(random_bits() % 64);
+            else reinterpret_cast<u16*>(m.scales.at)[block] = scale;
+            if (type == TQ6_K) m.bits[2 * block] = m.bits[2 * block + 1] = 0;
             for (int i = 0; i < 32; i++) {
-                const int v = type == TQ8_0 ? int(random_bits() % 255) - 127 : int(random_bits() % 16);
-                if (type == TQ8_0) m.q[block * 32 + i] = u8(v);
-                if (type == TQ4_0) {
+                const int v = type == TQ8_0 ? int(random_bits() % 255) - 127 : int(random_bits() % (type == TQ6_K ? 64 : 16));
+                if (type == TQ8_0) {
+                    m.q[block * 32 + i] = u8(v);
+                } else {
                     u8& byte = m.q[block * 16 + i % 16];
-                    byte = i < 16 ? u8(v) : u8(byte | v << 4);
+                    byte = i < 16 ? u8(v & 15) : u8(byte | (v & 15) << 4);
                 }
-                m.dense[block * 32 + i] = f16_to_f32(scale) * double(type == TQ8_0 ? v : v - 8);
+                if (type == TQ6_K) m.bits[2 * block + i / 16] |= u32(v >> 4) << (i % 4 * 8 + i / 4 % 4 * 2);
+                double& value = m.dense[block * 32 + i];
+                value = f16_to_f32(scale) * double(type == TQ8_0 ? v : v - 8);
+                if (type == TQ4_K)
+                    value = f16_to_f32(factors[0]) * double(m.scales[2 * block] * v) - f16_to_f32(factors[1]) * double(m.scales[2 * block + 1]);
+                if (type == TQ6_K) value = f16_to_f32(factors[0]) * double(i8(m.scales[2 * block + i / 16]) * (v - 32));
             }
         }
     }
-    m.weight = {m.q, m.scales, nullptr, nullptr, rows, cols};
+    m.weight = {m.q, m.scales, m.more, m.bits, rows, cols};
     return m;
 }
 
@@ -154,7 +170,8 @@ void products() {
         {TF32, 64, 5, 70, 33, product::matmul_f32_64},     {TF16, 64, 65, 3, 64, product::matmul_f16_64},
         {TBF16, 64, 1, 64, 40, product::matmul_bf16_64},   {TQ8_0, 64, 9, 66, 96, product::matmul_q8_0_64},
         {TQ4_0, 64, 64, 17, 32, product::matmul_q4_0_64},  {TF16, 128, 130, 129, 80, product::matmul_f16_128},
-        {TF32, 128, 7, 130, 7, product::matmul_f32_128},
+        {TF32, 128, 7, 130, 7, product::matmul_f32_128},   {TQ4_K, 64, 3, 70, 256, product::matmul_q4_k_64},
+        {TQ6_K, 64, 5, 3, 512, product::matmul_q6_k_64},
     };
     for (const Case& c : cases) {
         const Matrix m = matrix(c.type, c.rows, c.cols);
@@ -176,7 +193,7 @@ void products_of_halves() {
     struct Case {
         Type type;
         u32 tile, n, rows, cols;
-        void (*split)(const float*, const float*, float, u32, u32, u16*, u16*, float*);
+        void (*split)(const float*, const float*, float, u32, u32, u16*, u16*, float*, float*);
         void (*kernel)(Weight, const u16*, const u16*, const float*, u32, float*, u32);
     };
     const Case cases[] = {
@@ -205,7 +222,7 @@ void products_of_halves() {
             }
             const u32 grid = c.split == split_f16_any || c.split == split_bf16_any ? c.n : blocks(c.n, 4);
             const Index threads = grid == c.n ? Index{256, 1, 1} : Index{32, 4, 1};
-            simt::launch({grid, 1, 1}, threads, [&] { c.split(x, normed ? norm.at : nullptr, 1e-5f, c.n, c.cols, hi, lo, units); });
+            simt::launch({grid, 1, 1}, threads, [&] { c.split(x, normed ? norm.at : nullptr, 1e-5f, c.n, c.cols, hi, lo, units, nullptr); });
             auto want = product_of(m, seen, c.n);
             for (u32 accumulate : {0, 1}) {
                 simt::launch({blocks(c.rows, c.tile), blocks(c.n, c.tile), 1}, {c.tile == 64 ? 128u : 256u, 1, 1},
@@ -216,6 +233,44 @@ void products_of_halves() {
                 all_close(scaled, want, c.type == TF16 ? 1e-6 : 1e-4);
                 for (double& v : want) v *= 2;
             }
+        }
+    }
+}
+
+void products_of_integers() {
+    testing = "widen and matmul_wide";
+    struct Case {
+        Type type;
+        u32 tile, n, rows, cols;
+        void (*split)(const float*, const float*, float, u32, u32, u16*, u16*, float*, float*);
+        void (*widen)(Weight, u16*, float*, float*);
+        void (*kernel)(const u16*, u32, u32, product::Factors, const u16*, const u16*, const float*, u32, float*, u32);
+    };
+    const Case cases[] = {
+        {TQ8_0, 64, 65, 70, 96, split_f16_512, widen_q8_0, product::matmul_wide_64},
+        {TQ4_0, 128, 130, 129, 64, split_f16_any, widen_q4_0, product::matmul_wide_128},
+        {TQ4_K, 64, 7, 65, 512, split_f16_any, widen_q4_k, product::matmul_wide_less_64},
+        {TQ4_K, 128, 129, 3, 256, split_f16_512, widen_q4_k, product::matmul_wide_less_128},
+        {TQ6_K, 64, 5, 66, 1280, split_f16_2048, widen_q6_k, product::matmul_wide_64},
+    };
+    for (const Case& c : cases) {
+        const Matrix m = matrix(c.type, c.rows, c.cols);
+        const size_t count = size_t(c.rows) * c.cols;
+        const Array<float> x = values(size_t(c.n) * c.cols, 3), units(c.n), sums(size_t(c.n) * c.cols / 32), y(size_t(c.n) * c.rows);
+        const Array<u16> hi(x.count), lo(x.count), q(count);
+        const Array<float> scale(count / 16), less(count / 32);
+        const u32 grid = c.split == split_f16_any ? c.n : blocks(c.n, 4);
+        const Index threads = grid == c.n ? Index{256, 1, 1} : Index{32, 4, 1};
+        simt::launch({grid, 1, 1}, threads,
+                     [&] { c.split(x, nullptr, 0.0f, c.n, c.cols, hi, lo, units, c.type == TQ4_K ? sums.at : nullptr); });
+        simt::launch({blocks(count / 16, 256), 1, 1}, {256, 1, 1}, [&] { c.widen(m.weight, q, scale, less); });
+        auto want = product_of(m, {x.at, x.at + x.count}, c.n);
+        for (u32 accumulate : {0, 1}) {
+            simt::launch({blocks(c.rows, c.tile), blocks(c.n, c.tile), 1}, {c.tile == 64 ? 128u : 256u, 1, 1}, [&] {
+                c.kernel(q, c.rows, c.cols, {scale, less, sums}, hi, lo, units, c.n, y, accumulate);
+            });
+            all_close(y, want, 2e-6);
+            for (double& v : want) v *= 2;
         }
     }
 }
@@ -232,6 +287,7 @@ void products_of_few() {
         {TF16, 1, 9, 2048, few::matvec_f16_1},    {TF16, 2, 33, 1024, few::matvec_f16_2}, {TBF16, 4, 65, 88, few::matvec_bf16_4},
         {TQ8_0, 1, 17, 1024, few::matvec_q8_0_1}, {TQ8_0, 4, 100, 96, few::matvec_q8_0_4},
         {TQ4_0, 2, 40, 64, few::matvec_q4_0_2},   {TQ4_0, 4, 33, 1280, few::matvec_q4_0_4},
+        {TQ4_K, 2, 40, 256, few::matvec_q4_k_2},  {TQ6_K, 1, 17, 1280, few::matvec_q6_k_1},
     };
     for (const Case& c : cases)
         for (u32 width : {0u, c.cols, c.cols % 256 ? c.cols : c.cols / 2})
@@ -733,6 +789,7 @@ void scans() {
 int main(int count, char** names) {
     const std::pair<const char*, void (*)()> tests[] = {
         {"elements", elements}, {"products", products},           {"products_of_halves", products_of_halves},
+        {"products_of_integers", products_of_integers},
         {"products_of_few", products_of_few},
         {"encoder", encoder_attention}, {"hsa", hsa_attention},   {"landmarks", landmarks},
         {"selections", selections},     {"choices", highest_logits}, {"steps", steps},

@@ -247,6 +247,8 @@ inline void copy_async_or_zero(void* to, const void* from, bool there) {
     std::memset(to, 0, 16);
     if (there) std::memcpy(to, from, 16);
 }
+template <int BYTES>
+void copy_async_few(void* to, const void* from) { std::memcpy(to, from, BYTES); }
 inline void end_of_copies() {}
 template <int N>
 void wait_for_copies() {}
