@@ -413,7 +413,7 @@ fn landmarks<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
     let data = values(4096 * width);
     for (n, count) in [(1, all), (2048, 16384)] {
         let (dir, mut memory) = memory(shape, count, &[0.5], &data);
-        let mut mirror = cuda.mirror(shape, Precision::F16, 1 << 30, n).expect("memory");
+        let mut mirror = cuda.mirror(shape, Precision::F16, 1 << 30, n, 0).expect("memory");
         let q = buffer(cuda, n * width);
         let visible = vec![count as u64; n];
         let mut top = vec![TopK::new(8).expect("k"); n];
@@ -472,7 +472,7 @@ fn hsa<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
     for n in [4096, 8192, 16384, 32768, 65536] {
         let chunks = n / 64;
         let (dir, mut memory) = memory(kept, chunks, &kv, &[0.5]);
-        let mut mirror = cuda.mirror(kept, Precision::F16, 256 << 20, n).expect("memory");
+        let mut mirror = cuda.mirror(kept, Precision::F16, 256 << 20, n, 0).expect("memory");
         let ids: Vec<u64> = (0..chunks as u64).collect();
         cuda.fetch(&mut memory, &mut mirror, &ids, &picks(n)).expect("in range");
         let q = buffer(cuda, n * 1024);
@@ -485,7 +485,7 @@ fn hsa<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
     }
     // A token alone: bound by the latency of a few reads.
     let (dir, mut memory) = memory(kept, 64, &kv, &[0.5]);
-    let mut mirror = cuda.mirror(kept, Precision::F16, 64 << 20, 1).expect("memory");
+    let mut mirror = cuda.mirror(kept, Precision::F16, 64 << 20, 1, 0).expect("memory");
     let some: Vec<Pick> = (0..8).map(|chunk| Pick { chunk: chunk * 7, weight: 0.1 }).collect();
     cuda.fetch(&mut memory, &mut mirror, &(0..64).collect::<Vec<_>>(), &some).expect("in range");
     let q = buffer(cuda, 1024);

@@ -255,7 +255,7 @@ fn attention<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
     for n in [1, 128] {
         let count = if n == 1 { count } else { 16384 };
         let mut memory = memory(shape, landmarks.chunks(width).take(count).map(|l| (vec![0.5], l)));
-        let mut mirror = cpu.mirror(shape, Precision::F16, 0, 64).expect("nothing");
+        let mut mirror = cpu.mirror(shape, Precision::F16, 0, 64, 0).expect("nothing");
         let q = buffer(cpu, n * width);
         let (limit, work) = if n == 1 { (Limit::Read, count * width * 2) } else { (Limit::Float, n * count * width) };
         rows.push(row(format!("score_top_k {n} x {count} x {width} {label}"), limit, work, move || {
@@ -269,7 +269,7 @@ fn attention<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
     let (shape, kept) = hsa_shape();
     for n in [1, 64] {
         let mut memory = memory(kept, std::iter::once((values(64 * 64), &[0.5][..])));
-        let mut mirror = cpu.mirror(kept, Precision::F16, 0, 64).expect("nothing");
+        let mut mirror = cpu.mirror(kept, Precision::F16, 0, 64, 0).expect("nothing");
         let (q, mut out) = (buffer(cpu, n * 1024), buffer(cpu, n * 1024));
         cpu.fetch(&mut memory, &mut mirror, &[0], &vec![Pick { chunk: 0, weight: 0.1 }; n * 8]).expect("in range");
         let work = n * 2 * 16 * 8 * 64 * 64;

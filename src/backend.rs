@@ -547,11 +547,19 @@ pub trait Backend: Send + Sync + 'static {
     ) -> Result<()>;
 
     /// What this device needs to read chunk memories of a shape, for up to `tokens` tokens at once, in at most `budget` bytes
-    /// of its own memory. The CPU reads the memory's own cache and needs none.
+    /// of its own memory. The CPU reads the memory's own cache and needs none. The memory has some `chunks` chunks (0 if that is
+    /// not known), by which a device may divide the budget; it may have any number.
     ///
     /// # Errors
     /// `Capacity` if the budget is too small (the message names the smallest), or the device has no memory for it.
-    fn mirror(&self, shape: ChunkShape, precision: Precision, budget: u64, tokens: usize) -> Result<Self::Mirror>;
+    fn mirror(
+        &self,
+        shape: ChunkShape,
+        precision: Precision,
+        budget: u64,
+        tokens: usize,
+        chunks: u64,
+    ) -> Result<Self::Mirror>;
 
     /// How many different chunks [`Backend::fetch`] can ready at once.
     fn slots(&self, memory: &ChunkMemory, mirror: &Self::Mirror) -> usize;

@@ -50,7 +50,7 @@ fn runner<B: Backend>(model: &Model<B>, room: Room) -> Runner<'_, B> {
     let mut run = Runner::with_slots(model, Precision::F16, if room == Room::Ample { 500 } else { slots });
     if let (Room::Scarce, Some(shape)) = (room, model.chunk_shape()) {
         // The error names the least budget, if there is one.
-        let none = model.backend().mirror(shape, Precision::F16, 0, model.tile()).err().map(|e| e.to_string());
+        let none = model.backend().mirror(shape, Precision::F16, 0, model.tile(), 0).err().map(|e| e.to_string());
         let least = none.map_or(0, |e| e.rsplit(' ').next().unwrap().parse().unwrap());
         run.scratch.set_device_budget(least);
     }

@@ -332,7 +332,7 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn mirror(&self, _: ChunkShape, _: Precision, _: u64, _: usize) -> Result<Reads> {
+    fn mirror(&self, _: ChunkShape, _: Precision, _: u64, _: usize, _: u64) -> Result<Reads> {
         Ok(Reads::default())
     }
 

@@ -111,7 +111,7 @@ fn landmark_bytes(shape: &ChunkShape, precision: Precision) -> usize {
 }
 
 impl Mirror {
-    /// For up to `tokens` tokens at once.
+    /// For up to `tokens` tokens at once, and a memory of some `chunks` chunks, 0 if nothing is known.
     ///
     /// # Errors
     /// `Capacity` if the budget is too small, or the device has no memory for it.
@@ -121,6 +121,7 @@ impl Mirror {
         precision: Precision,
         budget: u64,
         tokens: usize,
+        chunks: u64,
     ) -> Result<Mirror> {
         shape.check()?;
         let values = (2 * shape.kv_len() * value_bytes(precision)).next_multiple_of(16);
@@ -139,8 +140,17 @@ impl Mirror {
                 "a budget of {budget} bytes of device memory is too small for these chunks, they need {least}"
             )));
         }
-        // Half of what is free for landmarks, which every token reads all of; chunks that are missed cost one read each.
-        let chunks = ((budget - fixed - landmark) / 2).max(MIN_SLOTS * stride) / stride;
+        // Every token reads all landmarks; chunks that are missed cost one read each. So landmarks come first, with room to grow
+        // if there is enough; if they do not fit by far, the two share alike.
+        let free = budget - fixed - landmark;
+        let all = usize::try_from(chunks).unwrap_or(usize::MAX).saturating_mul(landmark);
+        let landmarks = match free / 4 * 3 {
+            _ if chunks == 0 => free / 2,
+            most if all.saturating_mul(2) <= most => 2 * all,
+            most if all <= most => most,
+            _ => free / 2,
+        };
+        let chunks = (free - landmarks).max(MIN_SLOTS * stride) / stride;
         let capacity = (budget - fixed - chunks * stride) / landmark;
         let context = &lane.context;
         let visible = Memory::new(context, size_of::<u32>())?;

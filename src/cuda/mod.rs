@@ -521,8 +521,15 @@ impl Backend for Cuda {
         })
     }
 
-    fn mirror(&self, shape: ChunkShape, precision: Precision, budget: u64, tokens: usize) -> Result<Mirror> {
-        self.on_lane(|lane| Mirror::new(lane, shape, precision, budget, tokens))
+    fn mirror(
+        &self,
+        shape: ChunkShape,
+        precision: Precision,
+        budget: u64,
+        tokens: usize,
+        chunks: u64,
+    ) -> Result<Mirror> {
+        self.on_lane(|lane| Mirror::new(lane, shape, precision, budget, tokens, chunks))
     }
 
     fn slots(&self, _: &ChunkMemory, mirror: &Mirror) -> usize {

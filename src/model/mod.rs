@@ -133,6 +133,8 @@ struct UpperScratch<B: Backend> {
     hsa: hsa::Scratch<B>,
     /// What the device keeps of the memory with this [`id`](ChunkMemory::id), the last one read.
     mirror: Option<(u64, B::Mirror)>,
+    /// Chunks that it was made for.
+    mirrored: u64,
     device_budget: u64,
 }
 
@@ -247,6 +249,7 @@ impl<B: Backend> Model<B> {
                 selection: Selection::new(config, hsa, backend, tokens)?,
                 hsa: hsa::Scratch::new(config, backend, tokens)?,
                 mirror: None,
+                mirrored: 0,
                 device_budget: DEVICE_BUDGET,
             }),
         };

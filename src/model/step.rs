@@ -49,6 +49,9 @@ pub(super) enum Wanted {
     Several,
 }
 
+/// Chunks that a mirror is made for at least, so that those of short memories are not made anew while they grow.
+const LEAST_MIRRORED: u64 = 4096;
+
 /// The number of kinds.
 const KINDS: usize = 8;
 
@@ -83,10 +86,13 @@ impl<B: Backend> Model<B> {
     pub(super) fn chooser(&self, s: &mut Scratch<B>, n: usize, position: u64, pass: &mut Pass<'_>) -> Result<Chooser> {
         let (Some(u), Some(us)) = (&self.upper, &mut s.upper) else { return Ok(Chooser::Nobody) };
         let Some(memory) = pass.memory.as_deref_mut().filter(|_| !pass.skip_hsa) else { return Ok(Chooser::Nobody) };
-        if us.mirror.as_ref().is_none_or(|kept| kept.0 != memory.id()) {
+        // One that has grown to more than twice of what was expected may need another division of the budget.
+        let (id, len) = (memory.id(), memory.len());
+        if us.mirror.as_ref().is_none_or(|kept| kept.0 != id || len / 2 > us.mirrored) {
             us.mirror = None;
-            let mirror = self.backend.mirror(memory.shape(), memory.precision(), us.device_budget, self.tile())?;
-            us.mirror = Some((memory.id(), mirror));
+            us.mirrored = len.max(LEAST_MIRRORED);
+            let (shape, precision) = (memory.shape(), memory.precision());
+            us.mirror = Some((id, self.backend.mirror(shape, precision, us.device_budget, self.tile(), us.mirrored)?));
             s.renew();
         }
         let Some(UpperScratch { mirror: Some((_, mirror)), .. }) = &mut s.upper else { return Ok(Chooser::Nobody) };

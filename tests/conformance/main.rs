@@ -559,25 +559,36 @@ fn kept_in(rng: &mut Rng, shape: ChunkShape, precision: Precision, count: usize,
     Kept { memory, landmarks, chunks, _dir: dir }
 }
 
+/// Tokens, retrieval heads, width of their landmarks, chunks, and how many of them are wanted.
+type Scored = (usize, usize, usize, usize, usize);
+
 #[test]
 fn score_top_k_selects_what_a_sort_selects() {
-    everywhere!(score_top_k_selects_what_a_sort_selects_on);
+    const CASES: &[Scored] =
+        &[(1, 1, 64, 1, 8), (1, 2, 9, 300, 4), (70, 1, 32, 257, 8), (20, 3, 7, 65, 64), (2, 1, 1, 40, 1)];
+    everywhere!(score_top_k_selects_what_a_sort_selects_on, CASES);
     for isa in Isa::available() {
-        score_top_k_selects_what_a_sort_selects_on(&Cpu::with_isa(2, isa).unwrap());
+        score_top_k_selects_what_a_sort_selects_on(&Cpu::with_isa(2, isa).unwrap(), CASES);
     }
 }
 
-fn score_top_k_selects_what_a_sort_selects_on<B: Named>(b: &B) {
+#[test]
+fn score_top_k_selects_among_thousands() {
+    everywhere!(score_top_k_selects_what_a_sort_selects_on, &[(3, 1, 128, 5000, 8)]);
+}
+
+#[test]
+fn score_top_k_selects_among_tens_of_thousands() {
+    const CASES: &[Scored] = &[(1, 1, 128, 30_000, 8)];
+    everywhere!(score_top_k_selects_what_a_sort_selects_on, CASES);
+    for isa in Isa::available() {
+        score_top_k_selects_what_a_sort_selects_on(&Cpu::with_isa(2, isa).unwrap(), CASES);
+    }
+}
+
+fn score_top_k_selects_what_a_sort_selects_on<B: Named>(b: &B, cases: &[Scored]) {
     let mut rng = Rng(9);
-    for (n, heads, width, count, k) in [
-        (1, 1, 64, 1, 8),
-        (1, 2, 9, 300, 4),
-        (3, 1, 128, 5000, 8),
-        (70, 1, 32, 257, 8),
-        (20, 3, 7, 65, 64),
-        (2, 1, 1, 40, 1),
-        (1, 1, 128, 30_000, 8),
-    ] {
+    for &(n, heads, width, count, k) in cases {
         for precision in [Precision::F32, Precision::F16] {
             let row = heads * width;
             let shape = ChunkShape { retrieval_heads: heads, retrieval_width: width, ..ONE };
@@ -615,12 +626,12 @@ const ONE: ChunkShape = ChunkShape { chunk_size: 1, kv_heads: 1, head_dim: 1, re
 
 /// A mirror with the least budget.
 fn smallest_mirror<B: Backend>(b: &B, memory: &ChunkMemory) -> B::Mirror {
-    b.mirror(memory.shape(), memory.precision(), least_budget(b, memory), 256).unwrap()
+    b.mirror(memory.shape(), memory.precision(), least_budget(b, memory), 256, 0).unwrap()
 }
 
 /// The least budget of a mirror, which the error for none names.
 fn least_budget<B: Backend>(b: &B, memory: &ChunkMemory) -> u64 {
-    match b.mirror(memory.shape(), memory.precision(), 0, 256) {
+    match b.mirror(memory.shape(), memory.precision(), 0, 256, 0) {
         Ok(_) => 0,
         Err(e) => e.to_string().rsplit(' ').next().unwrap().parse().unwrap(),
     }

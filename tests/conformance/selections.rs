@@ -124,7 +124,7 @@ fn a_device_chooses_what_a_sort_chooses_on<B: Named>(b: &B) {
         for precision in [Precision::F32, Precision::F16, Precision::Int8] {
             for (weighting, position_decay) in [(Weighting::StickBreaking, 0.0), (SOFTMAX, 0.0), (DECAY, -0.25)] {
                 let kept = kept_in(&mut rng, shape, precision, 90, 100);
-                let mirror = b.mirror(shape, precision, 16 << 20, 256).unwrap();
+                let mirror = b.mirror(shape, precision, 16 << 20, 256, 0).unwrap();
                 let scale = 1.0 / (width as f32).sqrt();
                 let selecting = Selecting { top_k: k, scale, weighting, position_decay };
                 let buffer = |len: usize| b.buffer(len).unwrap();
@@ -160,7 +160,7 @@ fn chunks_that_leave_or_change_are_brought_in_again_on<B: Named>(b: &B) {
     let kept = kept_in(&mut rng, shape, Precision::F16, 80, 64);
     // Room for 64 chunks, the least, and for the landmarks of all.
     let budget = least_budget(b, &kept.memory) + 8192;
-    let mirror = b.mirror(shape, Precision::F16, budget, 256).unwrap();
+    let mirror = b.mirror(shape, Precision::F16, budget, 256, 0).unwrap();
     let selecting = Selecting { top_k: 8, scale: 0.5, weighting: Weighting::StickBreaking, position_decay: 0.0 };
     let (q, query, out) = (b.buffer(16).unwrap(), b.buffer(64).unwrap(), b.buffer(64).unwrap());
     let mut choosing = Choosing { b, kept, mirror, selecting, hsa, q, query, out };
