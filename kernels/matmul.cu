@@ -215,11 +215,16 @@ __device__ __forceinline__ void matmul_halves(const u16* q, u32 rows, u32 cols, 
         if (KIND == SCALED_LESS && thread < TILE)
             copy_async_few<4>(lesses_of(stage) + TILE + thread, factors.sums + (u64)min(token0 + thread, n - 1) * (cols / 32) + step);
     };
+    auto bring_first_w = [&] {
 #pragma unroll
-    for (u32 step = 0; step < STAGES - 1; step++)
-        if (step < steps) bring_w(step);
+        for (u32 step = 0; step < STAGES - 1; step++)
+            if (step < steps) bring_w(step);
+    };
+    // Plain weights do not depend on any other kernel; `widen` may still be writing integers.
+    if (KIND == PLAIN) bring_first_w();
     allow_next();
     wait_for_previous();
+    if (KIND != PLAIN) bring_first_w();
 #pragma unroll
     for (u32 step = 0; step < STAGES - 1; step++) {
         if (step < steps) bring_x(step);
