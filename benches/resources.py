@@ -24,6 +24,14 @@ NAMES = {"87": "Orin, sm_87", "110": "Thor, sm_110"}
 BANDWIDTHS = (102, 205)  # GB/s
 # What src/cuda launches, for the 370M shape: threads of a block, bytes of dynamic shared memory. First match wins.
 LAUNCHES = [
+    (r"matmul_halves_.*_128", 256, 3 * 192 * 128),
+    (r"matmul_halves_.*_64", 128, 5 * 192 * 64),
+    (r"matmul_wide_less_128", 256, 3 * 208 * 128),
+    (r"matmul_wide_less_64", 128, 5 * 208 * 64),
+    (r"matmul_wide_128", 256, 3 * 200 * 128),
+    (r"matmul_wide_64", 128, 5 * 200 * 64),
+    (r"split_.*_any|widen_", 256, 0),
+    (r"split_", 128, 0),
     (r"matmul_.*_128", 256, 0),
     (r"matmul_.*_64", 128, 0),
     (r"matvec_odd", 256, 0),
