@@ -58,7 +58,7 @@ pub struct SessionOptions {
     /// Folder for the file of chunk memories, which is deleted with the session; by default the system's temporary folder.
     pub directory: Option<PathBuf>,
     /// Bytes of its own memory that a device other than the CPU may use for chunk memories. The default is 64 MiB. Tokens take
-    /// the least time while half of it holds all chunks and the other half their landmarks.
+    /// the least time while it holds all chunks and their landmarks.
     pub device_budget: u64,
     /// How keys and values are stored.
     pub precision: Precision,
