@@ -139,6 +139,7 @@ __device__ __forceinline__ u64 key(float v, u32 id) {
 __device__ __forceinline__ u32 value_bits(u32 order) { return order >> 31 ? order ^ 0x80000000u : ~order; }
 
 __device__ __forceinline__ float4 times(float4 a, float4 b) { return make_float4(a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w); }
+__device__ __forceinline__ float squares(float4 v) { return v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w; }
 
 __device__ __forceinline__ u16 low16(u32 v) { return (u16)v; }
 __device__ __forceinline__ u16 high16(u32 v) { return (u16)(v >> 16); }
@@ -163,6 +164,29 @@ __device__ __forceinline__ float block_sum(float v, float* part) {
     v = 0;
     for (int i = 0; i < (threads + 31) / 32; i++) v += part[i];
     return v;
+}
+
+// A row of up to 128·N values, a multiple of 4, in the registers of a warp of a block of (32, n): lane l has the fours l, l + 32
+// and so on, and zeros behind the end.
+template <int N>
+__device__ __forceinline__ void read_row(float4 (&v)[N], const float4* row, u32 fours) {
+#pragma unroll
+    for (int k = 0; k < N; k++) {
+        const u32 i = threadIdx.x + 32 * k;
+        v[k] = i < fours ? row[i] : make_float4(0, 0, 0, 0);
+    }
+}
+// What RMSNorm multiplies it by, before the weights.
+template <int N>
+__device__ __forceinline__ float norm_of_row(const float4 (&v)[N], u32 width, float eps) {
+    float sum = 0;
+#pragma unroll
+    for (int k = 0; k < N; k++) sum += squares(v[k]);
+    return rsqrtf(warp_sum(sum) / width + eps);
+}
+// Four values of it, normed.
+__device__ __forceinline__ float4 normed(float4 v, float factor, float4 weight) {
+    return times(times(v, make_float4(factor, factor, factor, factor)), weight);
 }
 
 __device__ __forceinline__ float silu(float v) { return __fdividef(v, 1.0f + __expf(-v)); }

@@ -4,11 +4,11 @@
 //   matmul_T_N: any weights. Factors are taken as sums of two bfloat16 and multiplied in three products (two for BF16
 //       weights), which keeps f32's range and errs by about 2^-16 of each product: see "bfloat16x3", Henry, Tang, Heinecke,
 //       arXiv 1904.06376.
-//   matmul_wide_N, matmul_wide_less_N: as those, of quantized weights as `widen` has left them; 8 bytes more of each row, 16
-//       with what is to be taken off.
 //   matmul_halves_T_N: weights of 16 bits, cols a multiple of 8, and x as `split` has left it: two products, and nothing to
-//       convert. Dynamic shared memory: 3 · 64 bytes of each row of a
-//       tile and each stage, of which there are 5 for tiles of 64 and 3 for those of 128.
+//       convert. Dynamic shared memory: 3 · 64 bytes for each row of a tile in each stage, of which there are 5 for tiles of
+//       64 and 3 for those of 128.
+//   matmul_wide_N, matmul_wide_less_N: the same of quantized weights as `widen` has left them, without and with what is to be
+//       taken off; 8 and 16 bytes more for each row.
 // CPU twins: cpu/matmul.rs and, but for the 8-bit activations, cpu/quantized.rs.
 #include "common.cuh"
 

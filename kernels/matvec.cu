@@ -137,8 +137,6 @@ __device__ __forceinline__ void put(const Shared& x, float4 v, u32 i, u32 slot, 
     if (i % 8 == 0) x.scales[i / 8] = max / 127.0f, x.sums[i / 8] = sum;
 }
 
-__device__ __forceinline__ float squares(float4 v) { return v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w; }
-
 // Between the wait and the end of a kernel every instruction counts, since the next kernel waits for that end: there are no
 // branches where a bound is clamped or a zero is multiplied instead.
 template <int T, int R>

@@ -13,25 +13,16 @@ __device__ __forceinline__ void rms_norm(const float* x, const float* weight, u3
     wait_for_previous();
     const u32 row = blockIdx.x * blockDim.y + threadIdx.y, lane = threadIdx.x, fours = width / 4;
     if (row >= rows) return;
-    const float4* from = reinterpret_cast<const float4*>(x + (u64)row * width);
     const float4* factors = reinterpret_cast<const float4*>(weight + (u64)(row % parts) * width);
     float4* to = reinterpret_cast<float4*>(out + (u64)row * width);
     float4 v[W / 128];
-    float sum = 0;
-#pragma unroll
-    for (int k = 0; k < W / 128; k++) {
-        const u32 i = lane + 32 * k;
-        v[k] = i < fours ? from[i] : make_float4(0, 0, 0, 0);
-    }
-#pragma unroll
-    for (int k = 0; k < W / 128; k++) sum += v[k].x * v[k].x + v[k].y * v[k].y + v[k].z * v[k].z + v[k].w * v[k].w;
-    const float factor = rsqrtf(warp_sum(sum) / width + eps);
+    read_row(v, reinterpret_cast<const float4*>(x + (u64)row * width), fours);
+    const float factor = norm_of_row(v, width, eps);
 #pragma unroll
     for (int k = 0; k < W / 128; k++) {
         const u32 i = lane + 32 * k;
         if (i >= fours) break;
-        const float4 f = factors[i];
-        to[i] = make_float4(v[k].x * factor * f.x, v[k].y * factor * f.y, v[k].z * factor * f.z, v[k].w * factor * f.w);
+        to[i] = normed(v[k], factor, factors[i]);
     }
 }
 

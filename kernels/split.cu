@@ -27,29 +27,19 @@ __device__ __forceinline__ void split(const float* x, const float* weight, float
     wait_for_previous();
     const u32 row = blockIdx.x * blockDim.y + threadIdx.y, lane = threadIdx.x, fours = width / 4;
     if (row >= rows) return;
-    const float4* from = reinterpret_cast<const float4*>(x + (u64)row * width);
     uint2 *to_hi = reinterpret_cast<uint2*>(hi + (u64)row * width), *to_lo = reinterpret_cast<uint2*>(lo + (u64)row * width);
     float4 v[W / 128];
-    float most = 0;
-#pragma unroll
-    for (int k = 0; k < W / 128; k++) {
-        const u32 i = lane + 32 * k;
-        v[k] = i < fours ? from[i] : make_float4(0, 0, 0, 0);
-    }
+    read_row(v, reinterpret_cast<const float4*>(x + (u64)row * width), fours);
     if (weight) {
-        const float4* factors = reinterpret_cast<const float4*>(weight);
-        float sum = 0;
-#pragma unroll
-        for (int k = 0; k < W / 128; k++) sum += v[k].x * v[k].x + v[k].y * v[k].y + v[k].z * v[k].z + v[k].w * v[k].w;
-        const float factor = rsqrtf(warp_sum(sum) / width + eps);
+        const float factor = norm_of_row(v, width, eps);
 #pragma unroll
         for (int k = 0; k < W / 128; k++) {
             const u32 i = lane + 32 * k;
             if (i >= fours) break;
-            const float4 f = factors[i];
-            v[k] = make_float4(v[k].x * factor * f.x, v[k].y * factor * f.y, v[k].z * factor * f.z, v[k].w * factor * f.w);
+            v[k] = normed(v[k], factor, reinterpret_cast<const float4*>(weight)[i]);
         }
     }
+    float most = 0;
 #pragma unroll
     for (int k = 0; k < W / 128; k++)
         most = fmaxf(most, fmaxf(fmaxf(fabsf(v[k].x), fabsf(v[k].y)), fmaxf(fabsf(v[k].z), fabsf(v[k].w))));

@@ -33,16 +33,14 @@ const MATMUL: [[&str; 2]; 7] = [
     ["matmul_q6_k_64", "matmul_q6_k_128"],
 ];
 
-/// By `DType as usize - 1`, for weights of 16 bits: tiles of 64, of 128.
-const MATMUL_HALVES: [[&str; 2]; 2] =
-    [["matmul_halves_f16_64", "matmul_halves_f16_128"], ["matmul_halves_bf16_64", "matmul_halves_bf16_128"]];
-
-/// By `DType as usize - 3`, for quantized weights: what makes integers of them, then as above.
-const MATMUL_WIDE: [[&str; 3]; 4] = [
-    ["widen_q8_0", "matmul_wide_64", "matmul_wide_128"],
-    ["widen_q4_0", "matmul_wide_64", "matmul_wide_128"],
-    ["widen_q4_k", "matmul_wide_less_64", "matmul_wide_less_128"],
-    ["widen_q6_k", "matmul_wide_64", "matmul_wide_128"],
+/// By `DType as usize - 1`: what makes integers of quantized weights; tiles of 64, of 128.
+const MATMUL_HALVES: [(Option<&str>, [&str; 2]); 6] = [
+    (None, ["matmul_halves_f16_64", "matmul_halves_f16_128"]),
+    (None, ["matmul_halves_bf16_64", "matmul_halves_bf16_128"]),
+    (Some("widen_q8_0"), ["matmul_wide_64", "matmul_wide_128"]),
+    (Some("widen_q4_0"), ["matmul_wide_64", "matmul_wide_128"]),
+    (Some("widen_q4_k"), ["matmul_wide_less_64", "matmul_wide_less_128"]),
+    (Some("widen_q6_k"), ["matmul_wide_64", "matmul_wide_128"]),
 ];
 
 /// x as f16 or as bfloat16: rows of up to 512, of up to 2048, of any number of values.
@@ -176,7 +174,6 @@ impl Cuda {
         let sums = if w.dtype == DType::Q4_K { units + 4 * n as u64 } else { 0 };
         let (weight, eps) = norm.map_or((0, 0.0), |norm| (norm.weight.at(), norm.eps));
         let (which, grid, block) = match cols {
-            _ if !cols.is_multiple_of(4) => (2, n, [256, 1]),
             1..=512 => (0, n.div_ceil(4), [32, 4]),
             513..=2048 => (1, n.div_ceil(4), [32, 4]),
             _ => (2, n, [256, 1]),
@@ -184,24 +181,25 @@ impl Cuda {
         let split = SPLIT[usize::from(w.dtype == DType::BF16)][which];
         let large = self.large_tiles(w, n) && Self::stages(w, LARGE) <= self.context.shared;
         let (size, threads) = if large { (LARGE, 256) } else { (SMALL, 128) };
+        let (widen, names) = MATMUL_HALVES[w.dtype as usize - 1];
+        let name = names[usize::from(large)];
         let (tiles, shared) = ([rows.div_ceil(size.0), n.div_ceil(size.0), 1], Self::stages(w, size));
         // SAFETY: x holds n rows of `cols`, y n rows of `rows`, the norm `cols` values, by the callers' checks; the scratch
         // holds both halves of x and what belongs to its rows, and the integers of the weights with their factors.
         unsafe {
             launch!(self.kernels, &lane.stream, split, [grid, 1, 1], block, 0;
                 x.at(), weight, eps, n as u32, cols as u32, hi, lo, units, sums)?;
-            if let Some(names) = MATMUL_HALVES.get((w.dtype as usize).wrapping_sub(1)) {
-                return launch!(self.kernels, &lane.stream, names[usize::from(large)], tiles, [threads, 1], shared;
+            let Some(widen) = widen else {
+                return launch!(self.kernels, &lane.stream, name, tiles, [threads, 1], shared;
                     w.parts(), hi, lo, units, n as u32, y.at(), accumulate);
-            }
-            let [widen, small_name, large_name] = MATMUL_WIDE[w.dtype as usize - 3];
+            };
             let count = rows * cols;
             let q = lane.scratch(2, 2 * count + count / 4 + count / 8)?;
             let scale = q + 2 * count as u64;
             let factors = Factors { scale, less: scale + (count / 4) as u64, sums };
             launch!(self.kernels, &lane.stream, widen, [(count / 16).div_ceil(256), 1, 1], [256, 1], 0;
                 w.parts(), q, scale, factors.less)?;
-            launch!(self.kernels, &lane.stream, if large { large_name } else { small_name }, tiles, [threads, 1], shared;
+            launch!(self.kernels, &lane.stream, name, tiles, [threads, 1], shared;
                 q, rows as u32, cols as u32, factors, hi, lo, units, n as u32, y.at(), accumulate)
         }
     }

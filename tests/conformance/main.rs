@@ -203,7 +203,7 @@ matmul_follows_its_formula! {
 fn matmul_follows_its_formula_for<B: Named>(b: &B, dtype: DType) {
     let mut rng = Rng(3);
     let quantized = dtype.block_len() > 1;
-    let all: &[usize] = if quantized { &[0, 32, 96, 256, 1280] } else { &[0, 1, 7, 8, 9, 33, 104, 513] };
+    let all: &[usize] = if quantized { &[0, 32, 96, 256, 1280] } else { &[0, 1, 7, 8, 9, 33, 100, 104, 513] };
     for &cols in all.iter().filter(|cols| cols.is_multiple_of(dtype.block_len())) {
         for rows in [0, 1, 3, 8, 17, 37] {
             let (w, values) = weights(&mut rng, dtype, rows, cols);

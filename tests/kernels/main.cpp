@@ -159,6 +159,26 @@ std::vector<double> product_of(const Matrix& m, const std::vector<double>& x, u3
     return y;
 }
 
+// Launches a kernel whose blocks have tiles of results.
+template <class Kernel>
+void launch_tiles(u32 tile, u32 rows, u32 n, Kernel kernel) {
+    simt::launch({blocks(rows, tile), blocks(n, tile), 1}, {tile == 64 ? 128u : 256u, 1, 1}, kernel);
+}
+
+using Split = void (*)(const float*, const float*, float, u32, u32, u16*, u16*, float*, float*);
+
+// x (n, cols) as `split` leaves it.
+struct Halves {
+    Array<u16> hi, lo;
+    Array<float> units, sums;
+    Halves(Split split, const float* x, const float* norm, u32 n, u32 cols, bool with_sums)
+        : hi(size_t(n) * cols), lo(size_t(n) * cols), units(n), sums(size_t(n) * cols / 32) {
+        const bool any = split == split_f16_any || split == split_bf16_any;
+        simt::launch({any ? n : blocks(n, 4), 1, 1}, any ? Index{256, 1, 1} : Index{32, 4, 1},
+                     [&] { split(x, norm, 1e-5f, n, cols, hi, lo, units, with_sums ? sums.at : nullptr); });
+    }
+};
+
 void products() {
     testing = "matmul";
     struct Case {
@@ -178,8 +198,7 @@ void products() {
         const Array<float> x = values(size_t(c.n) * c.cols, 3), y(size_t(c.n) * c.rows);
         auto want = product_of(m, {x.at, x.at + x.count}, c.n);
         for (u32 accumulate : {0, 1}) {
-            simt::launch({blocks(c.rows, c.tile), blocks(c.n, c.tile), 1}, {c.tile == 64 ? 128u : 256u, 1, 1},
-                         [&] { c.kernel(m.weight, x, c.n, y, accumulate); });
+            launch_tiles(c.tile, c.rows, c.n, [&] { c.kernel(m.weight, x, c.n, y, accumulate); });
             // Without rounding to the nearest the parts of f32 hold 16 bits.
             all_close(y, want, 1e-4);
             for (double& v : want) v *= 2;
@@ -193,7 +212,7 @@ void products_of_halves() {
     struct Case {
         Type type;
         u32 tile, n, rows, cols;
-        void (*split)(const float*, const float*, float, u32, u32, u16*, u16*, float*, float*);
+        Split split;
         void (*kernel)(Weight, const u16*, const u16*, const float*, u32, float*, u32);
     };
     const Case cases[] = {
@@ -205,8 +224,7 @@ void products_of_halves() {
     };
     for (const Case& c : cases) {
         const Matrix m = matrix(c.type, c.rows, c.cols);
-        const Array<float> norm = values(c.cols), units(c.n), y(size_t(c.n) * c.rows);
-        const Array<u16> hi(size_t(c.n) * c.cols), lo(size_t(c.n) * c.cols);
+        const Array<float> norm = values(c.cols), y(size_t(c.n) * c.rows);
         for (bool normed : {false, true}) {
             const Array<float> x = values(size_t(c.n) * c.cols, 3);
             std::vector<double> seen(x.at, x.at + x.count);
@@ -220,13 +238,11 @@ void products_of_halves() {
                     if (normed) row[k] *= norm.at[k] / std::sqrt(squares / c.cols + 1e-5);
                 }
             }
-            const u32 grid = c.split == split_f16_any || c.split == split_bf16_any ? c.n : blocks(c.n, 4);
-            const Index threads = grid == c.n ? Index{256, 1, 1} : Index{32, 4, 1};
-            simt::launch({grid, 1, 1}, threads, [&] { c.split(x, normed ? norm.at : nullptr, 1e-5f, c.n, c.cols, hi, lo, units, nullptr); });
+            const Halves halves(c.split, x, normed ? norm.at : nullptr, c.n, c.cols, false);
             auto want = product_of(m, seen, c.n);
             for (u32 accumulate : {0, 1}) {
-                simt::launch({blocks(c.rows, c.tile), blocks(c.n, c.tile), 1}, {c.tile == 64 ? 128u : 256u, 1, 1},
-                             [&] { c.kernel(m.weight, hi, lo, units, c.n, y, accumulate); });
+                launch_tiles(c.tile, c.rows, c.n,
+                             [&] { c.kernel(m.weight, halves.hi, halves.lo, halves.units, c.n, y, accumulate); });
                 Array<float> scaled(y.count);
                 for (size_t i = 0; i < y.count; i++)
                     scaled.at[i] = normed ? y.at[i] : std::ldexp(y.at[i], 40 - int(i / c.rows % 7) * 12);
@@ -242,7 +258,7 @@ void products_of_integers() {
     struct Case {
         Type type;
         u32 tile, n, rows, cols;
-        void (*split)(const float*, const float*, float, u32, u32, u16*, u16*, float*, float*);
+        Split split;
         void (*widen)(Weight, u16*, float*, float*);
         void (*kernel)(const u16*, u32, u32, product::Factors, const u16*, const u16*, const float*, u32, float*, u32);
     };
@@ -256,18 +272,15 @@ void products_of_integers() {
     for (const Case& c : cases) {
         const Matrix m = matrix(c.type, c.rows, c.cols);
         const size_t count = size_t(c.rows) * c.cols;
-        const Array<float> x = values(size_t(c.n) * c.cols, 3), units(c.n), sums(size_t(c.n) * c.cols / 32), y(size_t(c.n) * c.rows);
-        const Array<u16> hi(x.count), lo(x.count), q(count);
+        const Array<float> x = values(size_t(c.n) * c.cols, 3), y(size_t(c.n) * c.rows);
+        const Array<u16> q(count);
         const Array<float> scale(count / 16), less(count / 32);
-        const u32 grid = c.split == split_f16_any ? c.n : blocks(c.n, 4);
-        const Index threads = grid == c.n ? Index{256, 1, 1} : Index{32, 4, 1};
-        simt::launch({grid, 1, 1}, threads,
-                     [&] { c.split(x, nullptr, 0.0f, c.n, c.cols, hi, lo, units, c.type == TQ4_K ? sums.at : nullptr); });
+        const Halves halves(c.split, x, nullptr, c.n, c.cols, c.type == TQ4_K);
         simt::launch({blocks(count / 16, 256), 1, 1}, {256, 1, 1}, [&] { c.widen(m.weight, q, scale, less); });
         auto want = product_of(m, {x.at, x.at + x.count}, c.n);
         for (u32 accumulate : {0, 1}) {
-            simt::launch({blocks(c.rows, c.tile), blocks(c.n, c.tile), 1}, {c.tile == 64 ? 128u : 256u, 1, 1}, [&] {
-                c.kernel(q, c.rows, c.cols, {scale, less, sums}, hi, lo, units, c.n, y, accumulate);
+            launch_tiles(c.tile, c.rows, c.n, [&] {
+                c.kernel(q, c.rows, c.cols, {scale, less, halves.sums}, halves.hi, halves.lo, halves.units, c.n, y, accumulate);
             });
             all_close(y, want, 2e-6);
             for (double& v : want) v *= 2;
