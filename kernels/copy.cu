@@ -1,13 +1,25 @@
-// copy: out[to + r·to_stride + i] = x[from + r·from_stride + i] for r < rows, i < width.
-// Grid: x covers rows · width values. CPU twin: Cpu::copy.
+// copy: out[to + g·to_group + r·to_stride + i] = x[from + g·from_group + r·from_stride + i] for groups g, r < rows, i < width.
+//   copy_1: any places. copy_4: all of them, and the width, counted in fours of values.
+// Grid: x covers groups · rows · width. CPU twin: Cpu::copy.
 #include "common.cuh"
 
-extern "C" __global__ void copy(const float* x, u64 from, u64 from_stride, float* out, u64 to, u64 to_stride, u32 width,
-                                u64 count) {
+struct Place {
+    u64 at, group, stride;
+};
+
+template <class T>
+__device__ __forceinline__ void copy(const T* x, Place from, T* out, Place to, u64 rows, u64 width, u64 count) {
     allow_next();
     wait_for_previous();
     const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= count) return;
-    const u64 row = i / width, column = i % width;
-    out[to + row * to_stride + column] = x[from + row * from_stride + column];
+    const u64 line = i / width, column = i % width, group = line / rows, row = line % rows;
+    out[to.at + group * to.group + row * to.stride + column] = x[from.at + group * from.group + row * from.stride + column];
+}
+
+extern "C" __global__ void copy_1(const float* x, Place from, float* out, Place to, u64 rows, u64 width, u64 count) {
+    copy(x, from, out, to, rows, width, count);
+}
+extern "C" __global__ void copy_4(const float4* x, Place from, float4* out, Place to, u64 rows, u64 width, u64 count) {
+    copy(x, from, out, to, rows, width, count);
 }

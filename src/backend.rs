@@ -174,8 +174,26 @@ pub struct Norm<'a, Buffer> {
 pub struct Span {
     /// Index of the first value of the first row.
     pub at: usize,
-    /// Distance between the starts of two rows; 0 repeats one row.
+    /// Distance between the starts of two groups of rows.
+    pub group: usize,
+    /// Distance between the starts of two rows of a group; 0 repeats one row.
     pub stride: usize,
+}
+
+impl Span {
+    /// Rows of one group.
+    pub fn rows(at: usize, stride: usize) -> Span {
+        Span { at, group: 0, stride }
+    }
+
+    /// The index behind the last value of the last row of `groups` x `rows` rows of `width` values, none of them 0.
+    pub(crate) fn end(&self, [groups, rows]: [usize; 2], width: usize) -> usize {
+        let end = || {
+            let [group, row] = [(groups - 1).checked_mul(self.group)?, (rows - 1).checked_mul(self.stride)?];
+            self.at.checked_add(group)?.checked_add(row)?.checked_add(width)
+        };
+        end().unwrap_or(usize::MAX)
+    }
 }
 
 /// Fails unless `len` is at least the product of `dims`, naming the argument.
@@ -342,7 +360,8 @@ pub trait Backend: Send + Sync + 'static {
     /// If the buffer is shorter than `data`.
     fn write(&self, buffer: &mut Self::Buffer, data: &[f32]) -> Result<()>;
 
-    /// `out[to.at + r·to.stride + i] = x[from.at + r·from.stride + i]` for r < `rows`, i < `width`.
+    /// `out[to.at + g·to.group + r·to.stride + i] = x[from.at + g·from.group + r·from.stride + i]` for g, r < `rows` (groups and
+    /// rows of each), i < `width`.
     ///
     /// # Errors
     /// If a buffer is too short.
@@ -352,7 +371,7 @@ pub trait Backend: Send + Sync + 'static {
         from: Span,
         out: &mut Self::Buffer,
         to: Span,
-        rows: usize,
+        rows: [usize; 2],
         width: usize,
     ) -> Result<()>;
 

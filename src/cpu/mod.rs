@@ -159,16 +159,15 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn copy(&self, x: &Buffer, from: Span, out: &mut Buffer, to: Span, rows: usize, width: usize) -> Result<()> {
-        if rows == 0 {
+    fn copy(&self, x: &Buffer, from: Span, out: &mut Buffer, to: Span, rows: [usize; 2], width: usize) -> Result<()> {
+        if rows.contains(&0) || width == 0 {
             return Ok(());
         }
-        let end = |s: Span| (rows - 1).checked_mul(s.stride)?.checked_add(s.at)?.checked_add(width);
-        need("copy: source", x.len(), &[end(from).unwrap_or(usize::MAX)])?;
-        need("copy: result", out.len(), &[end(to).unwrap_or(usize::MAX)])?;
-        for r in 0..rows {
-            let x = &x[from.at + r * from.stride..][..width];
-            out[to.at + r * to.stride..][..width].copy_from_slice(x);
+        need("copy: source", x.len(), &[from.end(rows, width)])?;
+        need("copy: result", out.len(), &[to.end(rows, width)])?;
+        for (g, r) in (0..rows[0]).flat_map(|g| (0..rows[1]).map(move |r| (g, r))) {
+            let x = &x[from.at + g * from.group + r * from.stride..][..width];
+            out[to.at + g * to.group + r * to.stride..][..width].copy_from_slice(x);
         }
         Ok(())
     }

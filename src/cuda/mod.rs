@@ -33,7 +33,7 @@ use crate::weights::Tensor;
 use crate::{Error, Result};
 use driver::{Context, Event, Graph, Memory};
 use lane::Lane;
-use module::{Kernels, launch};
+use module::{Argument, Kernels, launch};
 
 pub use choice::Landing;
 pub use mirror::Mirror;
@@ -92,6 +92,25 @@ pub struct RecordedGraph {
     graph: Graph,
     /// What its kernels count in.
     _counters: Option<Memory>,
+}
+
+/// `Place` of `kernels/copy.cu`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Place {
+    at: u64,
+    group: u64,
+    stride: u64,
+}
+// SAFETY: the same fields in the same order.
+unsafe impl Argument for Place {}
+
+impl Place {
+    /// In units of so many values.
+    fn new(span: Span, unit: usize) -> Place {
+        let [at, group, stride] = [span.at, span.group, span.stride].map(|v| (v / unit) as u64);
+        Place { at, group, stride }
+    }
 }
 
 impl Cuda {
@@ -291,20 +310,22 @@ impl Backend for Cuda {
         self.on_lane(|lane| lane.upload(buffer.at(), zerocopy::IntoBytes::as_bytes(data)))
     }
 
-    fn copy(&self, x: &Buffer, from: Span, out: &mut Buffer, to: Span, rows: usize, width: usize) -> Result<()> {
-        if rows == 0 || width == 0 {
+    fn copy(&self, x: &Buffer, from: Span, out: &mut Buffer, to: Span, rows: [usize; 2], width: usize) -> Result<()> {
+        if rows.contains(&0) || width == 0 {
             return Ok(());
         }
-        let end = |s: Span| (rows - 1).checked_mul(s.stride)?.checked_add(s.at)?.checked_add(width);
-        need("copy: source", x.len, &[end(from).unwrap_or(usize::MAX)])?;
-        need("copy: result", out.len, &[end(to).unwrap_or(usize::MAX)])?;
-        let [from_at, from_stride, to_at, to_stride] = [from.at, from.stride, to.at, to.stride].map(|v| v as u64);
-        let count = rows * width;
+        need("copy: source", x.len, &[from.end(rows, width)])?;
+        need("copy: result", out.len, &[to.end(rows, width)])?;
+        // Four values at once where none of them is cut apart.
+        let fours = [from, to].iter().flat_map(|s| [s.at, s.group, s.stride]).all(|v| v.is_multiple_of(4));
+        let (name, unit) = if fours && width.is_multiple_of(4) { ("copy_4", 4) } else { ("copy_1", 1) };
+        let [from, to] = [from, to].map(|s| Place::new(s, unit));
+        let (width, count) = (width / unit, rows[0] * rows[1] * (width / unit));
         self.on_lane(|lane| {
             // SAFETY: as checked above.
             unsafe {
-                launch!(self.kernels, &lane.stream, "copy", [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
-                    x.at(), from_at, from_stride, out.at(), to_at, to_stride, width as u32, count as u64)
+                launch!(self.kernels, &lane.stream, name, [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
+                    x.at(), from, out.at(), to, rows[1] as u64, width as u64, count as u64)
             }
         })
     }

@@ -3,6 +3,7 @@
 //! What makes the memories is the model's own encoder, which runs on the model's device, or any [`ChunkEncoder`], which
 //! gets the hidden states through the host. This file is the only one that knows both.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use crate::backend::{Backend, Span};
@@ -188,6 +189,23 @@ impl<B: Backend> Chunking<B> {
 }
 
 impl<B: Backend> Scratch<B> {
+    /// Takes whole chunks of each of `sequences` as the hidden states of the first chunks: rows `own` of the `n` that each has
+    /// in `x` (sequences, n, D).
+    pub(super) fn put_own(
+        &mut self,
+        backend: &B,
+        x: &B::Buffer,
+        sequences: usize,
+        n: usize,
+        own: Range<usize>,
+    ) -> Result<()> {
+        let (row, chunk) = (self.hidden, self.chunk_size * self.hidden);
+        let chunks = own.len() / self.chunk_size;
+        let source = Span { at: own.start * row, group: n * row, stride: chunk };
+        let target = Span { at: 0, group: chunks * self.rows * row, stride: self.rows * row };
+        backend.copy(x, source, &mut self.x, target, [sequences, chunks], chunk)
+    }
+
     /// Takes the first `n` rows of `x` (n, D) as hidden states number `to` on, counted over all chunks.
     pub(super) fn put(&mut self, backend: &B, x: &B::Buffer, to: usize, n: usize) -> Result<()> {
         let (chunk, hidden) = (self.chunk_size, self.hidden);
@@ -198,9 +216,9 @@ impl<B: Backend> Scratch<B> {
                 (0, left) if left >= chunk => (left / chunk, chunk),
                 (begun, left) => (1, (chunk - begun).min(left)),
             };
-            let source = Span { at: from * hidden, stride: chunk * hidden };
-            let target = Span { at: (to / chunk * self.rows + to % chunk) * hidden, stride: self.rows * hidden };
-            backend.copy(x, source, &mut self.x, target, count, width * hidden)?;
+            let source = Span::rows(from * hidden, chunk * hidden);
+            let target = Span::rows((to / chunk * self.rows + to % chunk) * hidden, self.rows * hidden);
+            backend.copy(x, source, &mut self.x, target, [1, count], width * hidden)?;
             (from, to) = (from + count * width, to + count * width);
         }
         Ok(())

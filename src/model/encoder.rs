@@ -172,8 +172,8 @@ impl<B: Backend> Encoder<B> {
         }
         let all = chunks * rows;
         if let Some(cls) = &self.cls {
-            let last = Span { at: hsa.chunk_size * hidden, stride: rows * hidden };
-            backend.copy(cls, Span { at: 0, stride: 0 }, x, last, chunks, hidden)?;
+            let last = Span::rows(hsa.chunk_size * hidden, rows * hidden);
+            backend.copy(cls, Span::rows(0, 0), x, last, [1, chunks], hidden)?;
         }
         if let Some(weight) = &self.prenorm {
             backend.rms_norm_in_place(x, weight, eps, all, hidden)?;
@@ -184,8 +184,8 @@ impl<B: Backend> Encoder<B> {
         backend.rms_norm(x, &self.output_norm, eps, all, hidden, &mut s.norm)?;
 
         if self.cls.is_some() {
-            let last = Span { at: hsa.chunk_size * hidden, stride: rows * hidden };
-            backend.copy(&s.norm, last, &mut s.summary, Span { at: 0, stride: hidden }, chunks, hidden)?;
+            let last = Span::rows(hsa.chunk_size * hidden, rows * hidden);
+            backend.copy(&s.norm, last, &mut s.summary, Span::rows(0, hidden), [1, chunks], hidden)?;
         } else {
             backend.mean_rows(&s.norm, chunks, rows, hidden, &mut s.summary)?;
         }

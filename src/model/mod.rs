@@ -309,7 +309,7 @@ impl<B: Backend> Model<B> {
     /// `InvalidArgument` if they do not.
     pub fn copy_state(&self, from: &State<B>, to: &mut State<B>) -> Result<()> {
         let copy = |from: &B::Buffer, to: &mut B::Buffer, len: usize| {
-            self.backend.copy(from, At { at: 0, stride: 0 }, to, At { at: 0, stride: 0 }, 1, len)
+            self.backend.copy(from, At::rows(0, 0), to, At::rows(0, 0), [1, 1], len)
         };
         to.torn = true;
         for (from, to) in from.blocks.iter().zip(&mut to.blocks) {
@@ -377,15 +377,22 @@ impl<B: Backend> Model<B> {
                     [one] => Cow::Borrowed(&one[range]),
                     _ => Cow::Owned(some.iter().map(|t| &t[range.clone()]).collect::<Vec<_>>().concat()),
                 };
-                for tile in part(0..run_in).chunks(self.tile()) {
-                    self.lower_half(scratch, tile, some.len())?;
-                }
-                for tile in part(run_in..length).chunks(self.tile()) {
-                    self.lower_half(scratch, tile, some.len())?;
-                    let Scratch { x, upper: Some(UpperScratch { chunking: s, .. }), .. } = scratch else { continue };
-                    s.put(&self.backend, x, 0, tile.len())?;
-                    upper.chunking.encode(&self.config, &upper.hsa, &self.backend, tile.len() / chunk, s)?;
-                    s.out.iter().try_for_each(&mut *emit)?;
+                let mut from = 0;
+                while from < length {
+                    // All at once if there is room, or else tiles of the run-in, then tiles of whole chunks.
+                    let end = match some.len() * length <= self.tile() {
+                        true => length,
+                        false => (from + self.tile()).min(if from < run_in { run_in } else { length }),
+                    };
+                    let (tile, own) = (part(from..end), from.max(run_in)..end);
+                    self.lower_half(scratch, &tile, some.len())?;
+                    let chunks = some.len() * (own.len() / chunk);
+                    if let (Some(UpperScratch { chunking: s, .. }), 1..) = (&mut scratch.upper, chunks) {
+                        s.put_own(&self.backend, &scratch.x, some.len(), end - from, own.start - from..own.end - from)?;
+                        upper.chunking.encode(&self.config, &upper.hsa, &self.backend, chunks, s)?;
+                        s.out.iter().try_for_each(&mut *emit)?;
+                    }
+                    from = end;
                 }
             }
             Ok(())
@@ -614,7 +621,6 @@ impl<B: Backend> Model<B> {
             )));
         }
         let chunks = (begun + n) / chunk;
-        let whole = At { at: 0, stride: hidden };
         // Rows of `x` that belong to complete chunks.
         let used = if chunks > 0 {
             let used = chunks * chunk - begun;
@@ -629,8 +635,8 @@ impl<B: Backend> Model<B> {
         } else {
             0
         };
-        let at = At { at: *tail_len * hidden, stride: hidden };
-        backend.copy(x, At { at: used * hidden, ..whole }, tail, at, n - used, hidden)?;
+        let [from, to] = [used, *tail_len].map(|row| At::rows(row * hidden, hidden));
+        backend.copy(x, from, tail, to, [1, n - used], hidden)?;
         *tail_len += n - used;
         Ok(())
     }
@@ -676,8 +682,8 @@ impl<B: Backend> Model<B> {
         let rows = if first == 0 {
             &*x
         } else {
-            let at = |row: usize| At { at: row * width, stride: width };
-            backend.copy(x, at(first), head, at(0), n, width)?;
+            let at = |row: usize| At::rows(row * width, width);
+            backend.copy(x, at(first), head, at(0), [1, n], width)?;
             &*head
         };
         let norm = Norm { weight: &self.output_norm, width, eps: self.config.norm_eps };

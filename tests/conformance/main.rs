@@ -168,8 +168,24 @@ fn elementwise_operations_follow_their_formulas_on<B: Named>(b: &B) {
 
     let mut out = b.buffer(10).unwrap();
     let x = b.vector(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
-    b.copy(&x, Span { at: 1, stride: 2 }, &mut out, Span { at: 0, stride: 5 }, 2, 3).unwrap();
+    b.copy(&x, Span::rows(1, 2), &mut out, Span::rows(0, 5), [1, 2], 3).unwrap();
     assert_eq!(read(b, &out, 10), [2.0, 3.0, 4.0, 0.0, 0.0, 4.0, 5.0, 6.0, 0.0, 0.0]);
+
+    // Two groups of three rows, out of longer groups and into rows that lie apart; one value, and fours of them.
+    for width in [1, 4, 8] {
+        let x = rng.values(2 * 5 * width);
+        let [from, to] = [
+            Span { at: 2 * width, group: 5 * width, stride: width },
+            Span { at: 4, group: 12 * width, stride: 3 * width },
+        ];
+        let mut want = vec![0.0; 4 + 24 * width];
+        for (g, r) in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)] {
+            want[4 + (g * 4 + r) * 3 * width..][..width].copy_from_slice(&x[(g * 5 + 2 + r) * width..][..width]);
+        }
+        let mut out = b.buffer(want.len()).unwrap();
+        b.copy(&b.vector(&x).unwrap(), from, &mut out, to, [2, 3], width).unwrap();
+        assert_eq!(read(b, &out, want.len()), want);
+    }
 }
 
 /// Random weights of a type, and what they stand for.
@@ -792,8 +808,8 @@ fn wrong_lengths_are_errors_on<B: Named>(b: &B) {
     assert_eq!(kind(b.rms_norm(&small, &small, 0.0, 2, 2, &mut out)), ErrorKind::InvalidArgument);
     assert_eq!(kind(b.write(&mut out, &[0.0; 4])), ErrorKind::InvalidArgument);
     assert_eq!(kind(b.read(&out, &mut [0.0; 4])), ErrorKind::InvalidArgument);
-    let far = Span { at: usize::MAX, stride: 1 };
-    assert_eq!(kind(b.copy(&small, far, &mut out, far, 2, 1)), ErrorKind::InvalidArgument);
+    let far = Span::rows(usize::MAX, 1);
+    assert_eq!(kind(b.copy(&small, far, &mut out, far, [1, 2], 1)), ErrorKind::InvalidArgument);
     let shape = HsaShape {
         heads: 1,
         kv_heads: 1,

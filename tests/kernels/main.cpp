@@ -393,7 +393,9 @@ void elements() {
     for (int i = 0; i < 45; i++) want[i] = double(y[i]) + bias[i % 9];
     simt::launch({1, 1, 1}, {256, 1, 1}, [&] { add_bias(y, bias, 9, 45); });
     all_close(y, want, 1e-6);
-    simt::launch({1, 1, 1}, {256, 1, 1}, [&] { copy(y, 1, 9, copied, 2, 11, 4, 16); });
+    // Two groups of two rows of four.
+    const Place from = {1, 18, 9}, to = {2, 22, 11};
+    simt::launch({1, 1, 1}, {256, 1, 1}, [&] { copy_1(y, from, copied, to, 2, 4, 16); });
     for (int i = 0; i < 16; i++) close(copied[2 + i / 4 * 11 + i % 4], y[1 + i / 4 * 9 + i % 4], 0);
 }
 
