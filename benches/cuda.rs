@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use common::{hsa_shape, values, weights};
 use cudarc::driver::{CudaContext, LaunchConfig, PushKernelArg, sys::CUevent_flags};
-use ramba::backend::{Backend, EncoderShape, Norm, Pick, SsmParams, SsmShape, SsmState};
+use ramba::backend::{Backend, EncoderShape, Norm, Pick, Product, SsmParams, SsmShape, SsmState};
 use ramba::cuda::Cuda;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision, TopK};
 use ramba::quant::DType;
@@ -78,7 +78,7 @@ fn main() {
 
     // Group by group, so that what one allocates is freed before the next.
     type Group = for<'a> fn(&'a Cuda, &mut Vec<Row<'a>>);
-    for group in [products as Group, elementwise, choices, mixers, encoder, landmarks, hsa] {
+    for group in [products as Group, small_products, elementwise, choices, mixers, encoder, landmarks, hsa] {
         let mut rows = Vec::new();
         group(&cuda, &mut rows);
         rows.retain(|r| r.name.contains(filter));
@@ -272,7 +272,8 @@ fn products<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
             let (x, norm, mut normed) = (buffer(cuda, cols), buffer(cuda, cols), poisoned(cuda, cols));
             row(cuda, rows, format!("matvec {dtype} 1 x {cols} x {out}"), Limit::Bytes, bytes, out, move |i, y| {
                 let norm = Norm { weight: &norm, width: cols, eps: 1e-5 };
-                cuda.norm_matmul(&norm, &all[i % copies], &x, 1, &mut normed, y, false).expect("shapes");
+                let product = &mut [Product::new(&all[i % copies], y)];
+                cuda.norm_matmul(&norm, &x, 1, &mut normed, product, false).expect("shapes");
             });
         }
         // Each product of f32 is several of 16 bits.
@@ -283,6 +284,24 @@ fn products<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
         let work = 2 * parts * n * out * cols;
         row(cuda, rows, format!("matmul {dtype} {n} x {cols} x {out}"), Limit::Matrix, work, n * out, move |_, y| {
             cuda.matmul(&w, &x, n, y, false).expect("shapes");
+        });
+    }
+}
+
+/// Products of a small model: whole rows of x fit into shared memory. Its input and output projections, and the three of its
+/// encoder's attention.
+fn small_products<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
+    for (n, cols, out, count) in [(8064, 128, 580, 1), (8064, 256, 128, 1), (7280, 128, 128, 3), (7280, 320, 128, 1)] {
+        let w = cuda.weight(weights(DType::F16, out, cols)).expect("memory");
+        let (x, norm, mut normed) = (buffer(cuda, n * cols), buffer(cuda, cols), poisoned(cuda, n * cols));
+        let mut more: Vec<_> = (1..count).map(|_| poisoned(cuda, n * out)).collect();
+        let work = 4 * count * n * out * cols;
+        let label = format!("norm and {count} matmul F16 {n} x {cols} x {out}");
+        row(cuda, rows, label, Limit::Matrix, work, n * out, move |_, y| {
+            let norm = Norm { weight: &norm, width: cols, eps: 1e-5 };
+            let mut products = vec![Product::new(&w, y)];
+            products.extend(more.iter_mut().map(|y| Product::new(&w, y)));
+            cuda.norm_matmul(&norm, &x, n, &mut normed, &mut products, false).expect("shapes");
         });
     }
 }

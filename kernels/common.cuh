@@ -184,6 +184,15 @@ __device__ __forceinline__ float norm_of_row(const float4 (&v)[N], u32 width, fl
     for (int k = 0; k < N; k++) sum += squares(v[k]);
     return rsqrtf(warp_sum(sum) / width + eps);
 }
+// The largest magnitude that a lane has of it.
+template <int N>
+__device__ __forceinline__ float largest_of_row(const float4 (&v)[N]) {
+    float most = 0;
+#pragma unroll
+    for (int k = 0; k < N; k++)
+        most = fmaxf(most, fmaxf(fmaxf(fabsf(v[k].x), fabsf(v[k].y)), fmaxf(fabsf(v[k].z), fabsf(v[k].w))));
+    return most;
+}
 // Four values of it, normed.
 __device__ __forceinline__ float4 normed(float4 v, float factor, float4 weight) {
     return times(times(v, make_float4(factor, factor, factor, factor)), weight);
@@ -283,6 +292,23 @@ __device__ __forceinline__ void mma(F16, float (&d)[4], const u32 (&a)[4], const
             : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
             : "r"(a[2 * half]), "r"(a[2 * half + 1]), "r"(b[half]));
 #endif
+}
+
+// What the values of a row, of at most `most`, are divided by before they are taken as sums of two numbers of 16 bits: a power
+// of two that lets f16, which goes up to 2^16, hold the largest and 28 binary digits below it. With its inverse.
+__device__ __forceinline__ float unit_of(F16, float most, float& inverse) {
+    const u32 exponent = __float_as_uint(most) >> 23;
+    const u32 up = exponent < 15 ? 253 : 268 - exponent;  // 2^(14 - exponent), both in 8 bits with a bias of 127
+    inverse = __uint_as_float(up << 23);
+    return __uint_as_float((254 - up) << 23);
+}
+__device__ __forceinline__ float unit_of(Bf16, float, float& inverse) { return inverse = 1.0f; }
+__device__ __forceinline__ void split_pair(F16, float x, float y, u32& hi, u32& lo) { split_f16(x, y, hi, lo); }
+__device__ __forceinline__ void split_pair(Bf16, float x, float y, u32& hi, u32& lo) { split_bf16(x, y, hi, lo); }
+template <class Half>
+__device__ __forceinline__ void split_four(Half half, float4 v, float inverse, uint2& hi, uint2& lo) {
+    split_pair(half, v.x * inverse, v.y * inverse, hi.x, lo.x);
+    split_pair(half, v.z * inverse, v.w * inverse, hi.y, lo.y);
 }
 
 // Operands of f32 as sums of two bfloat16.

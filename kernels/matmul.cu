@@ -9,6 +9,11 @@
 //       64 and 3 for those of 128.
 //   matmul_wide_N, matmul_wide_less_N: the same of quantized weights as `widen` has left them, without and with what is to be
 //       taken off; 8 and 16 bytes more for each row.
+//   matmul_rows_T_W: up to three products of one x, normed or not, weights of 16 bits, cols at most W and a multiple of 8. A
+//       block brings 64 whole rows of x to shared memory, norms them, splits them as `split` does, and multiplies them with
+//       64 rows of weights at a time. Grid: x covers the tiles of weights, several for a block, y the tokens in tiles. Blocks
+//       of (32, 4). Dynamic shared memory: 256 bytes for each column, up to a multiple of 32, and 16,640 bytes.
+//   All add a bias (rows) to every token, if there is one.
 // CPU twins: cpu/matmul.rs and, but for the 8-bit activations, cpu/quantized.rs.
 #include "common.cuh"
 
@@ -25,17 +30,16 @@ __device__ __forceinline__ void store16(const float (&v)[16], u16* hi, u16* lo) 
 }
 
 // Writes what a warp has of a tile: `acc` are the products of 16 · MS tokens from `first` on and 8 · NS rows from `row0` on.
-// `unit` (n), if there is one, is what those of a token are multiplied by.
-template <int MS, int NS>
-__device__ __forceinline__ void finish(const float (&acc)[MS][NS][4], u32 first, u32 row0, u32 n, u32 rows, const float* unit,
-                                       float* y, u32 accumulate) {
+// Those of a token are multiplied by `unit(token)`; `bias` (rows), if there is one, is added.
+template <int MS, int NS, class Unit>
+__device__ __forceinline__ void finish(const float (&acc)[MS][NS][4], u32 first, u32 row0, u32 n, u32 rows, Unit unit,
+                                       const float* bias, float* y, u32 accumulate) {
     const u32 lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     const bool pairs = rows % 2 == 0;
     // Results of 16 tokens at a time: all that they are added to is read before any is written.
     _Pragma("unroll") for (int m = 0; m < MS; m++) {
         float2 before[NS][2];
-        const float units[2] = {unit ? unit[min(first + m * 16 + g, n - 1)] : 1.0f,
-                                unit ? unit[min(first + m * 16 + g + 8, n - 1)] : 1.0f};
+        const float units[2] = {unit(min(first + m * 16 + g, n - 1)), unit(min(first + m * 16 + g + 8, n - 1))};
         // Two neighbours of a result, and how many of them there are.
         auto place = [&](int j, int half) {
             return y + (u64)(first + m * 16 + g + half * 8) * rows + row0 + j * 8 + 2 * t;
@@ -58,6 +62,8 @@ __device__ __forceinline__ void finish(const float (&acc)[MS][NS][4], u32 first,
                 float* to = place(j, half);
                 const int count = there(j, half);
                 float2 v = make_float2(acc[m][j][2 * half] * units[half], acc[m][j][2 * half + 1] * units[half]);
+                if (bias && count > 0) v.x += bias[row0 + j * 8 + 2 * t];
+                if (bias && count > 1) v.y += bias[row0 + j * 8 + 2 * t + 1];
                 if (accumulate) v.x += before[j][half].x, v.y += before[j][half].y;
                 if (count == 2 && pairs) {
                     *reinterpret_cast<float2*>(to) = v;
@@ -71,7 +77,7 @@ __device__ __forceinline__ void finish(const float (&acc)[MS][NS][4], u32 first,
 
 // TILE x TILE results by WARPS_M x WARPS_N warps of TILE/WARPS_M tokens x TILE/WARPS_N rows each.
 template <int T, int TILE, int WARPS_M, int WARPS_N>
-__device__ __forceinline__ void matmul(Weight w, const float* x, u32 n, float* y, u32 accumulate) {
+__device__ __forceinline__ void matmul(Weight w, const float* x, u32 n, const float* bias, float* y, u32 accumulate) {
     __shared__ __align__(16) u16 xs[2][TILE * STRIDE];
     __shared__ __align__(16) u16 ws[2][TILE * STRIDE];
     const int MS = TILE / WARPS_M / 16, NS = TILE / WARPS_N / 8;
@@ -142,17 +148,17 @@ __device__ __forceinline__ void matmul(Weight w, const float* x, u32 n, float* y
         __syncthreads();
     }
 
-    finish<MS, NS>(acc, token0 + wm, row0 + wn, n, w.rows, nullptr, y, accumulate);
+    finish<MS, NS>(acc, token0 + wm, row0 + wn, n, w.rows, [](u32) { return 1.0f; }, bias, y, accumulate);
 }
 
 #define MATMUL(name, T) \
-    extern "C" __global__ void __launch_bounds__(256) matmul_##name##_128(Weight w, const float* x, u32 n, float* y, \
-                                                                          u32 accumulate) { \
-        matmul<T, 128, 2, 4>(w, x, n, y, accumulate); \
+    extern "C" __global__ void __launch_bounds__(256) matmul_##name##_128( \
+        Weight w, const float* x, u32 n, const float* bias, float* y, u32 accumulate) { \
+        matmul<T, 128, 2, 4>(w, x, n, bias, y, accumulate); \
     } \
-    extern "C" __global__ void __launch_bounds__(128) matmul_##name##_64(Weight w, const float* x, u32 n, float* y, \
-                                                                         u32 accumulate) { \
-        matmul<T, 64, 2, 2>(w, x, n, y, accumulate); \
+    extern "C" __global__ void __launch_bounds__(128) matmul_##name##_64( \
+        Weight w, const float* x, u32 n, const float* bias, float* y, u32 accumulate) { \
+        matmul<T, 64, 2, 2>(w, x, n, bias, y, accumulate); \
     }
 MATMUL(f32, TF32)
 MATMUL(f16, TF16)
@@ -164,7 +170,8 @@ MATMUL(q6_k, TQ6_K)
 
 // A row of a stage in shared memory is DEPTH values, in four pieces of 16 bytes; eight rows below each other have any one
 // piece in different banks.
-__device__ __forceinline__ u16* piece_of(u16* tile, u32 row, u32 piece) { return tile + row * DEPTH + (piece ^ (row / 2 % 4)) * 8; }
+template <class T>
+__device__ __forceinline__ T* piece_of(T* tile, u32 row, u32 piece) { return tile + row * DEPTH + (piece ^ (row / 2 % 4)) * 8; }
 
 // Factors of weights that are integers, (rows, cols/16) and (rows, cols/32), and what the latter belong to: sums (n, cols/32)
 // of x.
@@ -177,7 +184,8 @@ enum { PLAIN, SCALED, SCALED_LESS };
 // multiplied.
 template <class Half, int KIND, int TILE, int STAGES, int WARPS_M, int WARPS_N>
 __device__ __forceinline__ void matmul_halves(const u16* q, u32 rows, u32 cols, const Factors& factors, const u16* hi,
-                                              const u16* lo, const float* unit, u32 n, float* y, u32 accumulate) {
+                                              const u16* lo, const float* unit, u32 n, const float* bias, float* y,
+                                              u32 accumulate) {
     DYNAMIC_SHARED(uint4, shared);
     u16* const stages = reinterpret_cast<u16*>(shared);
     const int MS = TILE / WARPS_M / 16, NS = TILE / WARPS_N / 8, THREADS = 32 * WARPS_M * WARPS_N, PART = TILE * DEPTH;
@@ -296,14 +304,14 @@ __device__ __forceinline__ void matmul_halves(const u16* q, u32 rows, u32 cols, 
                     for (int i = 0; i < 4; i++) acc[m][j][i] -= sums[m * 16 + i / 2 * 8] * less[j * 8 + i % 2];
         }
     }
-    finish<MS, NS>(acc, token0 + wm, row0 + wn, n, rows, unit, y, accumulate);
+    finish<MS, NS>(acc, token0 + wm, row0 + wn, n, rows, [&](u32 token) { return unit[token]; }, bias, y, accumulate);
 }
 
 #define MATMUL_HALVES_TILE(name, Half, TILE, STAGES, WARPS_N) \
     extern "C" __global__ void __launch_bounds__(2 * TILE, TILE == 128 ? 2 : 3) matmul_halves_##name##_##TILE( \
-        Weight w, const u16* hi, const u16* lo, const float* unit, u32 n, float* y, u32 accumulate) { \
+        Weight w, const u16* hi, const u16* lo, const float* unit, u32 n, const float* bias, float* y, u32 accumulate) { \
         matmul_halves<Half, PLAIN, TILE, STAGES, 2, WARPS_N>(reinterpret_cast<const u16*>(w.q), w.rows, w.cols, Factors(), hi, lo, \
-                                                             unit, n, y, accumulate); \
+                                                             unit, n, bias, y, accumulate); \
     }
 #define MATMUL_HALVES(name, Half) MATMUL_HALVES_TILE(name, Half, 128, 3, 4) MATMUL_HALVES_TILE(name, Half, 64, 5, 2)
 MATMUL_HALVES(f16, F16)
@@ -311,10 +319,154 @@ MATMUL_HALVES(bf16, Bf16)
 
 #define MATMUL_WIDE_TILE(name, KIND, TILE, STAGES, WARPS_N) \
     extern "C" __global__ void __launch_bounds__(2 * TILE, TILE == 128 ? 2 : 3) name##_##TILE( \
-        const u16* q, u32 rows, u32 cols, Factors factors, const u16* hi, const u16* lo, const float* unit, u32 n, float* y, \
-        u32 accumulate) { \
-        matmul_halves<F16, KIND, TILE, STAGES, 2, WARPS_N>(q, rows, cols, factors, hi, lo, unit, n, y, accumulate); \
+        const u16* q, u32 rows, u32 cols, Factors factors, const u16* hi, const u16* lo, const float* unit, u32 n, \
+        const float* bias, float* y, u32 accumulate) { \
+        matmul_halves<F16, KIND, TILE, STAGES, 2, WARPS_N>(q, rows, cols, factors, hi, lo, unit, n, bias, y, accumulate); \
     }
 #define MATMUL_WIDE(name, KIND) MATMUL_WIDE_TILE(name, KIND, 128, 3, 4) MATMUL_WIDE_TILE(name, KIND, 64, 5, 2)
 MATMUL_WIDE(matmul_wide, SCALED)
 MATMUL_WIDE(matmul_wide_less, SCALED_LESS)
+
+// Up to three products of one x: weights (rows, cols), bias (rows) or none, results (n, rows).
+const u32 MOST_PRODUCTS = 3;
+struct Products {
+    const u16* w[MOST_PRODUCTS];
+    const float* bias[MOST_PRODUCTS];
+    float* y[MOST_PRODUCTS];
+    u32 rows[MOST_PRODUCTS];
+    u32 count;
+};
+// A tile of weights, and what it belongs to.
+struct WeightTile {
+    const u16* w;
+    const float* bias;
+    float* y;
+    u32 rows, row0;
+};
+const int ROWS_TILE = 64, ROWS_RING = 4;
+__device__ __forceinline__ WeightTile tile_of(const Products& all, u32 tile) {
+    WeightTile found = {all.w[0], all.bias[0], all.y[0], all.rows[0], 0};
+    u32 first = 0;
+#pragma unroll
+    for (u32 i = 1; i < MOST_PRODUCTS; i++) {
+        const u32 before = (found.rows + ROWS_TILE - 1) / ROWS_TILE;
+        if (i >= all.count || tile - first < before) break;
+        first += before;
+        found = {all.w[i], all.bias[i], all.y[i], all.rows[i], 0};
+    }
+    found.row0 = (tile - first) * ROWS_TILE;
+    return found;
+}
+
+// Rows of up to 128 · FOURS values.
+template <class Half, int FOURS>
+__device__ __forceinline__ void matmul_rows(const Products& all, u32 tiles, const float* x, const float* norm, float eps, u32 n,
+                                            u32 cols, u32 accumulate) {
+    DYNAMIC_SHARED(uint4, shared);
+    const int PART = ROWS_TILE * DEPTH, MS = 2, NS = 4, AT_ONCE = FOURS == 1 ? 16 : FOURS == 2 ? 8 : 4;
+    const u32 steps = (cols + DEPTH - 1) / DEPTH, fours = cols / 4;
+    // hi and lo of x for each step, then a ring of parts of weights, then units.
+    u16 *const xs = reinterpret_cast<u16*>(shared), *const ring = xs + steps * 2 * PART;
+    float* const units = reinterpret_cast<float*>(ring + ROWS_RING * PART);
+    const u32 lane = threadIdx.x, warp = threadIdx.y, thread = warp * 32 + lane, token0 = blockIdx.y * ROWS_TILE;
+    const u32 wm = warp / 2 * 32, wn = warp % 2 * 32;
+    // Begins to bring the next part of weights.
+    u32 next_tile = blockIdx.x, next_step = 0, next_slot = 0;
+    WeightTile next = tile_of(all, next_tile);
+    auto bring = [&] {
+        if (next_tile < tiles) {
+#pragma unroll
+            for (int i = 0; i < 2; i++) {
+                const u32 at = thread + i * 128, row = at / 4, k = next_step * DEPTH + at % 4 * 8;
+                copy_async_or_zero(piece_of(ring + next_slot * PART, row, at % 4),
+                                   next.w + (u64)min(next.row0 + row, next.rows - 1) * cols + min(k, cols - 8), k < cols);
+            }
+            if (++next_step == steps) next_step = 0, next_tile += gridDim.x, next = tile_of(all, next_tile);
+            next_slot = (next_slot + 1) % ROWS_RING;
+        }
+        end_of_copies();
+    };
+    // Weights do not depend on any other kernel.
+#pragma unroll
+    for (int i = 0; i < ROWS_RING - 1; i++) bring();
+    float4 weight[FOURS];
+    if (norm) read_row(weight, reinterpret_cast<const float4*>(norm), fours);
+    allow_next();
+    wait_for_previous();
+#pragma unroll 1
+    for (u32 first = warp * 16; first < warp * 16 + 16; first += AT_ONCE) {
+        float4 v[AT_ONCE][FOURS];
+#pragma unroll
+        for (int r = 0; r < AT_ONCE; r++)
+            read_row(v[r], reinterpret_cast<const float4*>(x + (u64)min(token0 + first + r, n - 1) * cols), fours);
+#pragma unroll
+        for (int r = 0; r < AT_ONCE; r++) {
+            if (norm) {
+                const float factor = norm_of_row(v[r], cols, eps);
+#pragma unroll
+                for (int k = 0; k < FOURS; k++) v[r][k] = normed(v[r][k], factor, weight[k]);
+            }
+            float inverse;
+            const float unit = unit_of(Half(), warp_max(largest_of_row(v[r])), inverse);
+            if (lane == 0) units[first + r] = unit;
+#pragma unroll
+            for (int k = 0; k < FOURS; k++) {
+                // Behind the last column there are zeros.
+                const u32 i = lane + 32 * k;
+                if (i >= steps * (DEPTH / 4)) break;
+                uint2 hi, lo;
+                split_four(Half(), v[r][k], inverse, hi, lo);
+                u16* to = piece_of(xs + i / 8 * 2 * PART, first + r, i % 8 / 2) + i % 2 * 4;
+                *reinterpret_cast<uint2*>(to) = hi;
+                *reinterpret_cast<uint2*>(to + PART) = lo;
+            }
+        }
+    }
+    u32 slot = 0;
+#pragma unroll 1
+    for (u32 tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+        float acc[MS][NS][4] = {};
+#pragma unroll 1
+        for (u32 step = 0; step < steps; step++) {
+            wait_for_copies<ROWS_RING - 2>();
+            // Everyone's copies are there, and x, and everyone is done with the part that is brought next.
+            __syncthreads();
+            bring();
+            const u16 *high = xs + step * 2 * PART, *ws = ring + slot * PART;
+            slot = (slot + 1) % ROWS_RING;
+#pragma unroll
+            for (int half = 0; half < 2; half++) {
+                u32 b[NS][2];
+#pragma unroll
+                for (int j = 0; j < NS; j += 2) {
+                    u32 r[4];
+                    load_matrices(r, piece_of(ws, wn + j * 8 + lane / 16 * 8 + lane % 8, half * 2 + lane / 8 % 2));
+                    b[j][0] = r[0], b[j][1] = r[1], b[j + 1][0] = r[2], b[j + 1][1] = r[3];
+                }
+#pragma unroll
+                for (int m = 0; m < MS; m++) {
+                    u32 hi[4], lo[4];
+                    const u16* from = piece_of(high, wm + m * 16 + lane % 16, half * 2 + lane / 16);
+                    load_matrices(hi, from);
+                    load_matrices(lo, from + PART);
+#pragma unroll
+                    for (int j = 0; j < NS; j++) mma(Half(), acc[m][j], lo, b[j]);
+#pragma unroll
+                    for (int j = 0; j < NS; j++) mma(Half(), acc[m][j], hi, b[j]);
+                }
+            }
+        }
+        const WeightTile of = tile_of(all, tile);
+        finish<MS, NS>(acc, token0 + wm, of.row0 + wn, n, of.rows, [&](u32 token) { return units[token - token0]; }, of.bias,
+                       of.y, accumulate);
+    }
+}
+
+#define MATMUL_ROWS_W(name, Half, W) \
+    extern "C" __global__ void __launch_bounds__(128, W == 128 ? 4 : 2) matmul_rows_##name##_##W( \
+        Products all, u32 tiles, const float* x, const float* norm, float eps, u32 n, u32 cols, u32 accumulate) { \
+        matmul_rows<Half, (W + 127) / 128>(all, tiles, x, norm, eps, n, cols, accumulate); \
+    }
+#define MATMUL_ROWS(name, Half) MATMUL_ROWS_W(name, Half, 128) MATMUL_ROWS_W(name, Half, 256) MATMUL_ROWS_W(name, Half, 320)
+MATMUL_ROWS(f16, F16)
+MATMUL_ROWS(bf16, Bf16)

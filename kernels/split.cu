@@ -9,17 +9,6 @@
 // checked with `matmul`.
 #include "common.cuh"
 
-// The unit of a row, and its inverse. f16 goes up to 2^16.
-__device__ __forceinline__ float unit_of(F16, float most, float& inverse) {
-    const u32 exponent = __float_as_uint(most) >> 23;
-    const u32 up = exponent < 15 ? 253 : 268 - exponent;  // 2^(14 - exponent), both in 8 bits with a bias of 127
-    inverse = __uint_as_float(up << 23);
-    return __uint_as_float((254 - up) << 23);
-}
-__device__ __forceinline__ float unit_of(Bf16, float, float& inverse) { return inverse = 1.0f; }
-__device__ __forceinline__ void split_pair(F16, float x, float y, u32& hi, u32& lo) { split_f16(x, y, hi, lo); }
-__device__ __forceinline__ void split_pair(Bf16, float x, float y, u32& hi, u32& lo) { split_bf16(x, y, hi, lo); }
-
 template <class Half, int W>
 __device__ __forceinline__ void split(const float* x, const float* weight, float eps, u32 rows, u32 width, u16* hi, u16* lo,
                                       float* units, float* sums) {
@@ -39,20 +28,15 @@ __device__ __forceinline__ void split(const float* x, const float* weight, float
             v[k] = normed(v[k], factor, reinterpret_cast<const float4*>(weight)[i]);
         }
     }
-    float most = 0;
-#pragma unroll
-    for (int k = 0; k < W / 128; k++)
-        most = fmaxf(most, fmaxf(fmaxf(fabsf(v[k].x), fabsf(v[k].y)), fmaxf(fabsf(v[k].z), fabsf(v[k].w))));
     float inverse;
-    const float unit = unit_of(Half(), warp_max(most), inverse);
+    const float unit = unit_of(Half(), warp_max(largest_of_row(v)), inverse);
     if (lane == 0) units[row] = unit;
 #pragma unroll
     for (int k = 0; k < W / 128; k++) {
         const u32 i = lane + 32 * k;
         if (i >= fours) break;
         uint2 h, l;
-        split_pair(Half(), v[k].x * inverse, v[k].y * inverse, h.x, l.x);
-        split_pair(Half(), v[k].z * inverse, v[k].w * inverse, h.y, l.y);
+        split_four(Half(), v[k], inverse, h, l);
         to_hi[i] = h, to_lo[i] = l;
     }
     if (!sums) return;

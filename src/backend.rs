@@ -169,6 +169,29 @@ pub struct Norm<'a, Buffer> {
     pub eps: f32,
 }
 
+/// One of the products of [`Backend::norm_matmul`].
+#[derive(Debug)]
+pub struct Product<'a, Weight, Buffer> {
+    /// (rows, cols)
+    pub weight: &'a Weight,
+    /// (rows), added to the product of every row of x
+    pub bias: Option<&'a Buffer>,
+    /// (n, rows)
+    pub out: &'a mut Buffer,
+}
+
+impl<'a, Weight, Buffer> Product<'a, Weight, Buffer> {
+    /// Without a bias.
+    pub fn new(weight: &'a Weight, out: &'a mut Buffer) -> Self {
+        Self { weight, bias: None, out }
+    }
+
+    /// With one.
+    pub fn biased(weight: &'a Weight, bias: &'a Buffer, out: &'a mut Buffer) -> Self {
+        Self { weight, bias: Some(bias), out }
+    }
+}
+
 /// Where the rows of [`Backend::copy`] lie in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
@@ -434,28 +457,21 @@ pub trait Backend: Send + Sync + 'static {
         accumulate: bool,
     ) -> Result<()>;
 
-    /// [`Backend::rms_norm`] and [`Backend::matmul`] in one: `y (n, rows) = norm(x) (n, cols) · wᵀ`, or added to `y`. Each
-    /// row of x is normed in parts of `width` values. `normed` (n, cols) is scratch.
+    /// [`Backend::rms_norm`] and several of [`Backend::matmul`] in one: for each of `products`
+    /// `out (n, rows) = norm(x) (n, cols) · weightᵀ + bias`, or added to `out`. Each row of x is normed in parts of `width`
+    /// values. `normed` (n, cols) is scratch.
     ///
     /// # Errors
-    /// If a buffer is too short.
-    #[allow(clippy::too_many_arguments)]
+    /// If a buffer is too short, or weights have different numbers of columns.
     fn norm_matmul(
         &self,
         norm: &Norm<'_, Self::Buffer>,
-        w: &Self::Weight,
         x: &Self::Buffer,
         n: usize,
         normed: &mut Self::Buffer,
-        y: &mut Self::Buffer,
+        products: &mut [Product<'_, Self::Weight, Self::Buffer>],
         accumulate: bool,
     ) -> Result<()>;
-
-    /// `y (n, width) += bias (width)` in every row.
-    ///
-    /// # Errors
-    /// If a buffer is too short.
-    fn add_bias(&self, y: &mut Self::Buffer, bias: &Self::Buffer, n: usize, width: usize) -> Result<()>;
 
     /// `gate[i] = silu(gate[i]) · up[i]` for i < `len`, with silu(v) = v / (1 + exp(−v)).
     ///

@@ -28,7 +28,7 @@ mod tests;
 use std::ops::Range;
 
 use crate::backend::{
-    Backend, EncoderShape, HsaShape, Norm, Pick, Selecting, Span, SsmParams, SsmShape, SsmState, check, need,
+    Backend, EncoderShape, HsaShape, Norm, Pick, Product, Selecting, Span, SsmParams, SsmShape, SsmState, check, need,
 };
 use crate::memory::{ChunkMemory, ChunkShape, MAX_TOP_K, Precision, TopK};
 use crate::quant;
@@ -222,23 +222,24 @@ impl Backend for Cpu {
     fn norm_matmul(
         &self,
         norm: &Norm<'_, Buffer>,
-        w: &Tensor,
         x: &Buffer,
         n: usize,
         normed: &mut Buffer,
-        y: &mut Buffer,
+        products: &mut [Product<'_, Tensor, Buffer>],
         accumulate: bool,
     ) -> Result<()> {
-        norm.check(w.cols())?;
-        self.rms_norm(x, norm.weight, norm.eps, n * (w.cols() / norm.width), norm.width, normed)?;
-        self.matmul(w, normed, n, y, accumulate)
-    }
-
-    fn add_bias(&self, y: &mut Buffer, bias: &Buffer, n: usize, width: usize) -> Result<()> {
-        need("add_bias: values", y.len(), &[n, width])?;
-        need("add_bias: bias", bias.len(), &[width])?;
-        if width > 0 {
-            y[..n * width].chunks_exact_mut(width).for_each(|y| self.kernels.add_into(y, &bias[..width]));
+        let Some(cols) = products.first().map(|product| product.weight.cols()) else { return Ok(()) };
+        norm.check(cols)?;
+        self.rms_norm(x, norm.weight, norm.eps, n * (cols / norm.width), norm.width, normed)?;
+        for Product { weight, bias, out } in products {
+            check(weight.cols() == cols, || {
+                format!("norm_matmul: weights of {cols} and of {} columns", weight.cols())
+            })?;
+            self.matmul(weight, normed, n, out, accumulate)?;
+            if let (Some(bias), width @ 1..) = (bias, weight.rows()) {
+                need("norm_matmul: bias", bias.len(), &[width])?;
+                out[..n * width].chunks_exact_mut(width).for_each(|y| self.kernels.add_into(y, &bias[..width]));
+            }
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::backend::{
-    Backend, EncoderShape, HsaShape, Norm, Pick, Selecting, Span, SsmParams, SsmShape, SsmState, check, need,
+    Backend, EncoderShape, HsaShape, Norm, Pick, Product, Selecting, Span, SsmParams, SsmShape, SsmState, check, need,
 };
 use crate::memory::{ChunkMemory, ChunkShape, MAX_TOP_K, Precision, TopK};
 use crate::quant::DType;
@@ -375,43 +375,32 @@ impl Backend for Cuda {
     fn matmul(&self, w: &Weight, x: &Buffer, n: usize, y: &mut Buffer, accumulate: bool) -> Result<()> {
         need("matmul: input", x.len, &[n, w.cols])?;
         need("matmul: result", y.len, &[n, w.rows])?;
-        self.product(w, x, n, y, accumulate)
+        self.products(None, x, n, &mut [Product::new(w, y)], accumulate).map(|_| ())
     }
 
     fn norm_matmul(
         &self,
         norm: &Norm<'_, Buffer>,
-        w: &Weight,
         x: &Buffer,
         n: usize,
         normed: &mut Buffer,
-        y: &mut Buffer,
+        products: &mut [Product<'_, Weight, Buffer>],
         accumulate: bool,
     ) -> Result<()> {
-        norm.check(w.cols)?;
-        need("norm_matmul: weight", norm.weight.len, &[w.cols])?;
-        need("norm_matmul: input", x.len, &[n, w.cols])?;
-        need("norm_matmul: result", y.len, &[n, w.rows])?;
-        if self.norm_product(norm, w, x, n, y, accumulate)? {
+        let Some(cols) = products.first().map(|product| product.weight.cols) else { return Ok(()) };
+        norm.check(cols)?;
+        need("norm_matmul: weight", norm.weight.len, &[cols])?;
+        need("norm_matmul: input", x.len, &[n, cols])?;
+        for Product { weight: w, bias, out } in products.iter() {
+            check(w.cols == cols, || format!("norm_matmul: weights of {cols} and of {} columns", w.cols))?;
+            need("norm_matmul: bias", bias.map_or(w.rows, |bias| bias.len), &[w.rows])?;
+            need("norm_matmul: result", out.len, &[n, w.rows])?;
+        }
+        if self.products(Some(norm), x, n, products, accumulate)? {
             return Ok(());
         }
-        self.rms_norm(x, norm.weight, norm.eps, n * (w.cols / norm.width), norm.width, normed)?;
-        self.product(w, normed, n, y, accumulate)
-    }
-
-    fn add_bias(&self, y: &mut Buffer, bias: &Buffer, n: usize, width: usize) -> Result<()> {
-        need("add_bias: values", y.len, &[n, width])?;
-        need("add_bias: bias", bias.len, &[width])?;
-        let (y, bias, width, count) = (y.at(), bias.at(), width as u32, (n * width) as u64);
-        // SAFETY: y holds `count` values, the bias `width`.
-        self.on_lane(|lane| unsafe {
-            self.each(
-                lane,
-                "add_bias",
-                count as usize,
-                &mut [module::pointer(&y), module::pointer(&bias), module::pointer(&width), module::pointer(&count)],
-            )
-        })
+        self.rms_norm(x, norm.weight, norm.eps, n * (cols / norm.width), norm.width, normed)?;
+        self.products(None, normed, n, products, accumulate).map(|_| ())
     }
 
     fn silu_mul(&self, gate: &mut Buffer, up: &Buffer, len: usize) -> Result<()> {

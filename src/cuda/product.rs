@@ -3,9 +3,9 @@
 use super::lane::Lane;
 use super::module::{Argument, launch};
 use super::weight::Weight;
-use super::{Buffer, Cuda, FEW};
+use super::{Buffer, Cuda, FEW, THREADS};
 use crate::Result;
-use crate::backend::Norm;
+use crate::backend::{Norm, Product};
 use crate::quant::DType;
 
 /// By `DType as usize`, and rows a warp: 1, 2, 4.
@@ -47,6 +47,18 @@ const MATMUL_HALVES: [(Option<&str>, [&str; 2]); 6] = [
 const SPLIT: [[&str; 3]; 2] =
     [["split_f16_512", "split_f16_2048", "split_f16_any"], ["split_bf16_512", "split_bf16_2048", "split_bf16_any"]];
 
+/// Weights as f16 or as bfloat16: whole rows of x of up to 128, 256, 320 values.
+const ROWS: [[&str; 3]; 2] = [
+    ["matmul_rows_f16_128", "matmul_rows_f16_256", "matmul_rows_f16_320"],
+    ["matmul_rows_bf16_128", "matmul_rows_bf16_256", "matmul_rows_bf16_320"],
+];
+
+/// Tokens, and rows of weights, of a tile of `matmul_rows`; the most columns, which need the shared memory that all devices
+/// from compute capability 8.0 on have; the most products.
+const ROWS_TILE: usize = 64;
+const MOST_ROW: usize = 320;
+const MOST_PRODUCTS: usize = 3;
+
 /// Tiles of `matmul_halves` and `matmul_wide`, and their stages, which have three parts of 64 bytes for each row.
 const SMALL: (usize, usize) = (64, 5);
 const LARGE: (usize, usize) = (128, 3);
@@ -67,66 +79,168 @@ struct Factors {
 // SAFETY: the same fields in the same order.
 unsafe impl Argument for Factors {}
 
+/// `Products` of the kernels.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+struct Products {
+    w: [u64; MOST_PRODUCTS],
+    bias: [u64; MOST_PRODUCTS],
+    y: [u64; MOST_PRODUCTS],
+    rows: [u32; MOST_PRODUCTS],
+    count: u32,
+}
+// SAFETY: the same fields in the same order.
+unsafe impl Argument for Products {}
+
+/// x as sums of two numbers of 16 bits: see `split.cu`.
+struct Halves {
+    hi: u64,
+    lo: u64,
+    units: u64,
+    sums: u64,
+}
+
+/// Where the bias is, or 0.
+fn bias(product: &Product<'_, Weight, Buffer>) -> u64 {
+    product.bias.map_or(0, Buffer::at)
+}
+
 impl Cuda {
-    /// y (n, rows) = x (n, cols) · wᵀ, or added to it; the caller has checked the lengths.
-    pub(super) fn product(&self, w: &Weight, x: &Buffer, n: usize, y: &Buffer, accumulate: bool) -> Result<()> {
-        if n == 0 || w.rows == 0 {
+    /// For each of `all` y (n, rows) = x (n, cols) · wᵀ + bias, or added to y, of x as it is or normed. `false`, and nothing done, if
+    /// the norm needs an operation of its own; the caller has checked the lengths.
+    pub(super) fn products(
+        &self,
+        norm: Option<&Norm<'_, Buffer>>,
+        x: &Buffer,
+        n: usize,
+        all: &mut [Product<'_, Weight, Buffer>],
+        accumulate: bool,
+    ) -> Result<bool> {
+        let Some(cols) = all.first().map(|product| product.weight.cols).filter(|_| n > 0) else { return Ok(true) };
+        if n <= FEW {
+            // Parts of whole blocks of 32, which quantized weights multiply.
+            let normed = norm.is_none_or(|norm| norm.width.is_multiple_of(32));
+            if normed && all.iter().all(|product| self.matvec_shared(product.weight).is_some()) {
+                return all.iter_mut().try_for_each(|p| self.few(norm, x, n, p, accumulate)).map(|()| true);
+            }
+        } else if norm.is_none_or(|norm| norm.width == cols) {
+            if let Some(shared) = self.takes_rows(all) {
+                return self.product_of_rows(norm, x, n, all, shared, accumulate).map(|()| true);
+            }
+            if all.iter().all(|product| self.takes_halves(product.weight, n)) {
+                return self.products_of_halves(norm, x, n, all, accumulate).map(|()| true);
+            }
+        }
+        if norm.is_some() {
+            return Ok(false);
+        }
+        for product in all.iter_mut() {
+            if n <= FEW {
+                self.few(None, x, n, product, accumulate)?;
+            } else if self.takes_halves(product.weight, n) {
+                self.products_of_halves(None, x, n, std::slice::from_mut(product), accumulate)?;
+            } else {
+                self.product(x, n, product, accumulate)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// The product of few tokens. With a norm [`Cuda::matvec_shared`] must be.
+    fn few(
+        &self,
+        norm: Option<&Norm<'_, Buffer>>,
+        x: &Buffer,
+        n: usize,
+        product: &mut Product<'_, Weight, Buffer>,
+        accumulate: bool,
+    ) -> Result<()> {
+        let (w, y) = (product.weight, &*product.out);
+        if w.rows == 0 {
             return Ok(());
         }
-        if n <= FEW
-            && let Some(shared) = self.matvec_shared(w)
-        {
-            return self.matvec(w, x, None, n, shared, y, accumulate);
-        }
-        if n <= FEW
-            && let Some(&name) = MATVEC_ODD.get(w.dtype as usize)
-        {
-            return self.on_lane(|lane| {
+        if let Some(shared) = self.matvec_shared(w) {
+            self.matvec(w, x, norm, n, shared, y, accumulate)?;
+        } else if let Some(&name) = MATVEC_ODD.get(w.dtype as usize) {
+            self.on_lane(|lane| {
                 // SAFETY: x holds n rows of `cols`, y n rows of `rows`.
                 unsafe {
                     launch!(self.kernels, &lane.stream, name, [w.rows.div_ceil(8), n, 1], [256, 1], 0;
                         w.parts(), x.at(), y.at(), u32::from(accumulate))
                 }
-            });
+            })?;
+        } else {
+            return self.product(x, n, product, accumulate);
         }
-        if self.takes_halves(w, n) {
-            return self.on_lane(|lane| self.product_of_halves(lane, w, x, None, n, y, accumulate));
-        }
+        let Some(bias) = product.bias else { return Ok(()) };
+        let count = n * w.rows;
+        // SAFETY: y holds `count` values, the bias `rows`.
+        self.on_lane(|lane| unsafe {
+            launch!(self.kernels, &lane.stream, "add_bias", [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
+                y.at(), bias.at(), w.rows as u32, count as u64)
+        })
+    }
+
+    /// The product of many tokens for any weights.
+    fn product(&self, x: &Buffer, n: usize, product: &mut Product<'_, Weight, Buffer>, accumulate: bool) -> Result<()> {
+        let w = product.weight;
         let large = self.large_tiles(w, n);
         let (tile, threads) = if large { (128, 256) } else { (64, 128) };
         let name = MATMUL[w.dtype as usize][usize::from(large)];
         self.on_lane(|lane| {
-            // SAFETY: x holds n rows of `cols`, y n rows of `rows`.
+            // SAFETY: x holds n rows of `cols`, y n rows of `rows`, the bias `rows`.
             unsafe {
                 launch!(self.kernels, &lane.stream, name, [w.rows.div_ceil(tile), n.div_ceil(tile), 1], [threads, 1], 0;
-                    w.parts(), x.at(), n as u32, y.at(), u32::from(accumulate))
+                    w.parts(), x.at(), n as u32, bias(product), product.out.at(), u32::from(accumulate))
             }
         })
     }
 
-    /// The same of normed x, if that can be done without an operation for the norm; the caller has checked the lengths.
-    pub(super) fn norm_product(
+    /// Bytes of shared memory with which whole rows of x are multiplied, if they can be.
+    fn takes_rows(&self, all: &[Product<'_, Weight, Buffer>]) -> Option<usize> {
+        let first = all.first()?.weight;
+        let alike = all.iter().all(|product| product.weight.dtype == first.dtype);
+        let fits = alike && all.len() <= MOST_PRODUCTS && matches!(first.dtype, DType::F16 | DType::BF16);
+        let fits = fits && (1..=MOST_ROW).contains(&first.cols) && first.cols.is_multiple_of(8);
+        let shared = first.cols.next_multiple_of(32) * 256 + 4 * 4096 + 256;
+        (fits && shared <= self.context.shared).then_some(shared)
+    }
+
+    /// Products of whole rows of x in shared memory, [`Cuda::takes_rows`] bytes of it.
+    fn product_of_rows(
         &self,
-        norm: &Norm<'_, Buffer>,
-        w: &Weight,
+        norm: Option<&Norm<'_, Buffer>>,
         x: &Buffer,
         n: usize,
-        y: &Buffer,
+        all: &mut [Product<'_, Weight, Buffer>],
+        shared: usize,
         accumulate: bool,
-    ) -> Result<bool> {
-        // Parts of whole blocks of 32, which quantized weights multiply.
-        if (1..=FEW).contains(&n)
-            && norm.width.is_multiple_of(32)
-            && let Some(shared) = self.matvec_shared(w)
-        {
-            return self.matvec(w, x, Some(norm), n, shared, y, accumulate).map(|()| true);
+    ) -> Result<()> {
+        let mut products = Products { count: all.len() as u32, ..Products::default() };
+        let mut tiles = 0;
+        for (i, product) in all.iter().enumerate().take(MOST_PRODUCTS) {
+            products.w[i] = product.weight.parts().q;
+            products.bias[i] = bias(product);
+            products.y[i] = product.out.at();
+            products.rows[i] = product.weight.rows as u32;
+            tiles += product.weight.rows.div_ceil(ROWS_TILE);
         }
-        if n > FEW && w.rows > 0 && norm.width == w.cols && self.takes_halves(w, n) {
-            return self
-                .on_lane(|lane| self.product_of_halves(lane, w, x, Some(norm), n, y, accumulate))
-                .map(|()| true);
-        }
-        Ok(false)
+        let Some(first) = all.first().filter(|_| tiles > 0) else { return Ok(()) };
+        let (dtype, cols) = (first.weight.dtype, first.weight.cols);
+        let name = ROWS[usize::from(dtype == DType::BF16)][cols.div_ceil(128) - 1];
+        let (weight, eps) = norm.map_or((0, 0.0), |norm| (norm.weight.at(), norm.eps));
+        // As many blocks as run at once share the tiles, and each of them what it brings of x.
+        let at_once = self.context.processors as usize * (self.context.shared / shared).min(4);
+        let groups = at_once.div_ceil(n.div_ceil(ROWS_TILE)).min(tiles);
+        let grid = [tiles.div_ceil(tiles.div_ceil(groups)), n.div_ceil(ROWS_TILE), 1];
+        self.on_lane(|lane| {
+            // SAFETY: x holds n rows of `cols`, the results n rows of their weights' `rows`, biases `rows`, the norm `cols`
+            // values, by the callers' checks.
+            unsafe {
+                launch!(self.kernels, &lane.stream, name, grid, [32, 4], shared;
+                    products, tiles as u32, x.at(), weight, eps, n as u32, cols as u32, u32::from(accumulate))
+            }
+        })
     }
 
     /// Large tiles if there are enough of them.
@@ -154,44 +268,88 @@ impl Cuda {
         fits && Self::stages(w, SMALL) <= self.context.shared
     }
 
-    /// A product of x as sums of two numbers of 16 bits.
-    #[allow(clippy::too_many_arguments)]
-    fn product_of_halves(
+    /// Products of x as sums of two numbers of 16 bits, which are made once for all of them that need the same.
+    fn products_of_halves(
         &self,
-        lane: &mut Lane,
-        w: &Weight,
-        x: &Buffer,
         norm: Option<&Norm<'_, Buffer>>,
+        x: &Buffer,
         n: usize,
-        y: &Buffer,
+        all: &mut [Product<'_, Weight, Buffer>],
         accumulate: bool,
     ) -> Result<()> {
-        let (rows, cols, accumulate) = (w.rows, w.cols, u32::from(accumulate));
-        let hi = lane.scratch(0, 4 * n * cols)?;
-        let lo = hi + 2 * (n * cols) as u64;
-        // Units of the rows of x, then sums of each 32 of its values, which only Q4_K needs.
-        let units = lane.scratch(1, 4 * n * (1 + cols / 32))?;
+        let mut before = None;
+        self.on_lane(|lane| {
+            for product in all.iter().filter(|product| product.weight.rows > 0) {
+                // Which halves, and with which sums.
+                let dtype = product.weight.dtype;
+                let kind = (dtype == DType::BF16, dtype == DType::Q4_K);
+                let halves = self.halves(lane, product.weight, n)?;
+                if before.replace(kind) != Some(kind) {
+                    self.split(lane, norm, x, n, product.weight, &halves)?;
+                }
+                self.product_of_halves(lane, product, n, &halves, accumulate)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Where x is split to.
+    fn halves(&self, lane: &mut Lane, w: &Weight, n: usize) -> Result<Halves> {
+        let hi = lane.scratch(0, 4 * n * w.cols)?;
+        let units = lane.scratch(1, 4 * n * (1 + w.cols / 32))?;
         let sums = if w.dtype == DType::Q4_K { units + 4 * n as u64 } else { 0 };
+        Ok(Halves { hi, lo: hi + 2 * (n * w.cols) as u64, units, sums })
+    }
+
+    /// Splits x (n, cols), normed if there is a norm, for products with `w`.
+    fn split(
+        &self,
+        lane: &Lane,
+        norm: Option<&Norm<'_, Buffer>>,
+        x: &Buffer,
+        n: usize,
+        w: &Weight,
+        halves: &Halves,
+    ) -> Result<()> {
         let (weight, eps) = norm.map_or((0, 0.0), |norm| (norm.weight.at(), norm.eps));
-        let (which, grid, block) = match cols {
+        let (which, grid, block) = match w.cols {
             1..=512 => (0, n.div_ceil(4), [32, 4]),
             513..=2048 => (1, n.div_ceil(4), [32, 4]),
             _ => (2, n, [256, 1]),
         };
-        let split = SPLIT[usize::from(w.dtype == DType::BF16)][which];
+        let name = SPLIT[usize::from(w.dtype == DType::BF16)][which];
+        let Halves { hi, lo, units, sums } = *halves;
+        // SAFETY: x holds n rows of `cols`, the norm `cols` values, by the callers' checks; the scratch both halves of x and what
+        // belongs to its rows.
+        unsafe {
+            launch!(self.kernels, &lane.stream, name, [grid, 1, 1], block, 0;
+                x.at(), weight, eps, n as u32, w.cols as u32, hi, lo, units, sums)
+        }
+    }
+
+    /// A product of x as it was split.
+    fn product_of_halves(
+        &self,
+        lane: &mut Lane,
+        product: &Product<'_, Weight, Buffer>,
+        n: usize,
+        halves: &Halves,
+        accumulate: bool,
+    ) -> Result<()> {
+        let (w, accumulate) = (product.weight, u32::from(accumulate));
+        let (rows, cols, bias, y) = (w.rows, w.cols, bias(product), product.out.at());
+        let Halves { hi, lo, units, sums } = *halves;
         let large = self.large_tiles(w, n) && Self::stages(w, LARGE) <= self.context.shared;
         let (size, threads) = if large { (LARGE, 256) } else { (SMALL, 128) };
         let (widen, names) = MATMUL_HALVES[w.dtype as usize - 1];
         let name = names[usize::from(large)];
         let (tiles, shared) = ([rows.div_ceil(size.0), n.div_ceil(size.0), 1], Self::stages(w, size));
-        // SAFETY: x holds n rows of `cols`, y n rows of `rows`, the norm `cols` values, by the callers' checks; the scratch
-        // holds both halves of x and what belongs to its rows, and the integers of the weights with their factors.
+        // SAFETY: y holds n rows of `rows`, the bias `rows`, by the callers' checks; the scratch holds both halves of x and what
+        // belongs to its rows, and the integers of the weights with their factors.
         unsafe {
-            launch!(self.kernels, &lane.stream, split, [grid, 1, 1], block, 0;
-                x.at(), weight, eps, n as u32, cols as u32, hi, lo, units, sums)?;
             let Some(widen) = widen else {
                 return launch!(self.kernels, &lane.stream, name, tiles, [threads, 1], shared;
-                    w.parts(), hi, lo, units, n as u32, y.at(), accumulate);
+                    w.parts(), hi, lo, units, n as u32, bias, y, accumulate);
             };
             let count = rows * cols;
             let q = lane.scratch(2, 2 * count + count / 4 + count / 8)?;
@@ -200,7 +358,7 @@ impl Cuda {
             launch!(self.kernels, &lane.stream, widen, [(count / 16).div_ceil(256), 1, 1], [256, 1], 0;
                 w.parts(), q, scale, factors.less)?;
             launch!(self.kernels, &lane.stream, name, tiles, [threads, 1], shared;
-                q, rows as u32, cols as u32, factors, hi, lo, units, n as u32, y.at(), accumulate)
+                q, rows as u32, cols as u32, factors, hi, lo, units, n as u32, bias, y, accumulate)
         }
     }
 

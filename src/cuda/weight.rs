@@ -23,7 +23,7 @@ pub struct Weight {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct Parts {
-    q: u64,
+    pub q: u64,
     scales: u64,
     more: u64,
     bits: u64,

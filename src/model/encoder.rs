@@ -1,7 +1,7 @@
 //! The chunk encoder: a small bidirectional transformer that turns the hidden states of one chunk into its memory,
 //! which is keys and values for every token and a landmark for the whole.
 
-use crate::backend::{Backend, EncoderShape, Span};
+use crate::backend::{Backend, EncoderShape, Norm, Product, Span};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -181,22 +181,25 @@ impl<B: Backend> Encoder<B> {
         for layer in &self.layers {
             layer.forward(&self.shape, config, hsa, backend, chunks, x, s)?;
         }
-        backend.rms_norm(x, &self.output_norm, eps, all, hidden, &mut s.norm)?;
 
+        let norm = Norm { weight: &self.output_norm, width: hidden, eps };
         if self.cls.is_some() {
             let last = Span::rows(hsa.chunk_size * hidden, rows * hidden);
-            backend.copy(&s.norm, last, &mut s.summary, Span::rows(0, hidden), [1, chunks], hidden)?;
+            backend.copy(x, last, &mut s.summary, Span::rows(0, hidden), [1, chunks], hidden)?;
+            let product = &mut [Product::new(&self.landmark, &mut s.landmarks)];
+            backend.norm_matmul(&norm, &s.summary, chunks, &mut s.norm, product, false)?;
         } else {
+            backend.rms_norm(x, &self.output_norm, eps, all, hidden, &mut s.norm)?;
             backend.mean_rows(&s.norm, chunks, rows, hidden, &mut s.summary)?;
+            backend.matmul(&self.landmark, &s.summary, chunks, &mut s.landmarks, false)?;
         }
-        backend.matmul(&self.landmark, &s.summary, chunks, &mut s.landmarks, false)?;
         if let Some(ones) = &self.landmark_ones {
             let heads = chunks * hsa.retrieval_heads;
             backend.rms_norm_in_place(&mut s.landmarks, ones, eps, heads, hsa.landmark_width())?;
         }
 
-        backend.matmul(&self.k, &s.norm, all, &mut s.keys, false)?;
-        backend.matmul(&self.v, &s.norm, all, &mut s.values, false)?;
+        let products = &mut [Product::new(&self.k, &mut s.keys), Product::new(&self.v, &mut s.values)];
+        backend.norm_matmul(&norm, x, all, &mut s.norm, products, false)?;
         let head_dim = hsa.head_dim(hidden);
         if let Some(weight) = &self.k_norm {
             backend.rms_norm_in_place(&mut s.keys, weight, eps, all * hsa.kv_heads, head_dim)?;
@@ -248,23 +251,22 @@ impl<B: Backend> Layer<B> {
         s: &mut Work<B>,
     ) -> Result<()> {
         let (hidden, eps, all) = (config.hidden, hsa.norm_eps, chunks * shape.rows);
-        let kv_width = shape.kv_heads * shape.head_dim;
 
-        backend.rms_norm(x, &self.attn_norm, eps, all, hidden, &mut s.norm)?;
-        backend.matmul(&self.q, &s.norm, all, &mut s.q, false)?;
-        backend.matmul(&self.k, &s.norm, all, &mut s.k, false)?;
-        backend.matmul(&self.v, &s.norm, all, &mut s.v, false)?;
-        backend.add_bias(&mut s.q, &self.q_bias, all, hidden)?;
-        backend.add_bias(&mut s.k, &self.k_bias, all, kv_width)?;
-        backend.add_bias(&mut s.v, &self.v_bias, all, kv_width)?;
+        let products = &mut [
+            Product::biased(&self.q, &self.q_bias, &mut s.q),
+            Product::biased(&self.k, &self.k_bias, &mut s.k),
+            Product::biased(&self.v, &self.v_bias, &mut s.v),
+        ];
+        let norm = Norm { weight: &self.attn_norm, width: hidden, eps };
+        backend.norm_matmul(&norm, x, all, &mut s.norm, products, false)?;
         backend.rms_norm_in_place(&mut s.q, &self.q_norm, eps, all * shape.heads, shape.head_dim)?;
         backend.rms_norm_in_place(&mut s.k, &self.k_norm, eps, all * shape.kv_heads, shape.head_dim)?;
         backend.encoder_attention(shape, &s.q, &s.k, &s.v, chunks, &mut s.attended)?;
         backend.matmul(&self.output, &s.attended, all, x, true)?;
 
-        backend.rms_norm(x, &self.ffn_norm, eps, all, hidden, &mut s.norm)?;
-        backend.matmul(&self.gate, &s.norm, all, &mut s.gate, false)?;
-        backend.matmul(&self.up, &s.norm, all, &mut s.up, false)?;
+        let products = &mut [Product::new(&self.gate, &mut s.gate), Product::new(&self.up, &mut s.up)];
+        let norm = Norm { weight: &self.ffn_norm, width: hidden, eps };
+        backend.norm_matmul(&norm, x, all, &mut s.norm, products, false)?;
         backend.silu_mul(&mut s.gate, &s.up, all * hsa.encoder.feed_forward)?;
         backend.matmul(&self.down, &s.gate, all, x, true)
     }

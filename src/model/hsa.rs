@@ -1,7 +1,7 @@
 //! An HSA layer: attention inside the chunks that retrieval has selected.
 
 use crate::Result;
-use crate::backend::{Backend, HsaShape, Norm};
+use crate::backend::{Backend, HsaShape, Norm, Product};
 use crate::memory::ChunkMemory;
 use crate::weights::Weights;
 
@@ -74,7 +74,7 @@ impl<B: Backend> HsaLayer<B> {
     ) -> Result<()> {
         let head_dim = hsa.head_dim(config.hidden);
         let norm = Norm { weight: &self.norm, width: config.hidden, eps: hsa.norm_eps };
-        backend.norm_matmul(&norm, &self.q, x, n, &mut s.norm, &mut s.q, false)?;
+        backend.norm_matmul(&norm, x, n, &mut s.norm, &mut [Product::new(&self.q, &mut s.q)], false)?;
         if let Some(weight) = &self.q_norm {
             backend.rms_norm_in_place(&mut s.q, weight, hsa.norm_eps, n * hsa.heads, head_dim)?;
         }

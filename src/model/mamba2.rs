@@ -1,7 +1,7 @@
 //! A Mamba-2 block: x + out_proj(mixer(in_proj(RMSNorm(x)))).
 
 use crate::Result;
-use crate::backend::{Backend, Norm, SsmParams, SsmShape, SsmState};
+use crate::backend::{Backend, Norm, Product, SsmParams, SsmShape, SsmState};
 use crate::weights::Weights;
 
 use super::Config;
@@ -97,9 +97,11 @@ impl<B: Backend> Block<B> {
     ) -> Result<()> {
         let (eps, ssm, rows) = (config.norm_eps, &config.ssm, sequences * n);
         let norm = Norm { weight: &self.norm, width: config.hidden, eps };
-        backend.norm_matmul(&norm, &self.in_proj, x, rows, &mut s.norm, &mut s.projected, false)?;
+        let product = &mut [Product::new(&self.in_proj, &mut s.projected)];
+        backend.norm_matmul(&norm, x, rows, &mut s.norm, product, false)?;
         backend.ssm_mix(ssm, &self.mixer, &s.projected, sequences, n, state, &mut s.mixed)?;
         let norm = Norm { weight: &self.gated_norm, width: ssm.inner / ssm.groups, eps };
-        backend.norm_matmul(&norm, &self.out_proj, &s.mixed, rows, &mut s.mixed_norm, x, true)
+        let product = &mut [Product::new(&self.out_proj, x)];
+        backend.norm_matmul(&norm, &s.mixed, rows, &mut s.mixed_norm, product, true)
     }
 }

@@ -27,7 +27,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::backend::{Backend, Norm, Span as At, SsmState};
+use crate::backend::{Backend, Norm, Product, Span as At, SsmState};
 use crate::memory::{ChunkMemory, ChunkShape, TopK};
 use crate::weights::Weights;
 use crate::{Error, Result};
@@ -688,7 +688,7 @@ impl<B: Backend> Model<B> {
         };
         let norm = Norm { weight: &self.output_norm, width, eps: self.config.norm_eps };
         let output = self.output.as_ref().unwrap_or(&self.embedding);
-        backend.norm_matmul(&norm, output, rows, n, head_norm, logits, false)
+        backend.norm_matmul(&norm, rows, n, head_norm, &mut [Product::new(output, logits)], false)
     }
 
     fn zero_states(&self, blocks: usize, sequences: usize) -> Result<Vec<SsmState<B::Buffer>>> {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::backend::{Backend, Norm, Pick, Selecting, Weighting, weigh};
+use crate::backend::{Backend, Norm, Pick, Product, Selecting, Weighting, weigh};
 use crate::memory::{ChunkMemory, TopK};
 use crate::weights::Weights;
 use crate::{Error, Result};
@@ -218,7 +218,7 @@ impl<B: Backend> Retrieval<B> {
         s: &mut Selection<B>,
     ) -> Result<()> {
         let norm = Norm { weight: &self.norm, width: config.hidden, eps: hsa.norm_eps };
-        backend.norm_matmul(&norm, &self.q, x, n, &mut s.norm, &mut s.q, false)?;
+        backend.norm_matmul(&norm, x, n, &mut s.norm, &mut [Product::new(&self.q, &mut s.q)], false)?;
         match &self.q_norm {
             Some(weight) => {
                 let (rows, width) = (n * hsa.retrieval_heads, hsa.landmark_width());

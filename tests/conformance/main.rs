@@ -6,7 +6,7 @@ mod naive;
 use half::f16;
 use naive::{Params, State};
 use ramba::ErrorKind;
-use ramba::backend::{Backend, EncoderShape, HsaShape, Norm, Pick, Span, SsmParams, SsmShape, SsmState};
+use ramba::backend::{Backend, EncoderShape, HsaShape, Norm, Pick, Product, Span, SsmParams, SsmShape, SsmState};
 use ramba::cpu::{Cpu, Isa};
 use ramba::memory::{ChunkMemory, ChunkShape, KvData, LandmarkBlock, LandmarkData, Precision, TopK};
 use ramba::quant::{self, DType};
@@ -153,11 +153,6 @@ fn elementwise_operations_follow_their_formulas_on<B: Named>(b: &B) {
             assert!((f64::from(*got) - want).abs() <= 1e-6 * B::SLACK * want.abs() + 1e-30, "{b:?}: {got} for {want}");
         }
     }
-    let (y, bias) = (rng.values(5 * 9), rng.values(9));
-    let want: Vec<f64> = y.iter().enumerate().map(|(i, v)| f64::from(*v) + f64::from(bias[i % 9])).collect();
-    let mut out = b.vector(&y).unwrap();
-    b.add_bias(&mut out, &b.vector(&bias).unwrap(), 5, 9).unwrap();
-    assert_close("add_bias", &read(b, &out, 45), &want, 1e-7);
 
     let x = rng.values(2 * 3 * 9);
     let mean = |i: usize| (0..3).map(|r| f64::from(x[(i / 9 * 3 + r) * 9 + i % 9])).sum::<f64>() / 3.0;
@@ -783,10 +778,62 @@ fn norm_and_product_in_one_on<B: Named>(b: &B) {
                 for accumulate in [false, true] {
                     let mut scratch = poisoned(b, n * cols);
                     let mut y = if accumulate { b.vector(&before).unwrap() } else { poisoned(b, n * rows) };
-                    b.norm_matmul(&norm, &w, &x, n, &mut scratch, &mut y, accumulate).unwrap();
+                    let products = &mut [Product::new(&w, &mut y)];
+                    b.norm_matmul(&norm, &x, n, &mut scratch, products, accumulate).unwrap();
                     let own = |i: usize| if accumulate { f64::from(before[i]) } else { 0.0 };
                     let want: Vec<f64> = product.iter().enumerate().map(|(i, v)| v + own(i)).collect();
                     assert_close(&format!("{b:?} {dtype} {n} x {cols} x {rows}"), &read(b, &y, n * rows), &want, error);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn several_products_of_one_norm() {
+    everywhere!(several_products_of_one_norm_on);
+}
+
+// Weights of one type, or of two, with and without a bias; more of them than a kernel takes at once, and none.
+fn several_products_of_one_norm_on<B: Named>(b: &B) {
+    let mut rng = Rng(13);
+    let (f32, f16, bf16, q8) = (DType::F32, DType::F16, DType::BF16, DType::Q8_0);
+    let mixes: [&[DType]; 7] =
+        [&[], &[f16], &[f16, f16], &[bf16, bf16, bf16], &[f16; 4], &[f16, f32, bf16], &[q8, f16]];
+    for types in mixes {
+        for cols in [8, 32, 128, 136, 256, 320, 512].into_iter().filter(|cols| !types.contains(&q8) || cols % 32 == 0) {
+            for n in [0, 1, 5, 64, 131, 300] {
+                let (x, norm) = (rng.values(n * cols), rng.values(cols));
+                let normed: Vec<f32> =
+                    x.chunks(cols).flat_map(|x| naive::rms_norm(&wide(x), &norm, 1e-5)).map(|v| v as f32).collect();
+                let (mut weight, mut bias, mut want) = (Vec::new(), Vec::new(), Vec::new());
+                for (i, &dtype) in types.iter().enumerate() {
+                    let rows = [70, 1, 200, 0][i];
+                    let (w, values) = weights(&mut rng, dtype, rows, cols);
+                    let own = (i != 1).then(|| rng.values(rows));
+                    let seen =
+                        if dtype == q8 && b.quantizes(n) { naive::through_8_bits(&normed) } else { wide(&normed) };
+                    let mut product = naive::matmul(&seen, &values, n, rows, cols);
+                    if let Some(own) = &own {
+                        product.iter_mut().enumerate().for_each(|(i, v)| *v += f64::from(own[i % rows]));
+                    }
+                    weight.push(b.weight(w).unwrap());
+                    bias.push(own.map(|own| b.vector(&own).unwrap()));
+                    want.push(product);
+                }
+                let (x, norm, mut scratch) = (b.vector(&x).unwrap(), b.vector(&norm).unwrap(), poisoned(b, n * cols));
+                let norm = Norm { weight: &norm, width: cols, eps: 1e-5 };
+                let mut results: Vec<_> = want.iter().map(|want| poisoned(b, want.len())).collect();
+                let mut products: Vec<_> = results
+                    .iter_mut()
+                    .enumerate()
+                    .map(|(i, out)| Product { weight: &weight[i], bias: bias[i].as_ref(), out })
+                    .collect();
+                b.norm_matmul(&norm, &x, n, &mut scratch, &mut products, false).unwrap();
+                for (i, want) in want.iter().enumerate() {
+                    let what = format!("{b:?} {types:?} {n} x {cols}, product {i}");
+                    let error = if types[i] == q8 && b.quantizes(n) { 2e-3 } else { b.product_error(n).max(5e-6) };
+                    assert_close(&what, &read(b, &results[i], want.len()), want, error);
                 }
             }
         }

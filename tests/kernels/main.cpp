@@ -184,7 +184,7 @@ void products() {
     struct Case {
         Type type;
         u32 tile, n, rows, cols;
-        void (*kernel)(Weight, const float*, u32, float*, u32);
+        void (*kernel)(Weight, const float*, u32, const float*, float*, u32);
     };
     const Case cases[] = {
         {TF32, 64, 5, 70, 33, product::matmul_f32_64},     {TF16, 64, 65, 3, 64, product::matmul_f16_64},
@@ -195,10 +195,11 @@ void products() {
     };
     for (const Case& c : cases) {
         const Matrix m = matrix(c.type, c.rows, c.cols);
-        const Array<float> x = values(size_t(c.n) * c.cols, 3), y(size_t(c.n) * c.rows);
+        const Array<float> x = values(size_t(c.n) * c.cols, 3), y(size_t(c.n) * c.rows), bias = values(c.rows);
         auto want = product_of(m, {x.at, x.at + x.count}, c.n);
+        for (size_t i = 0; i < want.size(); i++) want[i] += bias[i % c.rows];
         for (u32 accumulate : {0, 1}) {
-            launch_tiles(c.tile, c.rows, c.n, [&] { c.kernel(m.weight, x, c.n, y, accumulate); });
+            launch_tiles(c.tile, c.rows, c.n, [&] { c.kernel(m.weight, x, c.n, bias, y, accumulate); });
             // Without rounding to the nearest the parts of f32 hold 16 bits.
             all_close(y, want, 1e-4);
             for (double& v : want) v *= 2;
@@ -213,7 +214,7 @@ void products_of_halves() {
         Type type;
         u32 tile, n, rows, cols;
         Split split;
-        void (*kernel)(Weight, const u16*, const u16*, const float*, u32, float*, u32);
+        void (*kernel)(Weight, const u16*, const u16*, const float*, u32, const float*, float*, u32);
     };
     const Case cases[] = {
         {TF16, 64, 5, 70, 40, split_f16_512, product::matmul_halves_f16_64},
@@ -242,12 +243,71 @@ void products_of_halves() {
             auto want = product_of(m, seen, c.n);
             for (u32 accumulate : {0, 1}) {
                 launch_tiles(c.tile, c.rows, c.n,
-                             [&] { c.kernel(m.weight, halves.hi, halves.lo, halves.units, c.n, y, accumulate); });
+                             [&] { c.kernel(m.weight, halves.hi, halves.lo, halves.units, c.n, nullptr, y, accumulate); });
                 Array<float> scaled(y.count);
                 for (size_t i = 0; i < y.count; i++)
                     scaled.at[i] = normed ? y.at[i] : std::ldexp(y.at[i], 40 - int(i / c.rows % 7) * 12);
                 all_close(scaled, want, c.type == TF16 ? 1e-6 : 1e-4);
                 for (double& v : want) v *= 2;
+            }
+        }
+    }
+}
+
+// Up to three products of whole rows, by one or two blocks a tile of tokens.
+void products_of_rows() {
+    testing = "matmul_rows";
+    struct Case {
+        Type type;
+        u32 n, cols, count, groups;
+        u32 rows[3];
+        void (*kernel)(product::Products, u32, const float*, const float*, float, u32, u32, u32);
+    };
+    const Case cases[] = {
+        {TF16, 5, 40, 1, 1, {70}, product::matmul_rows_f16_128},
+        {TF16, 130, 128, 3, 2, {65, 1, 64}, product::matmul_rows_f16_128},
+        {TF16, 64, 200, 2, 4, {129, 66}, product::matmul_rows_f16_256},
+        {TF16, 65, 320, 1, 2, {128}, product::matmul_rows_f16_320},
+        {TBF16, 7, 8, 3, 1, {0, 3, 67}, product::matmul_rows_bf16_128},
+        {TBF16, 66, 264, 2, 1, {64, 10}, product::matmul_rows_bf16_320},
+    };
+    for (const Case& c : cases) {
+        const Array<float> x = values(size_t(c.n) * c.cols, 3), norm = values(c.cols);
+        for (bool normed : {false, true}) {
+            std::vector<double> seen(x.at, x.at + x.count);
+            for (u32 i = 0; normed && i < c.n; i++) {
+                double* row = &seen[size_t(i) * c.cols];
+                double squares = 0;
+                for (u32 k = 0; k < c.cols; k++) squares += row[k] * row[k];
+                for (u32 k = 0; k < c.cols; k++) row[k] *= norm.at[k] / std::sqrt(squares / c.cols + 1e-5);
+            }
+            std::vector<Matrix> all;
+            std::vector<Array<float>> biases, results;
+            std::vector<std::vector<double>> wants;
+            product::Products products{};
+            u32 tiles = 0;
+            products.count = c.count;
+            for (u32 i = 0; i < c.count; i++) {
+                all.push_back(matrix(c.type, c.rows[i], c.cols));
+                biases.push_back(values(c.rows[i]));
+                results.push_back(Array<float>(size_t(c.n) * c.rows[i]));
+                wants.push_back(product_of(all[i], seen, c.n));
+                // The second has no bias.
+                for (size_t k = 0; i != 1 && k < wants[i].size(); k++) wants[i][k] += biases[i][k % c.rows[i]];
+                products.w[i] = reinterpret_cast<const u16*>(all[i].q.at);
+                products.bias[i] = i == 1 ? nullptr : biases[i].at;
+                products.y[i] = results[i];
+                products.rows[i] = c.rows[i];
+                tiles += blocks(c.rows[i], 64);
+            }
+            for (u32 accumulate : {0, 1}) {
+                simt::launch({c.groups, blocks(c.n, 64), 1}, {32, 4, 1}, [&] {
+                    c.kernel(products, tiles, x, normed ? norm.at : nullptr, 1e-5f, c.n, c.cols, accumulate);
+                });
+                for (u32 i = 0; i < c.count; i++) {
+                    all_close(results[i], wants[i], c.type == TF16 ? 1e-6 : 1e-4);
+                    for (double& v : wants[i]) v *= 2;
+                }
             }
         }
     }
@@ -260,7 +320,8 @@ void products_of_integers() {
         u32 tile, n, rows, cols;
         Split split;
         void (*widen)(Weight, u16*, float*, float*);
-        void (*kernel)(const u16*, u32, u32, product::Factors, const u16*, const u16*, const float*, u32, float*, u32);
+        void (*kernel)(const u16*, u32, u32, product::Factors, const u16*, const u16*, const float*, u32,
+                       const float*, float*, u32);
     };
     const Case cases[] = {
         {TQ8_0, 64, 65, 70, 96, split_f16_512, widen_q8_0, product::matmul_wide_64},
@@ -272,15 +333,17 @@ void products_of_integers() {
     for (const Case& c : cases) {
         const Matrix m = matrix(c.type, c.rows, c.cols);
         const size_t count = size_t(c.rows) * c.cols;
-        const Array<float> x = values(size_t(c.n) * c.cols, 3), y(size_t(c.n) * c.rows);
+        const Array<float> x = values(size_t(c.n) * c.cols, 3), y(size_t(c.n) * c.rows), bias = values(c.rows);
         const Array<u16> q(count);
         const Array<float> scale(count / 16), less(count / 32);
         const Halves halves(c.split, x, nullptr, c.n, c.cols, c.type == TQ4_K);
         simt::launch({blocks(count / 16, 256), 1, 1}, {256, 1, 1}, [&] { c.widen(m.weight, q, scale, less); });
         auto want = product_of(m, {x.at, x.at + x.count}, c.n);
+        for (size_t i = 0; i < want.size(); i++) want[i] += bias[i % c.rows];
         for (u32 accumulate : {0, 1}) {
             launch_tiles(c.tile, c.rows, c.n, [&] {
-                c.kernel(q, c.rows, c.cols, {scale, less, halves.sums}, halves.hi, halves.lo, halves.units, c.n, y, accumulate);
+                c.kernel(q, c.rows, c.cols, {scale, less, halves.sums}, halves.hi, halves.lo, halves.units, c.n, bias, y,
+                         accumulate);
             });
             all_close(y, want, 2e-6);
             for (double& v : want) v *= 2;
@@ -804,6 +867,7 @@ void scans() {
 int main(int count, char** names) {
     const std::pair<const char*, void (*)()> tests[] = {
         {"elements", elements}, {"products", products},           {"products_of_halves", products_of_halves},
+        {"products_of_rows", products_of_rows},
         {"products_of_integers", products_of_integers},
         {"products_of_few", products_of_few},
         {"encoder", encoder_attention}, {"hsa", hsa_attention},   {"landmarks", landmarks},
