@@ -24,9 +24,9 @@ NAMES = {"87": "Orin, sm_87", "110": "Thor, sm_110"}
 BANDWIDTHS = (102, 205)  # GB/s
 # What src/cuda launches, for the 370M shape: threads of a block, bytes of dynamic shared memory. First match wins.
 LAUNCHES = [
-    (r"matmul_rows_.*_128", 128, 256 * 128 + 16640),
-    (r"matmul_rows_.*_256", 128, 256 * 256 + 16640),
-    (r"matmul_rows_.*_320", 128, 256 * 320 + 16640),
+    (r"matmul_rows_.*_128", 256, 256 * 128 + 37120),
+    (r"matmul_rows_.*_256", 256, 256 * 256 + 33024),
+    (r"matmul_rows_.*_320", 256, 256 * 320 + 16640),
     (r"matmul_halves_.*_128", 256, 3 * 192 * 128),
     (r"matmul_halves_.*_64", 128, 5 * 192 * 64),
     (r"matmul_wide_less_128", 256, 3 * 208 * 128),

@@ -176,13 +176,18 @@ __device__ __forceinline__ void read_row(float4 (&v)[N], const float4* row, u32 
         v[k] = i < fours ? row[i] : make_float4(0, 0, 0, 0);
     }
 }
-// What RMSNorm multiplies it by, before the weights.
+// A lane's share of the sum of its squares.
 template <int N>
-__device__ __forceinline__ float norm_of_row(const float4 (&v)[N], u32 width, float eps) {
+__device__ __forceinline__ float squares_of_row(const float4 (&v)[N]) {
     float sum = 0;
 #pragma unroll
     for (int k = 0; k < N; k++) sum += squares(v[k]);
-    return rsqrtf(warp_sum(sum) / width + eps);
+    return sum;
+}
+// What RMSNorm multiplies it by, before the weights.
+template <int N>
+__device__ __forceinline__ float norm_of_row(const float4 (&v)[N], u32 width, float eps) {
+    return rsqrtf(warp_sum(squares_of_row(v)) / width + eps);
 }
 // The largest magnitude that a lane has of it.
 template <int N>

@@ -12,7 +12,8 @@
 //   matmul_rows_T_W: up to three products of one x, normed or not, weights of 16 bits, cols at most W and a multiple of 8. A
 //       block brings 64 whole rows of x to shared memory, norms them, splits them as `split` does, and multiplies them with
 //       64 rows of weights at a time. Grid: x covers the tiles of weights, several for a block, y the tokens in tiles. Blocks
-//       of (32, 4). Dynamic shared memory: 256 bytes for each column, up to a multiple of 32, and 16,640 bytes.
+//       of (32, 8). Dynamic shared memory: 256 bytes for each column, up to a multiple of 32, and 37,120 (W = 128), 33,024 (256)
+//       or 16,640 bytes (320).
 //   All add a bias (rows) to every token, if there is one.
 // CPU twins: cpu/matmul.rs and, but for the 8-bit activations, cpu/quantized.rs.
 #include "common.cuh"
@@ -343,7 +344,7 @@ struct WeightTile {
     float* y;
     u32 rows, row0;
 };
-const int ROWS_TILE = 64, ROWS_RING = 4;
+const int ROWS_TILE = 64;
 __device__ __forceinline__ WeightTile tile_of(const Products& all, u32 tile) {
     WeightTile found = {all.w[0], all.bias[0], all.y[0], all.rows[0], 0};
     u32 first = 0;
@@ -358,56 +359,102 @@ __device__ __forceinline__ WeightTile tile_of(const Products& all, u32 tile) {
     return found;
 }
 
-// Rows of up to 128 · FOURS values.
-template <class Half, int FOURS>
+// What a warp has of a tile, 16 tokens by 32 rows, as `finish` writes it but whole lines of 128 bytes at a time: `stage` are
+// 16 · STAGE_ROW floats of shared memory. For rows in fours.
+const int STAGE_ROW = 40;
+template <class Unit>
+__device__ __forceinline__ void finish_lines(const float (&acc)[4][4], float* stage, u32 first, u32 row0, u32 n, u32 rows, Unit unit,
+                                             const float* bias, float* y, u32 accumulate) {
+    const u32 lane = threadIdx.x, g = lane / 4, t = lane % 4, r = row0 + lane % 8 * 4;
+    __syncwarp();
+#pragma unroll
+    for (int j = 0; j < 4; j++)
+#pragma unroll
+        for (int half = 0; half < 2; half++)
+            *reinterpret_cast<float2*>(stage + (g + 8 * half) * STAGE_ROW + j * 8 + 2 * t) =
+                make_float2(acc[j][2 * half], acc[j][2 * half + 1]);
+    __syncwarp();
+    const float4 offset = bias && r < rows ? *reinterpret_cast<const float4*>(bias + r) : make_float4(0, 0, 0, 0);
+    float4 before[4];
+    auto place = [&](int i) { return reinterpret_cast<float4*>(y + (u64)(first + lane / 8 + 4 * i) * rows + r); };
+    auto there = [&](int i) { return first + lane / 8 + 4 * i < n && r < rows; };
+#pragma unroll
+    for (int i = 0; i < 4; i++) before[i] = accumulate && there(i) ? *place(i) : make_float4(0, 0, 0, 0);
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const u32 line = lane / 8 + 4 * i;
+        const float4 v = *reinterpret_cast<const float4*>(stage + line * STAGE_ROW + lane % 8 * 4);
+        const float by = unit(first + line);
+        if (there(i))
+            *place(i) = make_float4(v.x * by + offset.x + before[i].x, v.y * by + offset.y + before[i].y,
+                                    v.z * by + offset.z + before[i].z, v.w * by + offset.w + before[i].w);
+    }
+}
+
+// Rows of up to 128 · FOURS values. RING parts of weights are on their way or in use; LINES: there is a stage for `finish_lines`.
+template <class Half, int FOURS, int RING, bool LINES>
 __device__ __forceinline__ void matmul_rows(const Products& all, u32 tiles, const float* x, const float* norm, float eps, u32 n,
                                             u32 cols, u32 accumulate) {
     DYNAMIC_SHARED(uint4, shared);
-    const int PART = ROWS_TILE * DEPTH, MS = 2, NS = 4, AT_ONCE = FOURS == 1 ? 16 : FOURS == 2 ? 8 : 4;
+    // Eight warps of 16 tokens by 32 rows, and of 8 tokens while x is brought in, up to AT_ONCE of them at once.
+    const int PART = ROWS_TILE * DEPTH, NS = 4, AT_ONCE = FOURS == 3 ? 4 : 8;
     const u32 steps = (cols + DEPTH - 1) / DEPTH, fours = cols / 4;
-    // hi and lo of x for each step, then a ring of parts of weights, then units.
-    u16 *const xs = reinterpret_cast<u16*>(shared), *const ring = xs + steps * 2 * PART;
-    float* const units = reinterpret_cast<float*>(ring + ROWS_RING * PART);
     const u32 lane = threadIdx.x, warp = threadIdx.y, thread = warp * 32 + lane, token0 = blockIdx.y * ROWS_TILE;
-    const u32 wm = warp / 2 * 32, wn = warp % 2 * 32;
-    // Begins to bring the next part of weights.
+    const u32 wm = warp / 2 * 16, wn = warp % 2 * 32;
+    // hi and lo of x for each step, then a ring of parts of weights, then units, then what warps write in lines.
+    u16 *const xs = reinterpret_cast<u16*>(shared), *const ring = xs + steps * 2 * PART;
+    float *const units = reinterpret_cast<float*>(ring + RING * PART), *const stage = units + ROWS_TILE + warp * 16 * STAGE_ROW;
+    // Begins to bring the next part of weights. What is behind the last row or column is zero.
     u32 next_tile = blockIdx.x, next_step = 0, next_slot = 0;
     WeightTile next = tile_of(all, next_tile);
     auto bring = [&] {
         if (next_tile < tiles) {
-#pragma unroll
-            for (int i = 0; i < 2; i++) {
-                const u32 at = thread + i * 128, row = at / 4, k = next_step * DEPTH + at % 4 * 8;
-                copy_async_or_zero(piece_of(ring + next_slot * PART, row, at % 4),
-                                   next.w + (u64)min(next.row0 + row, next.rows - 1) * cols + min(k, cols - 8), k < cols);
-            }
+            const u32 line = thread / 4, k = next_step * DEPTH + thread % 4 * 8, row = next.row0 + line;
+            copy_async_or_zero(piece_of(ring + next_slot * PART, line, thread % 4),
+                               next.w + (u64)min(row, next.rows - 1) * cols + min(k, cols - 8), row < next.rows && k < cols);
             if (++next_step == steps) next_step = 0, next_tile += gridDim.x, next = tile_of(all, next_tile);
-            next_slot = (next_slot + 1) % ROWS_RING;
+            next_slot = (next_slot + 1) % RING;
         }
         end_of_copies();
     };
     // Weights do not depend on any other kernel.
 #pragma unroll
-    for (int i = 0; i < ROWS_RING - 1; i++) bring();
+    for (int i = 0; i < RING - 1; i++) bring();
+    // No normed value is larger than √cols times the largest weight: one unit does for all rows.
     float4 weight[FOURS];
-    if (norm) read_row(weight, reinterpret_cast<const float4*>(norm), fours);
+    float unit = 1, inverse = 1;
+    if (norm) {
+        read_row(weight, reinterpret_cast<const float4*>(norm), fours);
+        unit = unit_of(Half(), sqrtf(cols) * warp_max(largest_of_row(weight)), inverse);
+    }
     allow_next();
     wait_for_previous();
 #pragma unroll 1
-    for (u32 first = warp * 16; first < warp * 16 + 16; first += AT_ONCE) {
+    for (u32 first = warp * 8; first < warp * 8 + 8; first += AT_ONCE) {
         float4 v[AT_ONCE][FOURS];
+        // By row: sums of squares, or the largest value, then what it is multiplied by. The sums of all rows go side by side.
+        float of[AT_ONCE];
 #pragma unroll
         for (int r = 0; r < AT_ONCE; r++)
             read_row(v[r], reinterpret_cast<const float4*>(x + (u64)min(token0 + first + r, n - 1) * cols), fours);
 #pragma unroll
+        for (int r = 0; r < AT_ONCE; r++) of[r] = norm ? squares_of_row(v[r]) : largest_of_row(v[r]);
+#pragma unroll
+        for (int o = 16; o > 0; o >>= 1)
+#pragma unroll
+            for (int r = 0; r < AT_ONCE; r++) {
+                const float other = __shfl_xor_sync(~0u, of[r], o);
+                of[r] = norm ? of[r] + other : fmaxf(of[r], other);
+            }
+#pragma unroll
         for (int r = 0; r < AT_ONCE; r++) {
             if (norm) {
-                const float factor = norm_of_row(v[r], cols, eps);
+                const float factor = rsqrtf(of[r] / cols + eps);
 #pragma unroll
                 for (int k = 0; k < FOURS; k++) v[r][k] = normed(v[r][k], factor, weight[k]);
+            } else {
+                unit = unit_of(Half(), of[r], inverse);
             }
-            float inverse;
-            const float unit = unit_of(Half(), warp_max(largest_of_row(v[r])), inverse);
             if (lane == 0) units[first + r] = unit;
 #pragma unroll
             for (int k = 0; k < FOURS; k++) {
@@ -425,48 +472,49 @@ __device__ __forceinline__ void matmul_rows(const Products& all, u32 tiles, cons
     u32 slot = 0;
 #pragma unroll 1
     for (u32 tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-        float acc[MS][NS][4] = {};
+        float acc[1][NS][4] = {};
 #pragma unroll 1
         for (u32 step = 0; step < steps; step++) {
-            wait_for_copies<ROWS_RING - 2>();
+            wait_for_copies<RING - 2>();
             // Everyone's copies are there, and x, and everyone is done with the part that is brought next.
             __syncthreads();
             bring();
             const u16 *high = xs + step * 2 * PART, *ws = ring + slot * PART;
-            slot = (slot + 1) % ROWS_RING;
+            slot = (slot + 1) % RING;
 #pragma unroll
             for (int half = 0; half < 2; half++) {
-                u32 b[NS][2];
+                u32 b[NS][2], hi[4], lo[4];
 #pragma unroll
                 for (int j = 0; j < NS; j += 2) {
                     u32 r[4];
                     load_matrices(r, piece_of(ws, wn + j * 8 + lane / 16 * 8 + lane % 8, half * 2 + lane / 8 % 2));
                     b[j][0] = r[0], b[j][1] = r[1], b[j + 1][0] = r[2], b[j + 1][1] = r[3];
                 }
+                const u16* from = piece_of(high, wm + lane % 16, half * 2 + lane / 16);
+                load_matrices(hi, from);
+                load_matrices(lo, from + PART);
 #pragma unroll
-                for (int m = 0; m < MS; m++) {
-                    u32 hi[4], lo[4];
-                    const u16* from = piece_of(high, wm + m * 16 + lane % 16, half * 2 + lane / 16);
-                    load_matrices(hi, from);
-                    load_matrices(lo, from + PART);
+                for (int j = 0; j < NS; j++) mma(Half(), acc[0][j], lo, b[j]);
 #pragma unroll
-                    for (int j = 0; j < NS; j++) mma(Half(), acc[m][j], lo, b[j]);
-#pragma unroll
-                    for (int j = 0; j < NS; j++) mma(Half(), acc[m][j], hi, b[j]);
-                }
+                for (int j = 0; j < NS; j++) mma(Half(), acc[0][j], hi, b[j]);
             }
         }
-        const WeightTile of = tile_of(all, tile);
-        finish<MS, NS>(acc, token0 + wm, of.row0 + wn, n, of.rows, [&](u32 token) { return units[token - token0]; }, of.bias,
-                       of.y, accumulate);
+        const WeightTile to = tile_of(all, tile);
+        auto of = [&](u32 token) { return units[token - token0]; };
+        if (LINES && to.rows % 4 == 0) {
+            finish_lines(acc[0], stage, token0 + wm, to.row0 + wn, n, to.rows, of, to.bias, to.y, accumulate);
+        } else {
+            finish<1, NS>(acc, token0 + wm, to.row0 + wn, n, to.rows, of, to.bias, to.y, accumulate);
+        }
     }
 }
 
-#define MATMUL_ROWS_W(name, Half, W) \
-    extern "C" __global__ void __launch_bounds__(128, W == 128 ? 4 : 2) matmul_rows_##name##_##W( \
+#define MATMUL_ROWS_W(name, Half, W, FOURS, RING, LINES) \
+    extern "C" __global__ void __launch_bounds__(256, 2) matmul_rows_##name##_##W( \
         Products all, u32 tiles, const float* x, const float* norm, float eps, u32 n, u32 cols, u32 accumulate) { \
-        matmul_rows<Half, (W + 127) / 128>(all, tiles, x, norm, eps, n, cols, accumulate); \
+        matmul_rows<Half, FOURS, RING, LINES>(all, tiles, x, norm, eps, n, cols, accumulate); \
     }
-#define MATMUL_ROWS(name, Half) MATMUL_ROWS_W(name, Half, 128) MATMUL_ROWS_W(name, Half, 256) MATMUL_ROWS_W(name, Half, 320)
+#define MATMUL_ROWS(name, Half) \
+    MATMUL_ROWS_W(name, Half, 128, 1, 4, true) MATMUL_ROWS_W(name, Half, 256, 2, 3, true) MATMUL_ROWS_W(name, Half, 320, 3, 4, false)
 MATMUL_ROWS(f16, F16)
 MATMUL_ROWS(bf16, Bf16)

@@ -158,7 +158,14 @@ extern "C" __global__ void ssd_scan(Ssm s, u32 blocks, float* own, const float* 
     state[i] = before;
 }
 
-extern "C" __global__ void __launch_bounds__(128, 3) ssd_out(Ssm s, const float* xbc, const float* dt, u32 n, const float* a,
+// Blocks of ssd_out on a multiprocessor. The compiler finds registers for four without spilling only here.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+const int OUT_BLOCKS = 4;
+#else
+const int OUT_BLOCKS = 3;
+#endif
+
+extern "C" __global__ void __launch_bounds__(128, OUT_BLOCKS) ssd_out(Ssm s, const float* xbc, const float* dt, u32 n, const float* a,
                                                           const float* d, const float* own, const float* zxbcdt, float* y) {
     // C and B (or the state) in steps of 32; x takes their place in the end.
     __shared__ __align__(16) float tiles[2 * SPAN * ALONG];

@@ -47,16 +47,15 @@ const MATMUL_HALVES: [(Option<&str>, [&str; 2]); 6] = [
 const SPLIT: [[&str; 3]; 2] =
     [["split_f16_512", "split_f16_2048", "split_f16_any"], ["split_bf16_512", "split_bf16_2048", "split_bf16_any"]];
 
-/// Weights as f16 or as bfloat16: whole rows of x of up to 128, 256, 320 values.
-const ROWS: [[&str; 3]; 2] = [
-    ["matmul_rows_f16_128", "matmul_rows_f16_256", "matmul_rows_f16_320"],
-    ["matmul_rows_bf16_128", "matmul_rows_bf16_256", "matmul_rows_bf16_320"],
+/// Whole rows of x of up to so many values; bytes of shared memory besides x; for weights as f16 and as bfloat16.
+const ROWS: [(usize, usize, [&str; 2]); 3] = [
+    (128, 37_120, ["matmul_rows_f16_128", "matmul_rows_bf16_128"]),
+    (256, 33_024, ["matmul_rows_f16_256", "matmul_rows_bf16_256"]),
+    (320, 16_640, ["matmul_rows_f16_320", "matmul_rows_bf16_320"]),
 ];
 
-/// Tokens, and rows of weights, of a tile of `matmul_rows`; the most columns, which need the shared memory that all devices
-/// from compute capability 8.0 on have; the most products.
+/// Tokens, and rows of weights, of a tile of `matmul_rows`; the most products.
 const ROWS_TILE: usize = 64;
-const MOST_ROW: usize = 320;
 const MOST_PRODUCTS: usize = 3;
 
 /// Tiles of `matmul_halves` and `matmul_wide`, and their stages, which have three parts of 64 bytes for each row.
@@ -124,8 +123,8 @@ impl Cuda {
                 return all.iter_mut().try_for_each(|p| self.few(norm, x, n, p, accumulate)).map(|()| true);
             }
         } else if norm.is_none_or(|norm| norm.width == cols) {
-            if let Some(shared) = self.takes_rows(all) {
-                return self.product_of_rows(norm, x, n, all, shared, accumulate).map(|()| true);
+            if let Some(kernel) = self.takes_rows(all) {
+                return self.product_of_rows(norm, x, n, all, kernel, accumulate).map(|()| true);
             }
             if all.iter().all(|product| self.takes_halves(product.weight, n)) {
                 return self.products_of_halves(norm, x, n, all, accumulate).map(|()| true);
@@ -196,24 +195,24 @@ impl Cuda {
         })
     }
 
-    /// Bytes of shared memory with which whole rows of x are multiplied, if they can be.
-    fn takes_rows(&self, all: &[Product<'_, Weight, Buffer>]) -> Option<usize> {
-        let first = all.first()?.weight;
-        let alike = all.iter().all(|product| product.weight.dtype == first.dtype);
-        let fits = alike && all.len() <= MOST_PRODUCTS && matches!(first.dtype, DType::F16 | DType::BF16);
-        let fits = fits && (1..=MOST_ROW).contains(&first.cols) && first.cols.is_multiple_of(8);
-        let shared = first.cols.next_multiple_of(32) * 256 + 4 * 4096 + 256;
-        (fits && shared <= self.context.shared).then_some(shared)
+    /// The kernel that multiplies whole rows of x, if there is one, and its bytes of shared memory.
+    fn takes_rows(&self, all: &[Product<'_, Weight, Buffer>]) -> Option<(&'static str, usize)> {
+        let Weight { dtype, cols, .. } = *all.first()?.weight;
+        let kind = [DType::F16, DType::BF16].iter().position(|&kind| kind == dtype)?;
+        let (_, more, names) = ROWS.iter().find(|(most, ..)| (1..=*most).contains(&cols))?;
+        let shared = cols.next_multiple_of(32) * 256 + more;
+        let alike = all.len() <= MOST_PRODUCTS && all.iter().all(|product| product.weight.dtype == dtype);
+        (alike && cols.is_multiple_of(8) && shared <= self.context.shared).then_some((names[kind], shared))
     }
 
-    /// Products of whole rows of x in shared memory, [`Cuda::takes_rows`] bytes of it.
+    /// Products of whole rows of x in shared memory, by the kernel of [`Cuda::takes_rows`].
     fn product_of_rows(
         &self,
         norm: Option<&Norm<'_, Buffer>>,
         x: &Buffer,
         n: usize,
         all: &mut [Product<'_, Weight, Buffer>],
-        shared: usize,
+        (name, shared): (&'static str, usize),
         accumulate: bool,
     ) -> Result<()> {
         let mut products = Products { count: all.len() as u32, ..Products::default() };
@@ -226,18 +225,16 @@ impl Cuda {
             tiles += product.weight.rows.div_ceil(ROWS_TILE);
         }
         let Some(first) = all.first().filter(|_| tiles > 0) else { return Ok(()) };
-        let (dtype, cols) = (first.weight.dtype, first.weight.cols);
-        let name = ROWS[usize::from(dtype == DType::BF16)][cols.div_ceil(128) - 1];
+        let cols = first.weight.cols;
         let (weight, eps) = norm.map_or((0, 0.0), |norm| (norm.weight.at(), norm.eps));
-        // As many blocks as run at once share the tiles, and each of them what it brings of x.
-        let at_once = self.context.processors as usize * (self.context.shared / shared).min(4);
-        let groups = at_once.div_ceil(n.div_ceil(ROWS_TILE)).min(tiles);
+        // Two blocks for each processor, if there are tokens for fewer; what those of one tile bring of x they bring twice.
+        let groups = (2 * self.context.processors as usize / n.div_ceil(ROWS_TILE)).clamp(1, tiles);
         let grid = [tiles.div_ceil(tiles.div_ceil(groups)), n.div_ceil(ROWS_TILE), 1];
         self.on_lane(|lane| {
             // SAFETY: x holds n rows of `cols`, the results n rows of their weights' `rows`, biases `rows`, the norm `cols`
             // values, by the callers' checks.
             unsafe {
-                launch!(self.kernels, &lane.stream, name, grid, [32, 4], shared;
+                launch!(self.kernels, &lane.stream, name, grid, [32, 8], shared;
                     products, tiles as u32, x.at(), weight, eps, n as u32, cols as u32, u32::from(accumulate))
             }
         })

@@ -301,7 +301,7 @@ void products_of_rows() {
                 tiles += blocks(c.rows[i], 64);
             }
             for (u32 accumulate : {0, 1}) {
-                simt::launch({c.groups, blocks(c.n, 64), 1}, {32, 4, 1}, [&] {
+                simt::launch({c.groups, blocks(c.n, 64), 1}, {32, 8, 1}, [&] {
                     c.kernel(products, tiles, x, normed ? norm.at : nullptr, 1e-5f, c.n, c.cols, accumulate);
                 });
                 for (u32 i = 0; i < c.count; i++) {
