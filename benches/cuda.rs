@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use common::{hsa_shape, values, weights};
 use cudarc::driver::{CudaContext, LaunchConfig, PushKernelArg, sys::CUevent_flags};
-use ramba::backend::{Backend, EncoderShape, Norm, Pick, Product, SsmParams, SsmShape, SsmState};
+use ramba::backend::{Backend, EncoderShape, HeadNorms, Norm, Pick, Product, SsmParams, SsmShape, SsmState};
 use ramba::cuda::Cuda;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision, TopK};
 use ramba::quant::DType;
@@ -407,9 +407,11 @@ fn encoder<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
         let shape = EncoderShape { rows: 65, heads, kv_heads, head_dim: d, freq_base: 1e4 };
         let q = buffer(cuda, chunks * 65 * heads * d);
         let (k, v) = (buffer(cuda, chunks * 65 * kv_heads * d), buffer(cuda, chunks * 65 * kv_heads * d));
+        let (q_norm, k_norm) = (buffer(cuda, d), buffer(cuda, d));
         let name = format!("encoder_attention {chunks} chunks, {heads} heads of {d}");
         row(cuda, rows, name, Limit::None, 0, chunks * 65 * heads * d, move |_, y| {
-            cuda.encoder_attention(&shape, &q, &k, &v, chunks, y).expect("shapes");
+            let norms = HeadNorms { q: &q_norm, k: &k_norm, eps: 1e-5 };
+            cuda.encoder_attention(&shape, &norms, &q, &k, &v, chunks, y).expect("shapes");
         });
     }
 }

@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use common::{hsa_shape, values, weights};
-use ramba::backend::{Backend, EncoderShape, Pick, SsmParams, SsmShape, SsmState};
+use ramba::backend::{Backend, EncoderShape, HeadNorms, Pick, SsmParams, SsmShape, SsmState};
 use ramba::cpu::Cpu;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision, TopK};
 use ramba::quant::DType;
@@ -243,10 +243,12 @@ fn attention<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
     let shape = EncoderShape { rows: 65, heads: 4, kv_heads: 1, head_dim: 64, freq_base: 1e4 };
     let (chunks, width) = (8, 256);
     let (q, k, v) = (buffer(cpu, chunks * 65 * width), buffer(cpu, chunks * 65 * 64), buffer(cpu, chunks * 65 * 64));
+    let (q_norm, k_norm) = (buffer(cpu, 64), buffer(cpu, 64));
     let mut out = buffer(cpu, chunks * 65 * width);
     let work = chunks * 65 * 65 * width * 2;
     rows.push(row(format!("encoder_attention {chunks} chunks {label}"), Limit::Float, work, move || {
-        cpu.encoder_attention(&shape, &q, &k, &v, chunks, &mut out).expect("shapes");
+        let norms = HeadNorms { q: &q_norm, k: &k_norm, eps: 1e-5 };
+        cpu.encoder_attention(&shape, &norms, &q, &k, &v, chunks, &mut out).expect("shapes");
     }));
 
     let (count, width) = (262_144, 128);

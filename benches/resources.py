@@ -45,7 +45,10 @@ LAUNCHES = [
     (r"ssm_step", 288, (2 * 128 + 8) * 4),
     (r"ssm_conv|ssm_history|ssd_states|ssd_out", 128, 0),
     (r"ssd_scan", 256, 0),
-    (r"encoder_attention", 128, 4 * (65 * 129 + 16 * (64 + 65) + 32)),
+    # 65 rows: a tile of 80 on matrix units, one of 33 of heads of 128.
+    (r"encoder_attention_.*32", 160, 80 * 8 * 32),
+    (r"encoder_attention_.*64", 160, 80 * 8 * 64),
+    (r"encoder_attention_any", 128, 4 * (33 * 257 + 16 * (128 + 33) + 64)),
     (r"score_top_k", 128, 4 * 16 * 8 * 8 + 16 * 1024 * 4),
     (r"score_few|select_few", 256, 4 * 1024 + 8 * 8 * 8),
     (r"best_of|select_of", 256, 8 * 8 * 8),

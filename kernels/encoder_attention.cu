@@ -1,19 +1,346 @@
-// encoder_attention: bidirectional attention inside chunks, with rotary positions.
-//   q, out (chunks, rows, heads, d), k, v (chunks, rows, kv_heads, d); no mask, scores scaled by 1/sqrt(d).
-// Grid: x the heads, y the chunks. Blocks of 4 warps: rows of keys and values are brought to shared memory in tiles of
-// `tile`, each warp takes four queries at a time, which share what is read of them, with a running softmax. Dynamic shared
-// memory: tile·(2·d + 1) + 16·(d + tile) + d/2 floats. d at most 256.
+// encoder_attention: bidirectional attention inside chunks, with norms per head and rotary positions.
+//   q, out (chunks, rows, heads, d), k, v (chunks, rows, kv_heads, d), q_norm, k_norm (d); no mask, scores scaled by 1/sqrt(d).
+//   encoder_attention_32, encoder_attention_64: on matrix units, for d = 32 and 64 and up to 80 rows.
+//   encoder_attention_to_32, encoder_attention_to_64: the same for any number of rows, in tiles of up to 80 with a running
+//       softmax, and for narrower heads, whose halves are filled up with zeros.
+//       A warp has 16 queries; it norms, rotates and splits 16 rows of keys and values for all others. Factors are sums of two
+//       bfloat16, multiplied in three products as in matmul.cu. Softmax is in f32; weights of values go from one product to the
+//       next in registers.
+//       Grid: x the heads, y the chunks. Blocks of up to 5 warps; a tile has 16 rows a warp. Dynamic shared memory: 8·D bytes
+//       for each of its rows.
+//   encoder_attention_any: d up to 256, in f32. Blocks of 4 warps of the same grid: rows of keys and values are brought to
+//       shared memory in tiles of `tile`, each warp takes four queries at a time, which share what is read of them, with a
+//       running softmax. Dynamic shared memory: tile·(2·d + 1) + 16·(d + tile) + d/2 floats.
 // CPU twin: cpu/attention.rs, encode_chunk.
 #include "common.cuh"
+
+struct Encoder {
+    u32 rows, heads, kv_heads, d;
+    float base, eps;
+};
+
+// ---- on matrix units -----------------------------------------------------------------------------------------------------
+
+const int MOST = 80;  // rows of a tile
+
+// Rows of D values in shared memory, in pieces of 16 bytes: of every 16 rows those of keys, then those of values, either as
+// sums of two bfloat16, the upper parts before the lower ones. Eight rows below each other have any one piece in different banks.
+//
+// Of 16 values, the lane t of the four that have a row has 4t .. 4t + 3. The first two of them lie in the first of two pieces,
+// the others in the second, so that products see values in an order of their own: it is the same for queries and keys, and
+// makes four neighbours of the results.
+template <int D>
+struct Tile {
+    u16* at;
+    static const int PIECES = D / 8, LOW = 16 * D, VALUES = 2 * LOW;
+
+    __device__ __forceinline__ u16* piece(u32 row, u32 piece) const {
+        const u32 turn = PIECES == 4 ? row / 2 % 4 : row % 8;
+        return at + row / 16 * (4 * LOW) + (row % 16 * PIECES + (piece ^ turn)) * 8;
+    }
+    __device__ __forceinline__ void put(u32 row, int part, const float4 (&v)[D / 16]) const {
+#pragma unroll
+        for (int i = 0; i < D / 16; i++) {
+            u16* const to[2] = {piece(row, 2 * i) + part + threadIdx.x % 4 * 2, piece(row, 2 * i + 1) + part + threadIdx.x % 4 * 2};
+            u32 high[2], low[2];
+            split_bf16(v[i].x, v[i].y, high[0], low[0]);
+            split_bf16(v[i].z, v[i].w, high[1], low[1]);
+#pragma unroll
+            for (int half = 0; half < 2; half++) {
+                *reinterpret_cast<u32*>(to[half]) = high[half];
+                *reinterpret_cast<u32*>(to[half] + LOW) = low[half];
+            }
+        }
+    }
+};
+
+// What a lane has of a row of D values: the fours from 16·i + 4·t on. The row in memory has d values, D if PLAIN, in PARTS parts
+// that are filled up with zeros; all are zeros if it is not `there`.
+template <int D, bool PLAIN, int PARTS>
+__device__ __forceinline__ void read(float4 (&v)[D / 16], const float* row, u32 d, bool there) {
+#pragma unroll
+    for (int i = 0; i < D / 16; i++) {
+        const u32 at = 16 * i + threadIdx.x % 4 * 4;
+        if (PLAIN || d == D) {
+            v[i] = there ? *reinterpret_cast<const float4*>(row + at) : make_float4(0, 0, 0, 0);
+        } else {
+            const u32 e = at % (D / PARTS), width = d / PARTS;
+            const float* part = row + at / (D / PARTS) * width;
+            auto value = [&](u32 e) { return there && e < width ? part[e] : 0.0f; };
+            v[i] = make_float4(value(e), value(e + 1), value(e + 2), value(e + 3));
+        }
+    }
+}
+
+// Sines and cosines for what a lane has of a row: D/8 pairs.
+template <int D>
+struct Turn {
+    float4 sine[D / 32], cosine[D / 32];
+
+    // `frequencies` of a head, in turns: 1/2pi of radians.
+    __device__ __forceinline__ Turn(const float* frequencies, u32 position) {
+        auto one = [&](float frequency, float& sine, float& cosine) {
+            // Fast sines are exact to about 2^-21 between -pi and pi.
+            const float whole = rintf(position * frequency);
+            __sincosf(fmaf((float)position, frequency, -whole) * 6.28318531f, &sine, &cosine);
+        };
+#pragma unroll
+        for (int i = 0; i < D / 32; i++) {
+            const float4 of = reinterpret_cast<const float4*>(frequencies)[4 * i + threadIdx.x % 4];
+            one(of.x, sine[i].x, cosine[i].x), one(of.y, sine[i].y, cosine[i].y);
+            one(of.z, sine[i].z, cosine[i].z), one(of.w, sine[i].w, cosine[i].w);
+        }
+    }
+};
+
+__device__ __forceinline__ float4 scaled(float4 v, float by) { return times(v, make_float4(by, by, by, by)); }
+// a·b + c·d
+__device__ __forceinline__ float4 sum_of_products(float4 a, float4 b, float4 c, float4 d) {
+    return make_float4(a.x * b.x + c.x * d.x, a.y * b.y + c.y * d.y, a.z * b.z + c.z * d.z, a.w * b.w + c.w * d.w);
+}
+
+// Norms a row that four lanes have, times `scale`, and rotates it.
+template <int D>
+__device__ __forceinline__ void norm_and_rotate(float4 (&v)[D / 16], const float4 (&weight)[D / 16], u32 d, float eps, float scale,
+                                                const Turn<D>& turn) {
+    const int HALF = D / 32;
+    float sum = 0;
+#pragma unroll
+    for (int i = 0; i < D / 16; i++) sum += squares(v[i]);
+    for (int i = 1; i < 4; i <<= 1) sum += __shfl_xor_sync(~0u, sum, i);
+    const float factor = rsqrtf(sum / d + eps) * scale;
+#pragma unroll
+    for (int i = 0; i < HALF; i++) {
+        const float4 a = normed(v[i], factor, weight[i]), b = normed(v[i + HALF], factor, weight[i + HALF]);
+        v[i] = sum_of_products(a, turn.cosine[i], b, scaled(turn.sine[i], -1));
+        v[i + HALF] = sum_of_products(b, turn.cosine[i], a, turn.sine[i]);
+    }
+}
+
+// PLAIN: heads of D values, and all rows in one tile.
+template <int D, bool PLAIN>
+__device__ __forceinline__ void attend(Encoder s, const float* q, const float* k, const float* v, const float* q_norm,
+                                       const float* k_norm, float* out) {
+    DYNAMIC_SHARED(uint4, tiles);
+    allow_next();
+    const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, t = lane % 4;
+    const u32 d = PLAIN ? D : s.d, rows = s.rows, tile = blockDim.x / 2;
+    const Tile<D> kept = {reinterpret_cast<u16*>(tiles)};
+
+    __shared__ __align__(16) float frequencies[D / 2];
+    if (threadIdx.x < D / 2) frequencies[threadIdx.x] = exp2f(threadIdx.x * (-2.0f / d * log2f(s.base))) * 0.159154943f;
+    __syncthreads();
+    wait_for_previous();
+
+    // Where a row of queries or keys begins.
+    auto q_at = [&](u32 row) { return (((u64)blockIdx.y * rows + row) * s.heads + blockIdx.x) * d; };
+    auto kv_at = [&](u32 row) { return (((u64)blockIdx.y * rows + row) * s.kv_heads + blockIdx.x / (s.heads / s.kv_heads)) * d; };
+    const u32 own_up = warp * 16 + g, own_down = own_up + 8;
+    // exp(v) = 2^(v·log2 e)
+    const float scale = rsqrtf((float)d) * 1.44269504f;
+
+    // Norms, rotates and splits rows of keys, and splits those of values. Zeros behind the last one.
+    auto put_row = [&](float4 (&key)[D / 16], const float4 (&value)[D / 16], const Turn<D>& turn, u32 own) {
+        float4 weight[D / 16];
+        // Read again for every tile: there is nothing left to keep them in.
+        const float* weights = k_norm;
+        if (!PLAIN) settle(weights);
+        read<D, PLAIN, 2>(weight, weights, d, true);
+        norm_and_rotate<D>(key, weight, d, s.eps, 1, turn);
+        kept.put(own, 0, key);
+        kept.put(own, Tile<D>::VALUES, value);
+    };
+    for (u32 first = 0; first < (PLAIN ? 1 : rows); first += tile) {
+        u32 hi[D / 16][4], lo[D / 16][4];
+        // The rows of the queries come first as keys, since they have the same angles.
+        if (first) __syncthreads();
+        {
+            const u32 up = first + own_up, down = first + own_down;
+            float4 k_up[D / 16], k_down[D / 16], v_up[D / 16], v_down[D / 16], q_up[D / 16], q_down[D / 16], weight[D / 16];
+            read<D, PLAIN, 2>(k_up, k + kv_at(up), d, up < rows);
+            read<D, PLAIN, 2>(k_down, k + kv_at(down), d, down < rows);
+            read<D, PLAIN, 1>(v_up, v + kv_at(up), d, up < rows);
+            read<D, PLAIN, 1>(v_down, v + kv_at(down), d, down < rows);
+            read<D, PLAIN, 2>(q_up, q + q_at(up), d, up < rows);
+            read<D, PLAIN, 2>(q_down, q + q_at(down), d, down < rows);
+            const Turn<D> turn_up(frequencies, up), turn_down(frequencies, down);
+            put_row(k_up, v_up, turn_up, own_up);
+            put_row(k_down, v_down, turn_down, own_down);
+            read<D, PLAIN, 2>(weight, q_norm, d, true);
+            norm_and_rotate<D>(q_up, weight, d, s.eps, scale, turn_up);
+            norm_and_rotate<D>(q_down, weight, d, s.eps, scale, turn_down);
+#pragma unroll
+            for (int i = 0; i < D / 16; i++) {
+                split_bf16(q_up[i].x, q_up[i].y, hi[i][0], lo[i][0]);
+                split_bf16(q_down[i].x, q_down[i].y, hi[i][1], lo[i][1]);
+                split_bf16(q_up[i].z, q_up[i].w, hi[i][2], lo[i][2]);
+                split_bf16(q_down[i].z, q_down[i].w, hi[i][3], lo[i][3]);
+            }
+        }
+        __syncthreads();
+
+        float largest_up = -INFINITY, largest_down = -INFINITY, sum_up = 0, sum_down = 0;
+        float acc[D / 8][4];
+#pragma unroll
+        for (int j = 0; j < D / 8; j++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) acc[j][i] = 0;
+        u32 done = 0, from = first;
+        while (true) {
+            const u32 count = min(tile, rows - from);
+            float scores[MOST / 8][4];
+            float most_up = largest_up, most_down = largest_down;
+#pragma unroll
+            for (int j = 0; j < MOST / 8; j++) {
+#pragma unroll
+                for (int i = 0; i < 4; i++) scores[j][i] = j * 8 < count ? 0.0f : -INFINITY;
+                if (j * 8 >= count) continue;
+#pragma unroll
+                for (int i = 0; i < D / 16; i += 2) {
+                    const u16* const at = kept.piece(j * 8 + lane % 8, i * 2 + lane / 8);
+                    u32 high[4], low[4];
+                    load_matrices(high, at);
+                    load_matrices(low, at + Tile<D>::LOW);
+#pragma unroll
+                    for (int half = 0; half < 2; half++) {
+                        const u32 b[2] = {high[2 * half], high[2 * half + 1]}, rest[2] = {low[2 * half], low[2 * half + 1]};
+                        mma(Bf16(), scores[j], lo[i + half], b);
+                        mma(Bf16(), scores[j], hi[i + half], rest);
+                        mma(Bf16(), scores[j], hi[i + half], b);
+                    }
+                }
+#pragma unroll
+                for (int i = 0; i < 4; i++)
+                    if (j * 8 + 2 * t + i % 2 >= count) scores[j][i] = -INFINITY;
+                most_up = fmaxf(most_up, fmaxf(scores[j][0], scores[j][1]));
+                most_down = fmaxf(most_down, fmaxf(scores[j][2], scores[j][3]));
+            }
+            for (int i = 1; i < 4; i <<= 1) {
+                most_up = fmaxf(most_up, __shfl_xor_sync(~0u, most_up, i));
+                most_down = fmaxf(most_down, __shfl_xor_sync(~0u, most_down, i));
+            }
+            if (!PLAIN) {
+                const float shrink_up = power_of_2(largest_up - most_up), shrink_down = power_of_2(largest_down - most_down);
+                largest_up = most_up, largest_down = most_down;
+                sum_up *= shrink_up, sum_down *= shrink_down;
+#pragma unroll
+                for (int j = 0; j < D / 8; j++)
+#pragma unroll
+                    for (int i = 0; i < 4; i++) acc[j][i] *= i < 2 ? shrink_up : shrink_down;
+            }
+#pragma unroll
+            for (int i = 0; i < MOST / 16; i++) {
+                if (i * 16 >= count) break;
+                u32 high[4], low[4];
+#pragma unroll
+                for (int half = 0; half < 2; half++) {
+                    float* p = scores[2 * i + half];
+                    p[0] = power_of_2(p[0] - most_up), p[1] = power_of_2(p[1] - most_up);
+                    p[2] = power_of_2(p[2] - most_down), p[3] = power_of_2(p[3] - most_down);
+                    sum_up += p[0] + p[1], sum_down += p[2] + p[3];
+                    split_bf16(p[0], p[1], high[2 * half], low[2 * half]);
+                    split_bf16(p[2], p[3], high[2 * half + 1], low[2 * half + 1]);
+                }
+#pragma unroll
+                for (int j = 0; j < D / 8; j += 2) {
+                    const u16* const at = kept.piece(i * 16 + lane % 16, j + lane / 16) + Tile<D>::VALUES;
+                    u32 v_high[4], v_low[4];
+                    load_transposed(v_high, at);
+                    load_transposed(v_low, at + Tile<D>::LOW);
+#pragma unroll
+                    for (int half = 0; half < 2; half++) {
+                        const u32 b[2] = {v_high[2 * half], v_high[2 * half + 1]}, rest[2] = {v_low[2 * half], v_low[2 * half + 1]};
+                        mma(Bf16(), acc[j + half], low, b);
+                        mma(Bf16(), acc[j + half], high, rest);
+                        mma(Bf16(), acc[j + half], high, b);
+                    }
+                }
+            }
+            done += count;
+            if (PLAIN || done == rows) break;
+            from = from + tile < rows ? from + tile : 0;
+            __syncthreads();
+            // One row after the other, with the few registers that are left.
+#pragma unroll 1
+            for (u32 own = own_up; own <= own_down; own += 8) {
+                const u32 row = from + own;
+                float4 key[D / 16], value[D / 16];
+                read<D, PLAIN, 2>(key, k + kv_at(row), d, row < rows);
+                read<D, PLAIN, 1>(value, v + kv_at(row), d, row < rows);
+                put_row(key, value, Turn<D>(frequencies, row), own);
+            }
+            __syncthreads();
+        }
+        for (int i = 1; i < 4; i <<= 1) {
+            sum_up += __shfl_xor_sync(~0u, sum_up, i);
+            sum_down += __shfl_xor_sync(~0u, sum_down, i);
+        }
+        // Worked out once more: nothing is left to keep them in.
+        u32 thread = threadIdx.x;
+        settle(thread);
+        const float by[2] = {1.0f / sum_up, 1.0f / sum_down};
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            const u32 row = first + thread / 32 * 16 + thread % 32 / 4 + 8 * half;
+            if (row >= rows) continue;
+            float* const to = out + q_at(row);
+#pragma unroll
+            for (int i = 0; i < D / 16; i++) {
+                const u32 e = 16 * i + thread % 4 * 4;
+                const float *a = acc[2 * i] + 2 * half, *b = acc[2 * i + 1] + 2 * half;
+                const float4 result = scaled(make_float4(a[0], a[1], b[0], b[1]), by[half]);
+                if (PLAIN || d == D) {
+                    *reinterpret_cast<float4*>(to + e) = result;
+                } else {
+                    if (e < d) to[e] = result.x;
+                    if (e + 1 < d) to[e + 1] = result.y;
+                    if (e + 2 < d) to[e + 2] = result.z;
+                    if (e + 3 < d) to[e + 3] = result.w;
+                }
+            }
+        }
+    }
+}
+
+#define ENCODER_ATTENTION(name, D, PLAIN, BLOCKS) \
+    extern "C" __global__ void __launch_bounds__(2 * MOST, BLOCKS) \
+        name(Encoder s, const float* q, const float* k, const float* v, const float* q_norm, const float* k_norm, float* out) { \
+        attend<D, PLAIN>(s, q, k, v, q_norm, k_norm, out); \
+    }
+ENCODER_ATTENTION(encoder_attention_32, 32, true, 4)
+ENCODER_ATTENTION(encoder_attention_64, 64, true, 3)
+ENCODER_ATTENTION(encoder_attention_to_32, 32, false, 3)
+ENCODER_ATTENTION(encoder_attention_to_64, 64, false, 1)
+
+// ---- any width -----------------------------------------------------------------------------------------------------------
 
 const int WARPS = 4;
 const u32 ROWS = 4;  // of a warp at once
 
-// The pair (i, i + d/2) of the row at `position`, rotated.
-__device__ __forceinline__ float rotated(const float* row, u32 e, u32 half, float frequency, u32 position) {
-    float sine, cosine;
-    sincosf(position * frequency, &sine, &cosine);
-    return e < half ? row[e] * cosine - row[e + half] * sine : row[e] * cosine + row[e - half] * sine;
+// Norms and rotates the row at `position`, a warp all of it: `to` gets each value and its place.
+template <class To>
+__device__ __forceinline__ void norm_and_rotate(const Encoder& s, const float* row, const float* weight, const float* frequencies,
+                                                u32 position, To to) {
+    const u32 lane = threadIdx.x % 32, half = s.d / 2;
+    float low[4], high[4], sum = 0;
+#pragma unroll
+    for (u32 i = 0; i < 4; i++) {
+        const u32 e = lane + 32 * i;
+        low[i] = e < half ? row[e] : 0.0f;
+        high[i] = e < half ? row[e + half] : 0.0f;
+        sum += low[i] * low[i] + high[i] * high[i];
+    }
+    const float factor = rsqrtf(warp_sum(sum) / s.d + s.eps);
+#pragma unroll
+    for (u32 i = 0; i < 4; i++) {
+        const u32 e = lane + 32 * i;
+        if (e >= half) break;
+        float sine, cosine;
+        sincosf(position * frequencies[e], &sine, &cosine);
+        const float a = low[i] * factor * weight[e], b = high[i] * factor * weight[e + half];
+        to(e, a * cosine - b * sine);
+        to(e + half, b * cosine + a * sine);
+    }
 }
 
 // Four rows, one in each place.
@@ -24,18 +351,19 @@ __device__ __forceinline__ float4 each(float4 a, float4 b, Of of) { return make_
 template <class Of>
 __device__ __forceinline__ float4 each(float4 a, Of of) { return make_float4(of(a.x), of(a.y), of(a.z), of(a.w)); }
 
-extern "C" __global__ void encoder_attention(const float* q, const float* k, const float* v, u32 rows, u32 heads,
-                                             u32 kv_heads, u32 d, float base, u32 tile, float* out) {
+extern "C" __global__ void encoder_attention_any(Encoder s, const float* q, const float* k, const float* v, const float* q_norm,
+                                                 const float* k_norm, u32 tile, float* out) {
     DYNAMIC_SHARED(float4, shared);
     allow_next();
     wait_for_previous();
+    const u32 rows = s.rows, heads = s.heads, kv_heads = s.kv_heads, d = s.d;
     const u32 head = blockIdx.x, kv = head / (heads / kv_heads), lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const u32 half = d / 2, stride = d + 1;
     // (d) queries and (tile) weights of the warp's four rows, then (tile, d + 1) keys, (tile, d) values of the block.
     float4 *query = shared + warp * (d + tile), *weights = query + d;
     float* keys = reinterpret_cast<float*>(shared + WARPS * (d + tile));
     float *values = keys + tile * stride, *frequencies = values + tile * d;
-    for (u32 i = threadIdx.x; i < half; i += blockDim.x) frequencies[i] = powf(base, -2.0f * i / d);
+    for (u32 i = threadIdx.x; i < half; i += blockDim.x) frequencies[i] = powf(s.base, -2.0f * i / d);
     const u64 chunk = blockIdx.y;
     q += (chunk * rows * heads + head) * d;
     out += (chunk * rows * heads + head) * d;
@@ -53,23 +381,20 @@ extern "C" __global__ void encoder_attention(const float* q, const float* k, con
             // One tile of all rows stays.
             if (first == 0 || rows > tile) {
                 __syncthreads();
-                for (u32 i = threadIdx.x; i < count * d; i += blockDim.x) {
-                    const u32 r = i / d, e = i % d;
+                for (u32 r = warp; r < count; r += WARPS) {
                     const u64 at = (u64)(from + r) * kv_heads * d;
-                    keys[r * stride + e] = rotated(k + at, e, half, frequencies[e % half], from + r);
-                    values[r * d + e] = v[at + e];
+                    norm_and_rotate(s, k + at, k_norm, frequencies, from + r, [&](u32 e, float v) { keys[r * stride + e] = v; });
+                    for (u32 e = lane; e < d; e += 32) values[r * d + e] = v[at + e];
                 }
                 __syncthreads();
             }
             if (row >= rows) continue;
             if (from == 0) {
-                for (u32 e = lane; e < d; e += 32) {
+                for (u32 i = 0; i < ROWS; i++) {
                     // Rows behind the last one repeat it.
-                    auto of = [&](u32 i) {
-                        const u32 r = min(row + i, rows - 1);
-                        return scale * rotated(q + (u64)r * heads * d, e, half, frequencies[e % half], r);
-                    };
-                    query[e] = make_float4(of(0), of(1), of(2), of(3));
+                    const u32 r = min(row + i, rows - 1);
+                    norm_and_rotate(s, q + (u64)r * heads * d, q_norm, frequencies, r,
+                                    [&](u32 e, float v) { reinterpret_cast<float*>(query + e)[i] = scale * v; });
                 }
                 __syncwarp();
             }

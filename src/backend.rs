@@ -192,6 +192,17 @@ impl<'a, Weight, Buffer> Product<'a, Weight, Buffer> {
     }
 }
 
+/// The norms of [`Backend::encoder_attention`].
+#[derive(Debug)]
+pub struct HeadNorms<'a, Buffer> {
+    /// (d), that of queries
+    pub q: &'a Buffer,
+    /// (d), that of keys
+    pub k: &'a Buffer,
+    /// Added to the mean of the squares of a head's row.
+    pub eps: f32,
+}
+
 /// Where the rows of [`Backend::copy`] lie in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
@@ -282,6 +293,21 @@ impl EncoderShape {
         let whole = rows > 0 && kv_heads > 0 && heads > 0 && heads.is_multiple_of(kv_heads);
         let whole = whole && head_dim > 0 && head_dim.is_multiple_of(2) && rows <= 1 << 14;
         check(whole, || format!("shape of the encoder: {self:?}"))
+    }
+
+    /// Checks the shape and the lengths of [`Backend::encoder_attention`]'s buffers: the norms, then q, k, v and the result.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the shape is inconsistent or a buffer too short.
+    pub(crate) fn check_attention(&self, chunks: usize, norms: [usize; 2], buffers: [usize; 4]) -> Result<()> {
+        self.check()?;
+        let EncoderShape { rows, heads, kv_heads, head_dim, .. } = *self;
+        need("encoder_attention: norm of q", norms[0], &[head_dim])?;
+        need("encoder_attention: norm of k", norms[1], &[head_dim])?;
+        need("encoder_attention: q", buffers[0], &[chunks, rows, heads, head_dim])?;
+        need("encoder_attention: k", buffers[1], &[chunks, rows, kv_heads, head_dim])?;
+        need("encoder_attention: v", buffers[2], &[chunks, rows, kv_heads, head_dim])?;
+        need("encoder_attention: result", buffers[3], &[chunks, rows, heads, head_dim])
     }
 }
 
@@ -563,17 +589,20 @@ pub trait Backend: Send + Sync + 'static {
         y: &mut Self::Buffer,
     ) -> Result<()>;
 
-    /// Bidirectional attention inside each of `chunks` chunks, with rotary positions.
+    /// Bidirectional attention inside each of `chunks` chunks, with norms per head and rotary positions.
     ///
-    /// q is (chunks, rows, heads, d), k and v are (chunks, rows, kv_heads, d), `out` is as q; q and k are normed already.
+    /// q is (chunks, rows, heads, d), k and v are (chunks, rows, kv_heads, d), `out` is as q. Each d values of q and of k are
+    /// normed by themselves, `q ← norms.q · q / √(mean(q²) + eps)`, and then rotated.
     /// Row r is at position r. Pairs (i, i + d/2) are rotated by the angle r · freq_base^(−2i/d). Query head h reads
     /// key/value head h / (heads / kv_heads); scores are scaled by 1/√d; no mask.
     ///
     /// # Errors
     /// If a buffer is too short or the shape is inconsistent.
+    #[allow(clippy::too_many_arguments)]
     fn encoder_attention(
         &self,
         shape: &EncoderShape,
+        norms: &HeadNorms<'_, Self::Buffer>,
         q: &Self::Buffer,
         k: &Self::Buffer,
         v: &Self::Buffer,

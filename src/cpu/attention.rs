@@ -1,11 +1,12 @@
 //! Attention inside chunks: of the chunk encoder, and of tokens that read the chunks they have chosen.
 
+use super::buffer::Buffer;
 use super::dense::{Factors, View, ViewMut, dot_block, sum_block};
-use super::elementwise::softmax;
+use super::elementwise::{rms_norm, softmax};
 use super::kernels::Kernels;
 use super::pool::{Pool, Scratch};
 use super::simd::{Element, F16, F32, I8, Simd};
-use crate::backend::{EncoderShape, HsaShape, Pick};
+use crate::backend::{EncoderShape, HeadNorms, HsaShape, Pick};
 use crate::memory::{ChunkView, KvData};
 
 /// [`Backend::encoder_attention`](crate::backend::Backend::encoder_attention). The caller has checked the lengths.
@@ -13,6 +14,7 @@ pub(super) fn encode(
     kernels: &Kernels,
     pool: &Pool,
     shape: &EncoderShape,
+    norms: &HeadNorms<'_, Buffer>,
     [q, k, v]: [&[f32]; 3],
     chunks: usize,
     out: &mut [f32],
@@ -27,7 +29,7 @@ pub(super) fn encode(
     pool.each_part(&mut out[..chunks * q_len], q_len, work, |i, out| {
         let qkv = [&q[i * q_len..][..q_len], &k[i * kv_len..][..kv_len], &v[i * kv_len..][..kv_len]];
         let mut scratch = pool.scratch();
-        kernels.encode_chunk(shape, rope, qkv, out, scratch.a.scratch(rows * (2 * head_dim + rows)));
+        kernels.encode_chunk(shape, norms, rope, qkv, out, scratch.a.scratch(rows * (2 * head_dim + rows)));
     });
 }
 
@@ -46,16 +48,14 @@ fn rotations(shape: &EncoderShape, out: &mut [f32]) {
     }
 }
 
-/// `out = scale · x`, rotated. All have d values.
+/// `x = scale · x`, rotated. Both have d values.
 #[inline(always)]
-fn rotate(x: &[f32], rotation: &[f32], scale: f32, out: &mut [f32]) {
-    let half = out.len() / 2;
-    let (x0, x1) = x.split_at(half);
+fn rotate(x: &mut [f32], rotation: &[f32], scale: f32) {
+    let half = x.len() / 2;
     let (cos, sin) = rotation.split_at(half);
-    let (out0, out1) = out.split_at_mut(half);
+    let (x0, x1) = x.split_at_mut(half);
     for i in 0..half {
-        out0[i] = (x0[i] * cos[i] - x1[i] * sin[i]) * scale;
-        out1[i] = (x1[i] * cos[i] + x0[i] * sin[i]) * scale;
+        (x0[i], x1[i]) = ((x0[i] * cos[i] - x1[i] * sin[i]) * scale, (x1[i] * cos[i] + x0[i] * sin[i]) * scale);
     }
 }
 
@@ -64,6 +64,7 @@ fn rotate(x: &[f32], rotation: &[f32], scale: f32, out: &mut [f32]) {
 pub(super) fn encode_chunk<S: Simd>(
     s: S,
     shape: &EncoderShape,
+    norms: &HeadNorms<'_, Buffer>,
     rope: &[f32],
     [q, k, v]: [&[f32]; 3],
     out: &mut [f32],
@@ -76,13 +77,18 @@ pub(super) fn encode_chunk<S: Simd>(
     assert!(q.len() >= rows * heads * d && out.len() >= rows * heads * d);
     assert!(k.len() >= rows * kv_heads * d && v.len() >= rows * kv_heads * d);
     let scale = 1.0 / (d as f32).sqrt();
+    let (q_norm, k_norm) = (&norms.q[..d], &norms.k[..d]);
     for g in 0..kv_heads {
         for (r, (out, rope)) in turned_k.chunks_exact_mut(d).zip(rope.chunks_exact(d)).enumerate() {
-            rotate(&k[(r * kv_heads + g) * d..][..d], rope, 1.0, out);
+            out.copy_from_slice(&k[(r * kv_heads + g) * d..][..d]);
+            rms_norm(s, out, k_norm, d, norms.eps);
+            rotate(out, rope, 1.0);
         }
         for h in g * (heads / kv_heads)..(g + 1) * (heads / kv_heads) {
             for (r, (out, rope)) in turned_q.chunks_exact_mut(d).zip(rope.chunks_exact(d)).enumerate() {
-                rotate(&q[(r * heads + h) * d..][..d], rope, scale, out);
+                out.copy_from_slice(&q[(r * heads + h) * d..][..d]);
+                rms_norm(s, out, q_norm, d, norms.eps);
+                rotate(out, rope, scale);
             }
             // SAFETY: shapes as asserted above: `scores` is (rows, rows).
             unsafe {

@@ -7,12 +7,13 @@
 use std::ops::Range;
 
 use super::attention::{self, Reading};
+use super::buffer::Buffer;
 use super::elementwise;
 use super::matmul::{self, Columns, FloatProduct};
 use super::quantized::{self, QuantizedProduct, RowMut};
 use super::retrieval::{self, Scoring};
 use super::ssm::{self, Mixed, Mixer};
-use crate::backend::{EncoderShape, SsmShape};
+use crate::backend::{EncoderShape, HeadNorms, SsmShape};
 use crate::memory::TopK;
 use crate::quant::DType;
 
@@ -84,8 +85,10 @@ macro_rules! with_kernels {
             fn gram(shape: &SsmShape, xbc: &[f32], out: &mut [f32]) = ssm::gram;
             fn scan(mixer: &Mixer<'_>, mixed: Mixed<'_>, head: usize, state: &mut [f32], v: &mut [f32], scratch: &mut [f32])
                 = ssm::scan;
-            fn encode_chunk(shape: &EncoderShape, rope: &[f32], qkv: [&[f32]; 3], out: &mut [f32], scratch: &mut [f32])
-                = attention::encode_chunk;
+            fn encode_chunk(
+                shape: &EncoderShape, norms: &HeadNorms<'_, Buffer>, rope: &[f32], qkv: [&[f32]; 3], out: &mut [f32],
+                scratch: &mut [f32]
+            ) = attention::encode_chunk;
             fn attend_heads(reading: &Reading<'_>, at: usize, out: &mut [f32], scratch: &mut [f32])
                 = attention::attend_heads;
             fn score(

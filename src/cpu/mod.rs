@@ -28,7 +28,8 @@ mod tests;
 use std::ops::Range;
 
 use crate::backend::{
-    Backend, EncoderShape, HsaShape, Norm, Pick, Product, Selecting, Span, SsmParams, SsmShape, SsmState, check, need,
+    Backend, EncoderShape, HeadNorms, HsaShape, Norm, Pick, Product, Selecting, Span, SsmParams, SsmShape, SsmState,
+    check, need,
 };
 use crate::memory::{ChunkMemory, ChunkShape, MAX_TOP_K, Precision, TopK};
 use crate::quant;
@@ -316,19 +317,16 @@ impl Backend for Cpu {
     fn encoder_attention(
         &self,
         shape: &EncoderShape,
+        norms: &HeadNorms<'_, Buffer>,
         q: &Buffer,
         k: &Buffer,
         v: &Buffer,
         chunks: usize,
         out: &mut Buffer,
     ) -> Result<()> {
-        shape.check()?;
-        let EncoderShape { rows, heads, kv_heads, head_dim, .. } = *shape;
-        need("encoder_attention: q", q.len(), &[chunks, rows, heads, head_dim])?;
-        need("encoder_attention: k", k.len(), &[chunks, rows, kv_heads, head_dim])?;
-        need("encoder_attention: v", v.len(), &[chunks, rows, kv_heads, head_dim])?;
-        need("encoder_attention: result", out.len(), &[chunks, rows, heads, head_dim])?;
-        attention::encode(self.kernels, &self.pool, shape, [q, k, v], chunks, out);
+        let lengths = [q.len(), k.len(), v.len(), out.len()];
+        shape.check_attention(chunks, [norms.q.len(), norms.k.len()], lengths)?;
+        attention::encode(self.kernels, &self.pool, shape, norms, [q, k, v], chunks, out);
         Ok(())
     }
 

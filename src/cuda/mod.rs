@@ -9,6 +9,7 @@
 //! (`weight.rs`). Device memory comes from plain allocations, made when buffers are and for what a recording counts in; none
 //! is made for a token.
 
+mod attention;
 mod choice;
 mod driver;
 mod lane;
@@ -25,7 +26,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::backend::{
-    Backend, EncoderShape, HsaShape, Norm, Pick, Product, Selecting, Span, SsmParams, SsmShape, SsmState, check, need,
+    Backend, EncoderShape, HeadNorms, HsaShape, Norm, Pick, Product, Selecting, Span, SsmParams, SsmShape, SsmState,
+    check, need,
 };
 use crate::memory::{ChunkMemory, ChunkShape, MAX_TOP_K, Precision, TopK};
 use crate::quant::DType;
@@ -500,35 +502,15 @@ impl Backend for Cuda {
     fn encoder_attention(
         &self,
         shape: &EncoderShape,
+        norms: &HeadNorms<'_, Buffer>,
         q: &Buffer,
         k: &Buffer,
         v: &Buffer,
         chunks: usize,
         out: &mut Buffer,
     ) -> Result<()> {
-        shape.check()?;
-        let EncoderShape { rows, heads, kv_heads, head_dim: d, freq_base } = *shape;
-        need("encoder_attention: q", q.len, &[chunks, rows, heads, d])?;
-        need("encoder_attention: k", k.len, &[chunks, rows, kv_heads, d])?;
-        need("encoder_attention: v", v.len, &[chunks, rows, kv_heads, d])?;
-        need("encoder_attention: result", out.len, &[chunks, rows, heads, d])?;
-        if d > 256 {
-            return Err(Error::unsupported(format!("encoder heads of {d} values on a CUDA device, at most 256")));
-        }
-        let floats = |tile: usize| tile * (2 * d + 1) + 4 * 4 * (d + tile) + d / 2;
-        let mut tile = rows.min(128);
-        // Room for two blocks on a multiprocessor of the smallest devices.
-        while tile > 8 && floats(tile) * 4 > 48 << 10 {
-            tile = tile.div_ceil(2);
-        }
-        self.on_lane(|lane| {
-            // SAFETY: all lengths are checked above.
-            unsafe {
-                launch!(self.kernels, &lane.stream, "encoder_attention", [heads, chunks, 1], [128, 1], floats(tile) * 4;
-                    q.at(), k.at(), v.at(), rows as u32, heads as u32, kv_heads as u32, d as u32, freq_base, tile as u32,
-                    out.at())
-            }
-        })
+        shape.check_attention(chunks, [norms.q.len, norms.k.len], [q.len, k.len, v.len, out.len])?;
+        self.on_lane(|lane| attention::encode(&self.kernels, lane, shape, norms, [q, k, v], chunks, out))
     }
 
     fn mirror(

@@ -1,7 +1,7 @@
 //! The chunk encoder: a small bidirectional transformer that turns the hidden states of one chunk into its memory,
 //! which is keys and values for every token and a landmark for the whole.
 
-use crate::backend::{Backend, EncoderShape, Norm, Product, Span};
+use crate::backend::{Backend, EncoderShape, HeadNorms, Norm, Product, Span};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -259,9 +259,8 @@ impl<B: Backend> Layer<B> {
         ];
         let norm = Norm { weight: &self.attn_norm, width: hidden, eps };
         backend.norm_matmul(&norm, x, all, &mut s.norm, products, false)?;
-        backend.rms_norm_in_place(&mut s.q, &self.q_norm, eps, all * shape.heads, shape.head_dim)?;
-        backend.rms_norm_in_place(&mut s.k, &self.k_norm, eps, all * shape.kv_heads, shape.head_dim)?;
-        backend.encoder_attention(shape, &s.q, &s.k, &s.v, chunks, &mut s.attended)?;
+        let norms = HeadNorms { q: &self.q_norm, k: &self.k_norm, eps };
+        backend.encoder_attention(shape, &norms, &s.q, &s.k, &s.v, chunks, &mut s.attended)?;
         backend.matmul(&self.output, &s.attended, all, x, true)?;
 
         let products = &mut [Product::new(&self.gate, &mut s.gate), Product::new(&self.up, &mut s.up)];

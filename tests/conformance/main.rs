@@ -6,7 +6,9 @@ mod naive;
 use half::f16;
 use naive::{Params, State};
 use ramba::ErrorKind;
-use ramba::backend::{Backend, EncoderShape, HsaShape, Norm, Pick, Product, Span, SsmParams, SsmShape, SsmState};
+use ramba::backend::{
+    Backend, EncoderShape, HeadNorms, HsaShape, Norm, Pick, Product, Span, SsmParams, SsmShape, SsmState,
+};
 use ramba::cpu::{Cpu, Isa};
 use ramba::memory::{ChunkMemory, ChunkShape, KvData, LandmarkBlock, LandmarkData, Precision, TopK};
 use ramba::quant::{self, DType};
@@ -490,16 +492,44 @@ fn encoder_attention_follows_its_formula() {
 
 fn encoder_attention_follows_its_formula_on<B: Named>(b: &B) {
     let mut rng = Rng(8);
-    for (rows, heads, kv_heads, head_dim) in [(1, 1, 1, 2), (5, 2, 1, 6), (17, 4, 2, 16), (65, 4, 4, 32)] {
+    // Narrow heads, whole and odd ones of both widths of matrix units, and wider ones; one tile of rows and several.
+    for (rows, heads, kv_heads, head_dim) in [
+        (1, 1, 1, 2),
+        (5, 2, 1, 6),
+        (17, 4, 2, 16),
+        (65, 4, 4, 32),
+        (1, 2, 1, 32),
+        (5, 3, 1, 32),
+        (64, 4, 2, 32),
+        (80, 2, 1, 32),
+        (81, 2, 2, 32),
+        (130, 2, 1, 32),
+        (65, 2, 1, 30),
+        (130, 2, 1, 30),
+        (5, 4, 2, 64),
+        (65, 4, 1, 64),
+        (81, 2, 1, 64),
+        (130, 2, 2, 64),
+        (64, 2, 1, 50),
+        (81, 1, 1, 62),
+        (5, 2, 1, 96),
+        (65, 2, 1, 96),
+        (130, 2, 1, 128),
+        (81, 1, 1, 256),
+    ] {
         let shape = EncoderShape { rows, heads, kv_heads, head_dim, freq_base: 10000.0 };
         for chunks in [0, 1, 3] {
             let q: Vec<f32> = rng.values(chunks * rows * heads * head_dim).iter().map(|v| v * 3.0).collect();
             let k = rng.values(chunks * rows * kv_heads * head_dim);
+            let norms = naive::Norms { q: rng.values(head_dim), k: rng.values(head_dim), eps: 1e-5 };
+            let norms = naive::Norms { q: norms.q.iter().map(|v| 3.0 * v).collect(), ..norms };
             let v = rng.values(chunks * rows * kv_heads * head_dim);
-            let want = naive::encoder_attention(&shape, &q, &k, &v, chunks);
+            let want = naive::encoder_attention(&shape, &norms, [&q, &k, &v], chunks);
             let mut out = poisoned(b, q.len());
             let [bq, bk, bv] = [&q, &k, &v].map(|v| b.vector(v).unwrap());
-            b.encoder_attention(&shape, &bq, &bk, &bv, chunks, &mut out).unwrap();
+            let [q_norm, k_norm] = [&norms.q, &norms.k].map(|v| b.vector(v).unwrap());
+            let norms = HeadNorms { q: &q_norm, k: &k_norm, eps: norms.eps };
+            b.encoder_attention(&shape, &norms, &bq, &bk, &bv, chunks, &mut out).unwrap();
             assert_close(&format!("{b:?} {shape:?}"), &read(b, &out, q.len()), &want, 5e-6 * B::SLACK);
         }
     }
@@ -881,6 +911,15 @@ fn wrong_lengths_are_errors_on<B: Named>(b: &B) {
     let mut top = [TopK::new(1).unwrap()];
     let far = b.score_top_k(&small, &[2], 1.0, &mut memory, &mut mirror, &mut top);
     assert_eq!(kind(far), ErrorKind::InvalidArgument);
+    let shape = EncoderShape { rows: 1, heads: 1, kv_heads: 1, head_dim: 2, freq_base: 1e4 };
+    let one = b.buffer(1).unwrap();
+    let mut attend = |q, k| {
+        b.encoder_attention(&shape, &HeadNorms { q, k, eps: 1e-5 }, &small, &small, &small, 1, &mut out)
+            .map_err(|e| e.kind())
+    };
+    assert_eq!(attend(&small, &small), Ok(()));
+    assert_eq!(attend(&one, &small), Err(ErrorKind::InvalidArgument));
+    assert_eq!(attend(&small, &one), Err(ErrorKind::InvalidArgument));
     let p = ssm_params(&mut Rng(1), &SSM_SHAPES[0]);
     let (params, mut state) = ssm_buffers(b, &p, &SSM_SHAPES[0]);
     let odd = SsmShape { heads: 5, ..SSM_SHAPES[0] };

@@ -101,33 +101,43 @@ pub fn ssm_mix(shape: &SsmShape, p: &Params, zxbcdt: &[f32], state: &mut State) 
 }
 
 /// One head vector, rotated for position `r`.
-fn rotate(x: &[f32], r: usize, base: f32) -> Vec<f64> {
+fn rotate(x: &[f64], r: usize, base: f32) -> Vec<f64> {
     let half = x.len() / 2;
     let mut out = vec![0.0; x.len()];
     for i in 0..half {
         let angle = r as f64 * f64::from(base).powf(-2.0 * i as f64 / x.len() as f64);
-        let (a, b) = (f64::from(x[i]), f64::from(x[i + half]));
+        let (a, b) = (x[i], x[i + half]);
         out[i] = a * angle.cos() - b * angle.sin();
         out[i + half] = b * angle.cos() + a * angle.sin();
     }
     out
 }
 
-pub fn encoder_attention(shape: &EncoderShape, q: &[f32], k: &[f32], v: &[f32], chunks: usize) -> Vec<f64> {
+/// Norms of q and k as in `HeadNorms`.
+pub struct Norms {
+    pub q: Vec<f32>,
+    pub k: Vec<f32>,
+    pub eps: f32,
+}
+
+pub fn encoder_attention(shape: &EncoderShape, norms: &Norms, [q, k, v]: [&[f32]; 3], chunks: usize) -> Vec<f64> {
     let EncoderShape { rows, heads, kv_heads, head_dim: d, freq_base } = *shape;
     let mut out = vec![0.0; chunks * rows * heads * d];
     for c in 0..chunks {
         for h in 0..heads {
             let g = h / (heads / kv_heads);
             let kv = |r: usize| ((c * rows + r) * kv_heads + g) * d;
+            let turned = |x: &[f32], norm: &[f32], r: usize| {
+                let x: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
+                rotate(&rms_norm(&x, norm, norms.eps), r, freq_base)
+            };
+            let keys: Vec<_> = (0..rows).map(|j| turned(&k[kv(j)..kv(j) + d], &norms.k, j)).collect();
             for i in 0..rows {
                 let at = ((c * rows + i) * heads + h) * d;
-                let qi = rotate(&q[at..at + d], i, freq_base);
-                let mut p: Vec<f64> = (0..rows)
-                    .map(|j| {
-                        let kj = rotate(&k[kv(j)..kv(j) + d], j, freq_base);
-                        qi.iter().zip(kj).map(|(a, b)| a * b).sum::<f64>() / (d as f64).sqrt()
-                    })
+                let qi = turned(&q[at..at + d], &norms.q, i);
+                let mut p: Vec<f64> = keys
+                    .iter()
+                    .map(|kj| qi.iter().zip(kj).map(|(a, b)| a * b).sum::<f64>() / (d as f64).sqrt())
                     .collect();
                 softmax(&mut p, false);
                 for (j, p) in p.iter().enumerate() {

@@ -466,37 +466,63 @@ void elements() {
 
 void encoder_attention() {
     testing = "encoder_attention";
-    for (auto [rows, heads, kv_heads, d, tile] : {std::array<u32, 5>{1, 1, 1, 2, 1}, {5, 2, 1, 6, 5}, {17, 4, 2, 16, 8}}) {
+    using encoder::Encoder;
+    struct Case {
+        u32 rows, heads, kv_heads, d, tile;  // 0 of a tile for the kernels on matrix units
+    };
+    for (auto [rows, heads, kv_heads, d, tile] : {
+             Case{1, 1, 1, 2, 0}, {5, 2, 1, 32, 0}, {65, 4, 2, 32, 0}, {80, 1, 1, 32, 0}, {81, 2, 1, 32, 0}, {130, 1, 1, 30, 0},
+             {5, 2, 2, 64, 0}, {65, 2, 1, 64, 0}, {81, 1, 1, 64, 0}, {130, 2, 1, 64, 0}, {33, 2, 1, 40, 0}, {65, 1, 1, 62, 0}, {170, 1, 1, 16, 0},
+             {1, 1, 1, 2, 1}, {5, 2, 1, 96, 5}, {17, 4, 2, 16, 8}, {65, 2, 1, 96, 33}, {81, 1, 1, 96, 41}, {130, 1, 1, 256, 17}}) {
         const u32 chunks = 2;
-        const Array<float> q = values(chunks * rows * heads * d), k = values(chunks * rows * kv_heads * d);
+        const Array<float> q = values(chunks * rows * heads * d, 3), k = values(chunks * rows * kv_heads * d);
         const Array<float> v = values(chunks * rows * kv_heads * d), out(chunks * rows * heads * d);
-        simt::launch({heads, chunks, 1}, {128, 1, 1},
-                     [&] { encoder::encoder_attention(q, k, v, rows, heads, kv_heads, d, 1e4f, tile, out); });
-        auto rotated = [&](const float* row, u32 e, u32 position) {
-            const u32 half = d / 2;
-            const double angle = position * std::pow(1e4, -2.0 * (e % half) / d);
-            return e < half ? row[e] * std::cos(angle) - row[e + half] * std::sin(angle)
-                            : row[e] * std::cos(angle) + row[e - half] * std::sin(angle);
+        const Array<float> q_norm = values(d, 2), k_norm = values(d, 2);
+        const Encoder shape = {rows, heads, kv_heads, d, 1e4f, 1e-5f};
+        if (tile) {
+            simt::launch({heads, chunks, 1}, {128, 1, 1},
+                         [&] { encoder::encoder_attention_any(shape, q, k, v, q_norm, k_norm, tile, out); });
+        } else {
+            const bool plain = rows <= 80 && d % 32 == 0;
+            const auto kernel = plain ? (d == 32 ? encoder::encoder_attention_32 : encoder::encoder_attention_64)
+                                      : (d <= 32 ? encoder::encoder_attention_to_32 : encoder::encoder_attention_to_64);
+            const u32 warps = blocks(blocks(rows, blocks(rows, 80)), 16);
+            simt::launch({heads, chunks, 1}, {32 * warps, 1, 1}, [&] { kernel(shape, q, k, v, q_norm, k_norm, out); });
+        }
+        auto rotated = [&](const float* row, const float* norm, u32 position) {
+            double squares = 0;
+            for (u32 e = 0; e < d; e++) squares += double(row[e]) * row[e];
+            auto at = [&](u32 e) { return row[e] * norm[e] / std::sqrt(squares / d + 1e-5); };
+            std::vector<double> result(d);
+            for (u32 e = 0; e < d / 2; e++) {
+                const double angle = position * std::pow(1e4, -2.0 * e / d), a = at(e), b = at(e + d / 2);
+                result[e] = a * std::cos(angle) - b * std::sin(angle);
+                result[e + d / 2] = b * std::cos(angle) + a * std::sin(angle);
+            }
+            return result;
         };
         for (u32 c = 0; c < chunks; c++)
-            for (u32 h = 0; h < heads; h++)
+            for (u32 h = 0; h < heads; h++) {
+                auto kv = [&](u32 row) { return ((c * rows + row) * kv_heads + h / (heads / kv_heads)) * d; };
+                std::vector<std::vector<double>> keys;
+                for (u32 j = 0; j < rows; j++) keys.push_back(rotated(k + kv(j), k_norm, j));
                 for (u32 i = 0; i < rows; i++) {
+                    const auto query = rotated(q + ((c * rows + i) * heads + h) * d, q_norm, i);
                     std::vector<double> weights(rows);
                     double sum = 0;
                     for (u32 j = 0; j < rows; j++) {
                         double score = 0;
-                        for (u32 e = 0; e < d; e++)
-                            score += rotated(q + ((c * rows + i) * heads + h) * d, e, i) *
-                                     rotated(k + ((c * rows + j) * kv_heads + h / (heads / kv_heads)) * d, e, j);
+                        for (u32 e = 0; e < d; e++) score += query[e] * keys[j][e];
                         sum += weights[j] = std::exp(score / std::sqrt(d));
                     }
                     for (u32 e = 0; e < d; e++) {
                         double want = 0;
-                        for (u32 j = 0; j < rows; j++)
-                            want += weights[j] / sum * v[((c * rows + j) * kv_heads + h / (heads / kv_heads)) * d + e];
-                        close(out[((c * rows + i) * heads + h) * d + e], want, 1e-5);
+                        for (u32 j = 0; j < rows; j++) want += weights[j] / sum * v[kv(j) + e];
+                        // Without rounding to the nearest the parts of f32 hold 16 bits.
+                        close(out[((c * rows + i) * heads + h) * d + e], want, tile ? 1e-5 : 1e-4);
                     }
                 }
+            }
     }
 }
 

@@ -175,8 +175,9 @@ template <class T>
 T min(T a, T b) { return a < b ? a : b; }
 inline float __fdividef(float a, float b) { return a / b; }
 inline float rsqrtf(float v) { return 1.0f / std::sqrt(v); }
-// The C library has a name like CUDA's.
+// The C library has names like CUDA's.
 #define __expf std::exp
+#define __sincosf sincosf
 inline int __float2int_rn(float v) { return int(std::nearbyint(v)); }
 inline float __int_as_float(int v) { float f; std::memcpy(&f, &v, 4); return f; }
 inline float __uint_as_float(unsigned v) { float f; std::memcpy(&f, &v, 4); return f; }

@@ -1,0 +1,69 @@
+//! Attention inside the chunk encoder: `encoder_attention.cu`.
+
+use super::Buffer;
+use super::lane::Lane;
+use super::module::{Argument, Kernels, launch};
+use crate::backend::{EncoderShape, HeadNorms};
+use crate::{Error, Result};
+
+/// Most rows of a tile of the kernels on matrix units.
+const TILE: usize = 80;
+
+/// `Encoder` of the kernels.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Encoder {
+    rows: u32,
+    heads: u32,
+    kv_heads: u32,
+    d: u32,
+    base: f32,
+    eps: f32,
+}
+// SAFETY: the same fields in the same order.
+unsafe impl Argument for Encoder {}
+
+/// [`Backend::encoder_attention`](crate::backend::Backend::encoder_attention). The caller has checked the lengths.
+pub(super) fn encode(
+    kernels: &Kernels,
+    lane: &Lane,
+    shape: &EncoderShape,
+    norms: &HeadNorms<'_, Buffer>,
+    [q, k, v]: [&Buffer; 3],
+    chunks: usize,
+    out: &mut Buffer,
+) -> Result<()> {
+    let EncoderShape { rows, heads, kv_heads, head_dim: d, freq_base: base } = *shape;
+    let (q_norm, k_norm, eps) = (norms.q.at(), norms.k.at(), norms.eps);
+    let encoder = Encoder { rows: rows as u32, heads: heads as u32, kv_heads: kv_heads as u32, d: d as u32, base, eps };
+    let (grid, stream) = ([heads, chunks, 1], &lane.stream);
+    if d <= 64 {
+        // As few tiles as there can be, of equal size.
+        let warps = rows.div_ceil(rows.div_ceil(TILE)).div_ceil(16);
+        let (name, width) = match d {
+            32 if rows <= TILE => ("encoder_attention_32", 32),
+            64 if rows <= TILE => ("encoder_attention_64", 64),
+            ..=32 => ("encoder_attention_to_32", 32),
+            _ => ("encoder_attention_to_64", 64),
+        };
+        // SAFETY: the caller has checked all lengths; a tile has 16 rows a warp.
+        return unsafe {
+            launch!(kernels, stream, name, grid, [32 * warps as u32, 1], 16 * warps * 8 * width;
+                encoder, q.at(), k.at(), v.at(), q_norm, k_norm, out.at())
+        };
+    }
+    if d > 256 {
+        return Err(Error::unsupported(format!("encoder heads of {d} values on a CUDA device, at most 256")));
+    }
+    let floats = |tile: usize| tile * (2 * d + 1) + 4 * 4 * (d + tile) + d / 2;
+    let mut tile = rows.min(128);
+    // Room for two blocks on a multiprocessor of the smallest devices.
+    while tile > 8 && floats(tile) * 4 > 48 << 10 {
+        tile = tile.div_ceil(2);
+    }
+    // SAFETY: the caller has checked all lengths.
+    unsafe {
+        launch!(kernels, stream, "encoder_attention_any", grid, [128, 1], floats(tile) * 4;
+            encoder, q.at(), k.at(), v.at(), q_norm, k_norm, tile as u32, out.at())
+    }
+}
