@@ -24,9 +24,9 @@ NAMES = {"87": "Orin, sm_87", "110": "Thor, sm_110"}
 BANDWIDTHS = (102, 205)  # GB/s
 # What src/cuda launches, for the 370M shape: threads of a block, bytes of dynamic shared memory. First match wins.
 LAUNCHES = [
-    (r"matmul_rows_.*_128", 256, 256 * 128 + 37120),
-    (r"matmul_rows_.*_256", 256, 256 * 256 + 33024),
-    (r"matmul_rows_.*_320", 256, 256 * 320 + 16640),
+    (r"(matmul|swiglu)_rows_.*_128", 256, 256 * 128 + 37120),
+    (r"(matmul|swiglu)_rows_.*_256", 256, 256 * 256 + 33024),
+    (r"(matmul|swiglu)_rows_.*_320", 256, 256 * 320 + 16640),
     (r"matmul_halves_.*_128", 256, 3 * 192 * 128),
     (r"matmul_halves_.*_64", 128, 5 * 192 * 64),
     (r"matmul_wide_less_128", 256, 3 * 208 * 128),
@@ -38,8 +38,7 @@ LAUNCHES = [
     (r"matmul_.*_128", 256, 0),
     (r"matmul_.*_64", 128, 0),
     (r"matvec_odd", 256, 0),
-    (r"embed_(f32|f16|bf16)", 256, 0),
-    (r"embed_", 64, 0),
+    (r"embed_", 256, 0),
     (r"rms_norm_any", 256, 0),
     (r"rms_norm", 128, 0),
     (r"ssm_step", 288, (2 * 128 + 8) * 4),

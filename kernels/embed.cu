@@ -1,7 +1,7 @@
 // embed: rows of an embedding table, dequantized.
 //   out (n, cols)[i] = table (rows, cols)[ids[i]]; without `ids` n is 1 and the row is `only`.
-// Grid: for plain floats x covers the n tokens, 4 a block, y the columns in blocks of 256 threads, 4 columns each; else x the
-// tokens, y the columns in blocks of 64 threads, 16 columns each. CPU twin: quant::dequantize in Cpu::embed.
+// Blocks of 256 threads. Grid: for plain floats x covers the n tokens, 4 a block, y the columns, 4 a thread; else x covers all
+// n · cols values, 16 a thread. CPU twin: quant::dequantize in Cpu::embed.
 #include "common.cuh"
 
 // Four values of a row of plain floats, `at` a multiple of 4 and so is the row.
@@ -19,30 +19,34 @@ template <int T>
 __device__ __forceinline__ void embed(Weight table, const u32* ids, u32 only, u32 n, float* out) {
     allow_next();
     wait_for_previous();
-    const int OWN = T < TQ8_0 ? 4 : 16, SEVERAL = T < TQ8_0 ? TOKENS : 1;
-    const u32 k0 = (blockIdx.y * blockDim.x + threadIdx.x) * OWN, first = blockIdx.x * SEVERAL;
-    if (k0 >= table.cols) return;
     auto id_of = [&](u32 i) { return ids ? ids[i] : only; };
+    if (T >= TQ8_0) {
+        const u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+        const u32 parts = table.cols / 16, token = i / parts;
+        if (token >= n) return;
+        float v[16];
+        load16<T>(table, id_of(token), i % parts * 16, v);
+        float4* const to = reinterpret_cast<float4*>(out + i * 16);
+        for (u32 j = 0; j < 4; j++) to[j] = make_float4(v[4 * j], v[4 * j + 1], v[4 * j + 2], v[4 * j + 3]);
+        return;
+    }
+    const u32 k0 = (blockIdx.y * blockDim.x + threadIdx.x) * 4, first = blockIdx.x * TOKENS;
+    if (k0 >= table.cols) return;
     out += (u64)first * table.cols + k0;
-    if (T < TQ8_0 && table.cols % 4 == 0) {
-        float4 v[SEVERAL];
+    if (table.cols % 4 == 0) {
+        float4 v[TOKENS];
 #pragma unroll
-        for (u32 t = 0; t < SEVERAL; t++)
+        for (u32 t = 0; t < TOKENS; t++)
             if (first + t < n) v[t] = load4<T>(table, (u64)id_of(first + t) * table.cols + k0);
 #pragma unroll
-        for (u32 t = 0; t < SEVERAL; t++)
+        for (u32 t = 0; t < TOKENS; t++)
             if (first + t < n) *reinterpret_cast<float4*>(out + (u64)t * table.cols) = v[t];
         return;
     }
-    for (u32 t = 0; t < SEVERAL && first + t < n; t++, out += table.cols) {
+    for (u32 t = 0; t < TOKENS && first + t < n; t++, out += table.cols) {
         float v[16];
         load16<T>(table, id_of(first + t), k0, v);
-        if (T >= TQ8_0) {
-            for (u32 j = 0; j < 4; j++)
-                reinterpret_cast<float4*>(out)[j] = make_float4(v[4 * j], v[4 * j + 1], v[4 * j + 2], v[4 * j + 3]);
-            continue;
-        }
-        for (u32 j = 0; j < OWN && k0 + j < table.cols; j++) out[j] = v[j];
+        for (u32 j = 0; j < 4 && k0 + j < table.cols; j++) out[j] = v[j];
     }
 }
 

@@ -14,6 +14,7 @@
 //       64 rows of weights at a time. Grid: x covers the tiles of weights, several for a block, y the tokens in tiles. Blocks
 //       of (32, 8). Dynamic shared memory: 256 bytes for each column, up to a multiple of 32, and 37,120 (W = 128), 33,024 (256)
 //       or 16,640 bytes (320).
+//   swiglu_rows_T_W: the same of two matrices, of whose products it leaves silu(first) · second in the place of the first.
 //   All add a bias (rows) to every token, if there is one.
 // CPU twins: cpu/matmul.rs and, but for the 8-bit activations, cpu/quantized.rs.
 #include "common.cuh"
@@ -391,14 +392,14 @@ __device__ __forceinline__ void finish_lines(const float (&acc)[4][4], float* st
     }
 }
 
-// Rows of up to 128 · FOURS values. RING parts of weights are on their way or in use; LINES: there is a stage for `finish_lines`.
-template <class Half, int FOURS, int RING, bool LINES>
+// Rows of up to 128 · FOURS values. GATED: the two products are one result, silu(first) · second, in the place of the first. RING parts of weights are on their way or in use; LINES: there is a stage for `finish_lines`.
+template <class Half, bool GATED, int FOURS, int RING, bool LINES>
 __device__ __forceinline__ void matmul_rows(const Products& all, u32 tiles, const float* x, const float* norm, float eps, u32 n,
                                             u32 cols, u32 accumulate) {
     DYNAMIC_SHARED(uint4, shared);
     // Eight warps of 16 tokens by 32 rows, and of 8 tokens while x is brought in, up to AT_ONCE of them at once.
     const int PART = ROWS_TILE * DEPTH, NS = 4, AT_ONCE = FOURS == 3 ? 4 : 8;
-    const u32 steps = (cols + DEPTH - 1) / DEPTH, fours = cols / 4;
+    const u32 steps = (cols + DEPTH - 1) / DEPTH, fours = cols / 4, parts = GATED ? 2 * steps : steps;
     const u32 lane = threadIdx.x, warp = threadIdx.y, thread = warp * 32 + lane, token0 = blockIdx.y * ROWS_TILE;
     const u32 wm = warp / 2 * 16, wn = warp % 2 * 32;
     // hi and lo of x for each step, then a ring of parts of weights, then units, then what warps write in lines.
@@ -409,10 +410,12 @@ __device__ __forceinline__ void matmul_rows(const Products& all, u32 tiles, cons
     WeightTile next = tile_of(all, next_tile);
     auto bring = [&] {
         if (next_tile < tiles) {
-            const u32 line = thread / 4, k = next_step * DEPTH + thread % 4 * 8, row = next.row0 + line;
+            const bool second = GATED && next_step >= steps;
+            const u32 line = thread / 4, row = next.row0 + line;
+            const u32 k = (second ? next_step - steps : next_step) * DEPTH + thread % 4 * 8;
             copy_async_or_zero(piece_of(ring + next_slot * PART, line, thread % 4),
-                               next.w + (u64)min(row, next.rows - 1) * cols + min(k, cols - 8), row < next.rows && k < cols);
-            if (++next_step == steps) next_step = 0, next_tile += gridDim.x, next = tile_of(all, next_tile);
+                               (second ? all.w[1] : next.w) + (u64)min(row, next.rows - 1) * cols + min(k, cols - 8), row < next.rows && k < cols);
+            if (++next_step == parts) next_step = 0, next_tile += gridDim.x, next = tile_of(all, next_tile);
             next_slot = (next_slot + 1) % RING;
         }
         end_of_copies();
@@ -472,14 +475,21 @@ __device__ __forceinline__ void matmul_rows(const Products& all, u32 tiles, cons
     u32 slot = 0;
 #pragma unroll 1
     for (u32 tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-        float acc[1][NS][4] = {};
+        float acc[1][NS][4] = {}, gates[NS][4];
 #pragma unroll 1
-        for (u32 step = 0; step < steps; step++) {
+        for (u32 step = 0; step < parts; step++) {
             wait_for_copies<RING - 2>();
             // Everyone's copies are there, and x, and everyone is done with the part that is brought next.
             __syncthreads();
             bring();
-            const u16 *high = xs + step * 2 * PART, *ws = ring + slot * PART;
+            const bool second = GATED && step >= steps;
+            if (GATED && step == steps) {
+#pragma unroll
+                for (int j = 0; j < NS; j++)
+#pragma unroll
+                    for (int i = 0; i < 4; i++) gates[j][i] = acc[0][j][i], acc[0][j][i] = 0;
+            }
+            const u16 *high = xs + (second ? step - steps : step) * 2 * PART, *ws = ring + slot * PART;
             slot = (slot + 1) % RING;
 #pragma unroll
             for (int half = 0; half < 2; half++) {
@@ -500,7 +510,14 @@ __device__ __forceinline__ void matmul_rows(const Products& all, u32 tiles, cons
             }
         }
         const WeightTile to = tile_of(all, tile);
-        auto of = [&](u32 token) { return units[token - token0]; };
+        auto of = [&](u32 token) { return GATED ? 1.0f : units[token - token0]; };
+        if (GATED) {
+            const float by[2] = {units[wm + lane / 4], units[wm + lane / 4 + 8]};
+#pragma unroll
+            for (int j = 0; j < NS; j++)
+#pragma unroll
+                for (int i = 0; i < 4; i++) acc[0][j][i] = silu(gates[j][i] * by[i / 2]) * (acc[0][j][i] * by[i / 2]);
+        }
         if (LINES && to.rows % 4 == 0) {
             finish_lines(acc[0], stage, token0 + wm, to.row0 + wn, n, to.rows, of, to.bias, to.y, accumulate);
         } else {
@@ -509,11 +526,13 @@ __device__ __forceinline__ void matmul_rows(const Products& all, u32 tiles, cons
     }
 }
 
-#define MATMUL_ROWS_W(name, Half, W, FOURS, RING, LINES) \
-    extern "C" __global__ void __launch_bounds__(256, 2) matmul_rows_##name##_##W( \
+#define MATMUL_ROWS_KIND(kind, name, Half, GATED, W, FOURS, RING, LINES) \
+    extern "C" __global__ void __launch_bounds__(256, 2) kind##_rows_##name##_##W( \
         Products all, u32 tiles, const float* x, const float* norm, float eps, u32 n, u32 cols, u32 accumulate) { \
-        matmul_rows<Half, FOURS, RING, LINES>(all, tiles, x, norm, eps, n, cols, accumulate); \
+        matmul_rows<Half, GATED, FOURS, RING, LINES>(all, tiles, x, norm, eps, n, cols, accumulate); \
     }
+#define MATMUL_ROWS_W(name, Half, W, FOURS, RING, LINES) \
+    MATMUL_ROWS_KIND(matmul, name, Half, false, W, FOURS, RING, LINES) MATMUL_ROWS_KIND(swiglu, name, Half, true, W, FOURS, RING, LINES)
 #define MATMUL_ROWS(name, Half) \
     MATMUL_ROWS_W(name, Half, 128, 1, 4, true) MATMUL_ROWS_W(name, Half, 256, 2, 3, true) MATMUL_ROWS_W(name, Half, 320, 3, 4, false)
 MATMUL_ROWS(f16, F16)

@@ -499,6 +499,28 @@ pub trait Backend: Send + Sync + 'static {
         accumulate: bool,
     ) -> Result<()>;
 
+    /// The gated half of an MLP: `out (n, rows) = silu(norm(x) · gateᵀ) · (norm(x) · upᵀ)`, with both weights (rows, cols).
+    /// `normed` (n, cols) and `spare` (n, rows) are scratch.
+    ///
+    /// # Errors
+    /// As [`Backend::norm_matmul`].
+    #[allow(clippy::too_many_arguments)]
+    fn norm_swiglu(
+        &self,
+        norm: &Norm<'_, Self::Buffer>,
+        [gate, up]: [&Self::Weight; 2],
+        rows: usize,
+        x: &Self::Buffer,
+        n: usize,
+        normed: &mut Self::Buffer,
+        spare: &mut Self::Buffer,
+        out: &mut Self::Buffer,
+    ) -> Result<()> {
+        let products = &mut [Product::new(gate, &mut *out), Product::new(up, &mut *spare)];
+        self.norm_matmul(norm, x, n, normed, products, false)?;
+        self.silu_mul(out, spare, n * rows)
+    }
+
     /// `gate[i] = silu(gate[i]) · up[i]` for i < `len`, with silu(v) = v / (1 + exp(−v)).
     ///
     /// # Errors

@@ -167,6 +167,11 @@ impl Tokenizer {
         self.inner.vocab.bytes(id)
     }
 
+    /// How many bytes of text `id` stands for: none if it is special.
+    pub fn text_len(&self, id: u32) -> u64 {
+        self.inner.vocab.text_len(id)
+    }
+
     /// Whether `id` stands for no text: a control token, an unused one, begin, end or padding, or no token.
     pub fn is_special(&self, id: u32) -> bool {
         self.inner.vocab.is_special(id)

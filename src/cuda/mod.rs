@@ -231,6 +231,25 @@ impl Cuda {
     }
 }
 
+/// Checks the lengths of [`Backend::norm_matmul`].
+fn check_products(
+    norm: &Norm<'_, Buffer>,
+    x: &Buffer,
+    n: usize,
+    products: &[Product<'_, Weight, Buffer>],
+) -> Result<()> {
+    let Some(cols) = products.first().map(|product| product.weight.cols) else { return Ok(()) };
+    norm.check(cols)?;
+    need("norm_matmul: weight", norm.weight.len, &[cols])?;
+    need("norm_matmul: input", x.len, &[n, cols])?;
+    for Product { weight: w, bias, out } in products {
+        check(w.cols == cols, || format!("norm_matmul: weights of {cols} and of {} columns", w.cols))?;
+        need("norm_matmul: bias", bias.map_or(w.rows, |bias| bias.len), &[w.rows])?;
+        need("norm_matmul: result", out.len, &[n, w.rows])?;
+    }
+    Ok(())
+}
+
 /// By `DType as usize`.
 const EMBED: [&str; 7] =
     ["embed_f32", "embed_f16", "embed_bf16", "embed_q8_0", "embed_q4_0", "embed_q4_k", "embed_q6_k"];
@@ -338,8 +357,10 @@ impl Backend for Cuda {
             return Err(Error::invalid(format!("token id {id} of a vocabulary of {}", table.rows)));
         }
         let plain = matches!(table.dtype, DType::F32 | DType::F16 | DType::BF16);
-        let (tokens, threads) = if plain { (4, 256) } else { (1, 64) };
-        let grid = [ids.len().div_ceil(tokens), table.cols.div_ceil(1024), 1];
+        let grid = match plain {
+            true => [ids.len().div_ceil(4), table.cols.div_ceil(1024), 1],
+            false => [(ids.len() * (table.cols / 16)).div_ceil(THREADS), 1, 1],
+        };
         self.on_lane(|lane| {
             let (list, only) = match ids {
                 [id] => (0, *id),
@@ -347,7 +368,7 @@ impl Backend for Cuda {
             };
             // SAFETY: every id is a row of the table, `out` holds a row for each.
             unsafe {
-                launch!(self.kernels, &lane.stream, EMBED[table.dtype as usize], grid, [threads, 1], 0;
+                launch!(self.kernels, &lane.stream, EMBED[table.dtype as usize], grid, [THREADS as u32, 1], 0;
                     table.parts(), list, only, ids.len() as u32, out.at())
             }
         })
@@ -390,19 +411,33 @@ impl Backend for Cuda {
         accumulate: bool,
     ) -> Result<()> {
         let Some(cols) = products.first().map(|product| product.weight.cols) else { return Ok(()) };
-        norm.check(cols)?;
-        need("norm_matmul: weight", norm.weight.len, &[cols])?;
-        need("norm_matmul: input", x.len, &[n, cols])?;
-        for Product { weight: w, bias, out } in products.iter() {
-            check(w.cols == cols, || format!("norm_matmul: weights of {cols} and of {} columns", w.cols))?;
-            need("norm_matmul: bias", bias.map_or(w.rows, |bias| bias.len), &[w.rows])?;
-            need("norm_matmul: result", out.len, &[n, w.rows])?;
-        }
+        check_products(norm, x, n, products)?;
         if self.products(Some(norm), x, n, products, accumulate)? {
             return Ok(());
         }
         self.rms_norm(x, norm.weight, norm.eps, n * (cols / norm.width), norm.width, normed)?;
         self.products(None, normed, n, products, accumulate).map(|_| ())
+    }
+
+    fn norm_swiglu(
+        &self,
+        norm: &Norm<'_, Buffer>,
+        [gate, up]: [&Weight; 2],
+        rows: usize,
+        x: &Buffer,
+        n: usize,
+        normed: &mut Buffer,
+        spare: &mut Buffer,
+        out: &mut Buffer,
+    ) -> Result<()> {
+        check(gate.rows == rows && up.rows == rows, || format!("norm_swiglu: {} and {} rows", gate.rows, up.rows))?;
+        let mut both = [Product::new(gate, &mut *out), Product::new(up, &mut *spare)];
+        check_products(norm, x, n, &both)?;
+        if self.swiglu(norm, x, n, &mut both)? {
+            return Ok(());
+        }
+        self.norm_matmul(norm, x, n, normed, &mut both, false)?;
+        self.silu_mul(out, spare, n * rows)
     }
 
     fn silu_mul(&self, gate: &mut Buffer, up: &Buffer, len: usize) -> Result<()> {

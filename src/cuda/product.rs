@@ -47,11 +47,12 @@ const MATMUL_HALVES: [(Option<&str>, [&str; 2]); 6] = [
 const SPLIT: [[&str; 3]; 2] =
     [["split_f16_512", "split_f16_2048", "split_f16_any"], ["split_bf16_512", "split_bf16_2048", "split_bf16_any"]];
 
-/// Whole rows of x of up to so many values; bytes of shared memory besides x; for weights as f16 and as bfloat16.
-const ROWS: [(usize, usize, [&str; 2]); 3] = [
-    (128, 37_120, ["matmul_rows_f16_128", "matmul_rows_bf16_128"]),
-    (256, 33_024, ["matmul_rows_f16_256", "matmul_rows_bf16_256"]),
-    (320, 16_640, ["matmul_rows_f16_320", "matmul_rows_bf16_320"]),
+/// Whole rows of x of up to so many values; bytes of shared memory besides x; for weights as f16 and as bfloat16, products and
+/// the gated ones.
+const ROWS: [(usize, usize, [[&str; 2]; 2]); 3] = [
+    (128, 37_120, [["matmul_rows_f16_128", "swiglu_rows_f16_128"], ["matmul_rows_bf16_128", "swiglu_rows_bf16_128"]]),
+    (256, 33_024, [["matmul_rows_f16_256", "swiglu_rows_f16_256"], ["matmul_rows_bf16_256", "swiglu_rows_bf16_256"]]),
+    (320, 16_640, [["matmul_rows_f16_320", "swiglu_rows_f16_320"], ["matmul_rows_bf16_320", "swiglu_rows_bf16_320"]]),
 ];
 
 /// Tokens, and rows of weights, of a tile of `matmul_rows`; the most products.
@@ -123,8 +124,8 @@ impl Cuda {
                 return all.iter_mut().try_for_each(|p| self.few(norm, x, n, p, accumulate)).map(|()| true);
             }
         } else if norm.is_none_or(|norm| norm.width == cols) {
-            if let Some(kernel) = self.takes_rows(all) {
-                return self.product_of_rows(norm, x, n, all, kernel, accumulate).map(|()| true);
+            if let Some(kernels) = self.takes_rows(all) {
+                return self.product_of_rows(norm, x, n, all, kernels, false, accumulate).map(|()| true);
             }
             if all.iter().all(|product| self.takes_halves(product.weight, n)) {
                 return self.products_of_halves(norm, x, n, all, accumulate).map(|()| true);
@@ -195,8 +196,8 @@ impl Cuda {
         })
     }
 
-    /// The kernel that multiplies whole rows of x, if there is one, and its bytes of shared memory.
-    fn takes_rows(&self, all: &[Product<'_, Weight, Buffer>]) -> Option<(&'static str, usize)> {
+    /// The kernels that multiply whole rows of x, if there are such, and their bytes of shared memory.
+    fn takes_rows(&self, all: &[Product<'_, Weight, Buffer>]) -> Option<([&'static str; 2], usize)> {
         let Weight { dtype, cols, .. } = *all.first()?.weight;
         let kind = [DType::F16, DType::BF16].iter().position(|&kind| kind == dtype)?;
         let (_, more, names) = ROWS.iter().find(|(most, ..)| (1..=*most).contains(&cols))?;
@@ -205,14 +206,30 @@ impl Cuda {
         (alike && cols.is_multiple_of(8) && shared <= self.context.shared).then_some((names[kind], shared))
     }
 
-    /// Products of whole rows of x in shared memory, by the kernel of [`Cuda::takes_rows`].
+    /// silu(norm(x) · gateᵀ) · (norm(x) · upᵀ) in the place of the first product's result, if that is one kernel; the caller has
+    /// checked the lengths.
+    pub(super) fn swiglu(
+        &self,
+        norm: &Norm<'_, Buffer>,
+        x: &Buffer,
+        n: usize,
+        both: &mut [Product<'_, Weight, Buffer>; 2],
+    ) -> Result<bool> {
+        let kernels = self.takes_rows(both).filter(|_| n > FEW && norm.width == both[0].weight.cols);
+        let Some(kernels) = kernels else { return Ok(false) };
+        self.product_of_rows(Some(norm), x, n, both, kernels, true, false).map(|()| true)
+    }
+
+    /// Products of whole rows of x in shared memory, `gated` or for themselves, by a kernel of [`Cuda::takes_rows`].
+    #[allow(clippy::too_many_arguments)]
     fn product_of_rows(
         &self,
         norm: Option<&Norm<'_, Buffer>>,
         x: &Buffer,
         n: usize,
         all: &mut [Product<'_, Weight, Buffer>],
-        (name, shared): (&'static str, usize),
+        (names, shared): ([&'static str; 2], usize),
+        gated: bool,
         accumulate: bool,
     ) -> Result<()> {
         let mut products = Products { count: all.len() as u32, ..Products::default() };
@@ -222,10 +239,10 @@ impl Cuda {
             products.bias[i] = bias(product);
             products.y[i] = product.out.at();
             products.rows[i] = product.weight.rows as u32;
-            tiles += product.weight.rows.div_ceil(ROWS_TILE);
+            tiles += if gated && i > 0 { 0 } else { product.weight.rows.div_ceil(ROWS_TILE) };
         }
         let Some(first) = all.first().filter(|_| tiles > 0) else { return Ok(()) };
-        let cols = first.weight.cols;
+        let (name, cols) = (names[usize::from(gated)], first.weight.cols);
         let (weight, eps) = norm.map_or((0, 0.0), |norm| (norm.weight.at(), norm.eps));
         // Two blocks for each processor, if there are tokens for fewer; what those of one tile bring of x they bring twice.
         let groups = (2 * self.context.processors as usize / n.div_ceil(ROWS_TILE)).clamp(1, tiles);

@@ -263,10 +263,9 @@ impl<B: Backend> Layer<B> {
         backend.encoder_attention(shape, &norms, &s.q, &s.k, &s.v, chunks, &mut s.attended)?;
         backend.matmul(&self.output, &s.attended, all, x, true)?;
 
-        let products = &mut [Product::new(&self.gate, &mut s.gate), Product::new(&self.up, &mut s.up)];
         let norm = Norm { weight: &self.ffn_norm, width: hidden, eps };
-        backend.norm_matmul(&norm, x, all, &mut s.norm, products, false)?;
-        backend.silu_mul(&mut s.gate, &s.up, all * hsa.encoder.feed_forward)?;
+        let (weights, width) = ([&self.gate, &self.up], hsa.encoder.feed_forward);
+        backend.norm_swiglu(&norm, weights, width, x, all, &mut s.norm, &mut s.up, &mut s.gate)?;
         backend.matmul(&self.down, &s.gate, all, x, true)
     }
 }

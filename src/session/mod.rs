@@ -381,10 +381,11 @@ impl Session {
     }
 
     fn push(&mut self, ids: &[u32]) {
-        let tokenizer = self.engine.tokenizer().ok();
-        let text = |id| tokenizer.filter(|t| !t.is_special(id)).and_then(|t| t.token_bytes(id));
         let before = self.tail.bytes();
-        self.tail.extend(ids, |id| text(id).map_or(0, <[u8]>::len) as u64);
+        match self.engine.tokenizer() {
+            Ok(tokenizer) => self.tail.extend(ids, |id| tokenizer.text_len(id)),
+            Err(_) => self.tail.extend(ids, |_| 0),
+        }
         self.taken += self.tail.bytes() - before;
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Vocab {
     ends: Vec<usize>,
     /// Tokens that are never part of the text, by id: control and unused ones, begin, end and padding.
     special: Vec<bool>,
+    /// How many bytes of text every token stands for.
+    text_lens: Vec<u64>,
     /// The tokens that byte-pair encoding does not know.
     others: HashMap<String, u32>,
     /// Character of each byte in the spelling of tokens.
@@ -104,6 +106,7 @@ impl Vocab {
             bytes: Vec::with_capacity(tokens.iter().map(|t| t.len()).sum()),
             ends: Vec::with_capacity(tokens.len()),
             special: Vec::with_capacity(tokens.len()),
+            text_lens: Vec::with_capacity(tokens.len()),
             others: HashMap::new(),
             alphabet,
         };
@@ -128,7 +131,9 @@ impl Vocab {
                 table.bytes.extend_from_slice(token.as_bytes());
             }
             table.ends.push(table.bytes.len());
-            table.special.push(matches!(kind, CONTROL | UNUSED) || [bos, eos, pad].contains(&Some(id)));
+            let special = matches!(kind, CONTROL | UNUSED) || [bos, eos, pad].contains(&Some(id));
+            table.special.push(special);
+            table.text_lens.push(if special { 0 } else { (table.bytes.len() - start) as u64 });
         }
         drop(seen);
 
@@ -176,6 +181,11 @@ impl Vocab {
         let end = *self.ends.get(id)?;
         let start = id.checked_sub(1).and_then(|i| self.ends.get(i)).copied().unwrap_or(0);
         self.bytes.get(start..end)
+    }
+
+    /// How many bytes of text token `id` stands for, none for a special one or none at all.
+    pub(super) fn text_len(&self, id: u32) -> u64 {
+        self.text_lens.get(id as usize).copied().unwrap_or(0)
     }
 
     /// Whether `id` is a control token, an unused one or none at all.

@@ -822,6 +822,37 @@ fn several_products_of_one_norm_on<B: Named>(b: &B) {
 }
 
 #[test]
+fn swiglu_follows_its_formula() {
+    everywhere!(swiglu_follows_its_formula_on);
+}
+
+fn swiglu_follows_its_formula_on<B: Named>(b: &B) {
+    let mut rng = Rng(14);
+    for dtype in [DType::F32, DType::F16, DType::BF16, DType::Q8_0] {
+        for (cols, rows) in [(32, 1), (128, 320), (256, 70), (320, 36), (512, 33)] {
+            for n in [0, 1, 4, 5, 65, 200] {
+                let (x, norm) = (rng.values(n * cols), rng.values(cols));
+                let normed: Vec<f32> =
+                    x.chunks(cols).flat_map(|x| naive::rms_norm(&wide(x), &norm, 1e-5)).map(|v| v as f32).collect();
+                let quantized = dtype == DType::Q8_0 && b.quantizes(n);
+                let seen = if quantized { naive::through_8_bits(&normed) } else { wide(&normed) };
+                let [(gate, gate_values), (up, up_values)] = [0; 2].map(|_| weights(&mut rng, dtype, rows, cols));
+                let [gates, ups] = [gate_values, up_values].map(|w| naive::matmul(&seen, &w, n, rows, cols));
+                let want: Vec<f64> = gates.iter().zip(&ups).map(|(g, u)| g / (1.0 + (-g).exp()) * u).collect();
+                let (gate, up) = (b.weight(gate).unwrap(), b.weight(up).unwrap());
+                let (x, norm, mut normed) = (b.vector(&x).unwrap(), b.vector(&norm).unwrap(), poisoned(b, n * cols));
+                let (mut spare, mut out) = (poisoned(b, n * rows), poisoned(b, n * rows));
+                let norm = Norm { weight: &norm, width: cols, eps: 1e-5 };
+                b.norm_swiglu(&norm, [&gate, &up], rows, &x, n, &mut normed, &mut spare, &mut out).unwrap();
+                let what = format!("{b:?} {dtype} {n} x {cols} x {rows}");
+                let error = if quantized { 5e-3 } else { b.product_error(n).max(1e-5) };
+                assert_close(&what, &read(b, &out, n * rows), &want, error);
+            }
+        }
+    }
+}
+
+#[test]
 fn wrong_lengths_are_errors() {
     everywhere!(wrong_lengths_are_errors_on);
 }

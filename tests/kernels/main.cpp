@@ -262,9 +262,14 @@ void products_of_rows() {
         u32 n, cols, count, groups;
         u32 rows[3];
         void (*kernel)(product::Products, u32, const float*, const float*, float, u32, u32, u32);
+        // Two that become one: silu(first) · second.
+        bool gated = false;
     };
     const Case cases[] = {
         {TF16, 5, 40, 1, 1, {70}, product::matmul_rows_f16_128},
+        {TF16, 70, 128, 2, 2, {136, 136}, product::swiglu_rows_f16_128, true},
+        {TBF16, 5, 72, 2, 1, {35, 35}, product::swiglu_rows_bf16_128, true},
+        {TF16, 66, 248, 2, 3, {130, 130}, product::swiglu_rows_f16_256, true},
         {TF16, 130, 128, 3, 2, {65, 1, 64}, product::matmul_rows_f16_128},
         {TF16, 64, 200, 2, 4, {129, 66}, product::matmul_rows_f16_256},
         {TF16, 65, 320, 1, 2, {128}, product::matmul_rows_f16_320},
@@ -293,19 +298,20 @@ void products_of_rows() {
                 results.push_back(Array<float>(size_t(c.n) * c.rows[i]));
                 wants.push_back(product_of(all[i], seen, c.n));
                 // The second has no bias.
-                for (size_t k = 0; i != 1 && k < wants[i].size(); k++) wants[i][k] += biases[i][k % c.rows[i]];
+                for (size_t k = 0; i != 1 && !c.gated && k < wants[i].size(); k++) wants[i][k] += biases[i][k % c.rows[i]];
                 products.w[i] = reinterpret_cast<const u16*>(all[i].q.at);
-                products.bias[i] = i == 1 ? nullptr : biases[i].at;
+                products.bias[i] = i == 1 || c.gated ? nullptr : biases[i].at;
                 products.y[i] = results[i];
                 products.rows[i] = c.rows[i];
-                tiles += blocks(c.rows[i], 64);
+                if (i == 0 || !c.gated) tiles += blocks(c.rows[i], 64);
             }
+            for (size_t k = 0; c.gated && k < wants[0].size(); k++) wants[0][k] = silu64(wants[0][k]) * wants[1][k];
             for (u32 accumulate : {0, 1}) {
                 simt::launch({c.groups, blocks(c.n, 64), 1}, {32, 8, 1}, [&] {
                     c.kernel(products, tiles, x, normed ? norm.at : nullptr, 1e-5f, c.n, c.cols, accumulate);
                 });
-                for (u32 i = 0; i < c.count; i++) {
-                    all_close(results[i], wants[i], c.type == TF16 ? 1e-6 : 1e-4);
+                for (u32 i = 0; i < (c.gated ? 1 : c.count); i++) {
+                    all_close(results[i], wants[i], c.type == TF16 ? c.gated ? 2e-6 : 1e-6 : 1e-4);
                     for (double& v : wants[i]) v *= 2;
                 }
             }
@@ -414,7 +420,8 @@ void elements() {
             const u32 ids[] = {3, 0, 6, 3, 1};
             const Array<float> out(5 * cols);
             const auto kernel = type == TF32 ? embed_f32 : type == TF16 ? embed_f16 : embed_q8_0;
-            simt::launch({type == TQ8_0 ? 5u : 2u, blocks(cols, 1024), 1}, {type == TQ8_0 ? 64u : 256u, 1, 1},
+            const bool plain = type != TQ8_0;
+            simt::launch({plain ? 2u : blocks(5 * cols / 16, 256), plain ? blocks(cols, 1024) : 1, 1}, {256, 1, 1},
                          [&] { kernel(m.weight, ids, 0, 5, out); });
             for (u32 i = 0; i < 5 * cols; i++) close(out[i], m.dense[ids[i / cols] * cols + i % cols], 0);
         }
