@@ -1,5 +1,5 @@
-//! How fast a text is encoded on one thread as a stream:
-//! `cargo bench --bench tokenizer -- MODEL.gguf TEXT`
+//! How fast a text is encoded as a stream, on one thread or several:
+//! `cargo bench --bench tokenizer -- MODEL.gguf TEXT [THREADS]`
 
 use std::time::Instant;
 
@@ -9,8 +9,9 @@ use ramba::tokenizer::Tokenizer;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1).filter(|a| a != "--bench");
     let (Some(model), Some(text)) = (args.next(), args.next()) else {
-        return Err("usage: cargo bench --bench tokenizer -- MODEL.gguf TEXT".into());
+        return Err("usage: cargo bench --bench tokenizer -- MODEL.gguf TEXT [THREADS]".into());
     };
+    let threads = args.next().map_or(Ok(1), |n| n.parse())?;
     let tokenizer = Tokenizer::from_gguf(&Gguf::parse(&std::fs::read(model)?)?)?;
     let text = std::fs::read_to_string(text)?;
     let mut runs = Vec::new();
@@ -18,8 +19,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for _ in 0..7 {
         tokens = 0;
         let start = Instant::now();
-        let mut stream = tokenizer.stream();
-        for piece in text.as_bytes().chunks(64 << 10) {
+        let mut stream = tokenizer.stream().with_threads(threads);
+        for piece in text.as_bytes().chunks((64 << 10) * threads) {
             stream.push_bytes(piece, &mut |_, _| tokens += 1)?;
         }
         stream.finish(&mut |_, _| tokens += 1)?;

@@ -11,7 +11,7 @@ mod stream;
 mod vocab;
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use decoder::Decoder;
 pub use stream::EncodeStream;
@@ -21,6 +21,9 @@ use crate::{Error, Result};
 
 /// Bytes of the longest word (as the pre-tokenizer cuts them) that is encoded as one.
 const MAX_WORD: usize = 64 << 10;
+
+/// Memories of words that are kept for the next encoder.
+const MOST_CACHES: usize = 16;
 
 /// The vocabulary of a model. A clone is the same one, shared between threads.
 #[derive(Clone)]
@@ -36,7 +39,8 @@ struct Inner {
     bos: Option<u32>,
     eos: Option<u32>,
     pad: Option<u32>,
-    cache: Mutex<vocab::WordCache>,
+    /// Those that nobody uses.
+    caches: Mutex<Vec<vocab::WordCache>>,
 }
 
 /// What a model file says of its vocabulary; not yet checked.
@@ -101,7 +105,7 @@ impl Tokenizer {
         let (bos, eos, pad) = (parts.bos, parts.eos, parts.pad);
         let (vocab, user_defined) = vocab::Vocab::new(parts)?;
         let splitter = split::Splitter::new(digits, &user_defined)?;
-        Ok(Self { inner: Arc::new(Inner { vocab, splitter, nfc, bos, eos, pad, cache: Mutex::default() }) })
+        Ok(Self { inner: Arc::new(Inner { vocab, splitter, nfc, bos, eos, pad, caches: Mutex::default() }) })
     }
 
     /// The ids of `text`. No begin or end token is added.
@@ -114,6 +118,18 @@ impl Tokenizer {
         stream.push(text, &mut |id, _| ids.push(id))?;
         stream.finish(&mut |id, _| ids.push(id))?;
         Ok(ids)
+    }
+
+    /// `f` with the words that are remembered. Whoever encodes at the same time has others.
+    fn with_cache<R>(&self, f: impl FnOnce(&mut vocab::WordCache) -> R) -> R {
+        let caches = || self.inner.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = caches().pop().unwrap_or_default();
+        let result = f(&mut cache);
+        let mut caches = caches();
+        if caches.len() < MOST_CACHES {
+            caches.push(cache);
+        }
+        result
     }
 
     /// An encoder for a text that comes in pieces.

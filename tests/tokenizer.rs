@@ -192,6 +192,48 @@ fn any_split_gives_the_same_ids() {
     }
 }
 
+#[test]
+fn any_number_of_threads_gives_the_same_ids() {
+    let mut random = Random(9);
+    // Random characters between words, in which there are places to cut; and texts without one, or with one at an end.
+    let mut mixed = String::new();
+    while mixed.len() < 700_000 {
+        mixed.push_str(&random_text(&mut random, 40));
+        mixed.push_str(" the pass the pass");
+    }
+    let none = "我们 7 !".repeat(20_000);
+    let one = format!("{}a pass{}", "\u{3000}".repeat(30_000), " ".repeat(90_000));
+    for kind in KINDS {
+        let types = token_types(kind);
+        // Without added tokens too, since those keep text on one thread.
+        let plain: Vec<i32> = types.iter().map(|&t| if t == 4 { 1 } else { t }).collect();
+        for types in [&types, &plain] {
+            let tokenizer = Tokenizer::new(parts(kind, types)).unwrap();
+            for text in [&mixed, &none, &one] {
+                let alone = streamed(&tokenizer, text.as_bytes(), []);
+                for threads in [2, 3, 8] {
+                    for cuts in [vec![], vec![1], vec![text.len() / 3, text.len() - 5]] {
+                        let (mut ids, mut lens) = (Vec::new(), Vec::new());
+                        let mut sink = |id, len| {
+                            ids.push(id);
+                            lens.push(len);
+                        };
+                        let mut stream = tokenizer.stream().with_threads(threads);
+                        let mut start = 0;
+                        for cut in cuts.iter().copied().chain([text.len()]) {
+                            stream.push_bytes(&text.as_bytes()[start..cut], &mut sink).unwrap();
+                            start = cut;
+                            assert_eq!(stream.bytes(), cut as u64);
+                        }
+                        stream.finish(&mut sink).unwrap();
+                        assert!((&ids, &lens) == (&alone.0, &alone.1), "{kind} on {threads} threads, cut at {cuts:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// The whole pipeline of the `tokenizers` crate, with its own pre-tokenizers and regular expression.
 fn reference(kind: &str) -> tokenizers::Tokenizer {
     use tokenizers::models::bpe::{BPE, Vocab};

@@ -39,7 +39,7 @@ use reading::Job;
 use tail::Tail;
 use writing::Writing;
 
-/// Bytes of text that are taken between two looks at what is due to be read.
+/// Bytes of text that are taken between two looks at what is due to be read, for each thread that makes tokens of it.
 const BLOCK: usize = 64 * 1024;
 
 /// Tokens per thread, and what a device reads at once twice per thread, wait to be read together: enough that threads
@@ -148,7 +148,7 @@ impl Session {
             memory,
             scratches: vec![model.scratch(options.device_budget)?],
             blocks: Vec::new(),
-            stream: engine.tokenizer().ok().map(|t| t.stream()),
+            stream: engine.tokenizer().ok().map(|t| t.stream().with_threads(engine.threads())),
             taken: 0,
             tail: Tail::default(),
             read_to: 0,
@@ -182,7 +182,7 @@ impl Session {
     /// nothing from it on.
     pub fn feed_bytes(&mut self, text: &[u8]) -> Result<()> {
         self.usable()?;
-        for block in text.chunks(BLOCK) {
+        for block in text.chunks(BLOCK * self.engine.threads().max(1)) {
             self.unsettle()?;
             let Self { stream, tail, .. } = self;
             let Some(stream) = stream else { return self.engine.tokenizer().map(|_| ()) };

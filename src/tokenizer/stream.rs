@@ -1,6 +1,6 @@
 //! Text to ids, as the text comes: the same ids in any split, in bounded memory.
 
-use std::fmt;
+use std::{fmt, thread};
 
 use super::normalize::Nfc;
 use super::split::Piece;
@@ -10,6 +10,9 @@ use crate::{Error, Result};
 
 /// Bytes of text taken at a time.
 const BLOCK: usize = 64 << 10;
+
+/// Bytes of text that are worth a thread.
+const LEAST_PART: usize = 32 << 10;
 
 /// Encodes a text that comes in pieces; see [`Tokenizer::stream`].
 ///
@@ -36,12 +39,30 @@ pub struct EncodeStream {
     /// Bytes of (normalized) text encoded, and of source handed out.
     encoded: u64,
     counted: u64,
+    threads: usize,
 }
 
 impl EncodeStream {
     pub(super) fn new(tokenizer: Tokenizer) -> Self {
         let nfc = tokenizer.inner.nfc.then(Nfc::default);
-        Self { tokenizer, partial: Vec::new(), taken: 0, nfc, text: String::new(), retry: 0, encoded: 0, counted: 0 }
+        Self {
+            tokenizer,
+            partial: Vec::new(),
+            taken: 0,
+            nfc,
+            text: String::new(),
+            retry: 0,
+            encoded: 0,
+            counted: 0,
+            threads: 1,
+        }
+    }
+
+    /// Lets long pieces of text be encoded on up to so many threads at once. The ids are the same.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
     }
 
     /// Takes the next piece of the text. `sink` gets each id that is now certain, and its source bytes.
@@ -53,10 +74,14 @@ impl EncodeStream {
             return Err(self.not_utf8());
         }
         let tokenizer = self.tokenizer.clone();
-        // Busy only when another stream of the same tokenizer is at work at this very moment.
-        let mut shared = tokenizer.inner.cache.try_lock().ok();
-        let mut own = WordCache::default();
-        let cache = shared.as_deref_mut().unwrap_or(&mut own);
+        tokenizer.with_cache(|cache| {
+            let rest = self.push_parts(text, cache, sink)?;
+            self.push_in_order(rest, cache, sink)
+        })
+    }
+
+    /// Takes text on this thread alone.
+    fn push_in_order(&mut self, text: &str, cache: &mut WordCache, sink: &mut impl FnMut(u32, u64)) -> Result<()> {
         let mut rest = text;
         while !rest.is_empty() {
             let (block, after) = rest.split_at(boundary_before(rest, BLOCK));
@@ -71,6 +96,58 @@ impl EncodeStream {
             }
         }
         Ok(())
+    }
+
+    /// Encodes long text in parts, one on this thread and the others on threads of their own. Returns what is left, which is all
+    /// of it if there are no places to cut it at.
+    fn push_parts<'t>(
+        &mut self,
+        text: &'t str,
+        cache: &mut WordCache,
+        sink: &mut impl FnMut(u32, u64),
+    ) -> Result<&'t str> {
+        let parts = (text.len() / LEAST_PART).min(self.threads);
+        // An added token, or what normal form C makes one character, could lie across a cut.
+        if parts < 2 || self.nfc.is_some() || self.tokenizer.inner.splitter.lookahead() > 0 {
+            return Ok(text);
+        }
+        // At the end of the last part as well: what follows it decides where the last word of the text ends.
+        let end = text.len() - LEAST_PART / 2;
+        let mut cuts: Vec<usize> =
+            (1..=parts).filter_map(|i| word_end(text, end / parts * i, LEAST_PART / 2)).collect();
+        cuts.dedup();
+        let Some((&first, &last)) = cuts.first().zip(cuts.last()) else { return Ok(text) };
+        let tokenizer = self.tokenizer.clone();
+        thread::scope(|scope| {
+            let others: Vec<_> = cuts
+                .windows(2)
+                .map(|cut| {
+                    let part = text.get(cut[0]..cut[1]).unwrap_or_default();
+                    let tokenizer = &tokenizer;
+                    let thread = thread::Builder::new().name("ramba-words".into());
+                    (
+                        part,
+                        thread.spawn_scoped(scope, move || tokenizer.with_cache(|cache| whole(tokenizer, part, cache))),
+                    )
+                })
+                .collect();
+            self.push_in_order(text.get(..first).unwrap_or_default(), cache, sink)?;
+            self.encode(true, cache, sink)?;
+            for (part, thread) in others {
+                let ids = match thread.map(thread::ScopedJoinHandle::join) {
+                    Ok(Ok(ids)) => ids?,
+                    // There was no thread for it, or it is gone.
+                    Ok(Err(_)) | Err(_) => whole(&tokenizer, part, cache)?,
+                };
+                for id in ids {
+                    sink(id, tokenizer.inner.vocab.bytes(id).map_or(0, <[u8]>::len) as u64);
+                }
+                for count in [&mut self.taken, &mut self.encoded, &mut self.counted] {
+                    *count += part.len() as u64;
+                }
+            }
+            Ok(text.get(last..).unwrap_or_default())
+        })
     }
 
     /// As [`Self::push`] for bytes of UTF-8, which may be split inside a character.
@@ -114,13 +191,12 @@ impl EncodeStream {
     /// `Format` when the text ended inside a character. What came before it has been encoded.
     pub fn finish(&mut self, sink: &mut impl FnMut(u32, u64)) -> Result<()> {
         let tokenizer = self.tokenizer.clone();
-        let mut shared = tokenizer.inner.cache.try_lock().ok();
-        let mut own = WordCache::default();
         if let Some(nfc) = &mut self.nfc {
             nfc.flush(&mut self.text);
         }
-        self.encode(true, shared.as_deref_mut().unwrap_or(&mut own), sink)?;
-        let ended = std::mem::replace(self, Self::new(tokenizer.clone()));
+        tokenizer.with_cache(|cache| self.encode(true, cache, sink))?;
+        let new = Self::new(tokenizer).with_threads(self.threads);
+        let ended = std::mem::replace(self, new);
         if ended.partial.is_empty() { Ok(()) } else { Err(ended.not_utf8()) }
     }
 
@@ -171,6 +247,24 @@ impl EncodeStream {
     fn not_utf8(&self) -> Error {
         Error::format(format!("the text is not UTF-8 at byte {}", self.taken))
     }
+}
+
+/// The first place in the `most` bytes from `from` on at which a word of letters ends and the next one begins, whatever the
+/// rest of the text is: between a letter and a single space before another one.
+fn word_end(text: &str, from: usize, most: usize) -> Option<usize> {
+    let around = text.as_bytes().get(from.checked_sub(1)?..(from + most).min(text.len()))?;
+    let found =
+        around.windows(3).position(|w| w[0].is_ascii_alphabetic() && w[1] == b' ' && w[2].is_ascii_alphabetic());
+    found.map(|i| from + i)
+}
+
+/// The ids of a text that ends there.
+fn whole(tokenizer: &Tokenizer, text: &str, cache: &mut WordCache) -> Result<Vec<u32>> {
+    let mut ids = Vec::with_capacity(text.len() / 2);
+    let mut stream = tokenizer.stream();
+    stream.push_in_order(text, cache, &mut |id, _| ids.push(id))?;
+    stream.encode(true, cache, &mut |id, _| ids.push(id))?;
+    Ok(ids)
 }
 
 impl fmt::Debug for EncodeStream {

@@ -21,7 +21,7 @@ const LAST_TYPE: i32 = 6;
 const MAX_TOKENS: usize = 1 << 20;
 
 /// Words kept by [`WordCache`], and the bytes of the longest one.
-const CACHED_WORDS: usize = 1 << 12;
+const CACHED_WORDS: usize = 1 << 14;
 const CACHED_WORD_BYTES: usize = 48;
 
 /// A checked vocabulary: every byte of valid UTF-8 has a token, every merge joins two tokens into a third.
