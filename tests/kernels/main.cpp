@@ -553,7 +553,10 @@ void scans() {
         int sequences, n;
     };
     for (const auto& [m, sequences, n] : {Case{{2, 16, 4, 1, 4}, 1, 5}, Case{{2, 7, 33, 2, 2}, 2, 70}, Case{{1, 64, 40, 1, 4}, 1, 130},
-                                          Case{{1, 68, 36, 1, 1}, 2, 64}, Case{{2, 12, 8, 1, 8}, 1, 600}}) {
+                                          Case{{1, 68, 36, 1, 1}, 2, 64}, Case{{2, 12, 8, 1, 8}, 1, 600},
+                                          Case{{4, 64, 32, 2, 4}, 3, 65}, Case{{2, 64, 128, 1, 4}, 1, 200},
+                                          Case{{3, 96, 128, 1, 4}, 2, 63}, Case{{4, 5, 7, 2, 2}, 2, 200}, Case{{2, 96, 40, 2, 4}, 1, 1},
+                                          Case{{1, 5, 128, 1, 4}, 1, 129}, Case{{1, 130, 68, 1, 4}, 1, 65}}) {
         const MixerParameters p(m);
         const u32 spans = blocks(n, 64), tokens = sequences * n;
         const size_t all = size_t(m.inner()) * m.state;
@@ -578,6 +581,28 @@ void scans() {
         all_close(y, want, 2e-4);
         all_close(state, s, 2e-4);
         for (size_t i = 0; i < h.size(); i++) close(history[i], h[i], 0);
+    }
+
+    testing = "ssd, fewer tokens";
+    // Tokens whose dt is zero change nothing, and those past the end are as many of them: all bits are the same.
+    for (const Mixer& m : {Mixer{2, 64, 32, 1, 4}, Mixer{2, 7, 33, 2, 4}}) {
+        const MixerParameters p(m);
+        const u32 n = 128, few = 101, wide = blocks(m.width, 64);
+        const size_t all = 2 * size_t(m.inner()) * m.state;
+        const Array<float> in = values(n * m.projected(), 2), xbc = values(n * m.channels()), dt = values(n * m.heads);
+        for (u32 i = 0; i < n * m.heads; i++) dt[i] = i < few * m.heads ? std::fabs(dt[i]) : 0;
+        const Array<float> own(all), decay(2 * m.heads), y(n * m.inner()), own_of_few(all), decay_of_few(2 * m.heads), y_of_few(n * m.inner());
+        auto run = [&](u32 n, float* own, float* decay, float* y) {
+            const Ssm shape = m.shape();
+            simt::launch({2, u32(m.heads), wide * blocks(m.state, 64)}, {128, 1, 1},
+                         [&] { ssd::ssd_states(shape, xbc, dt, n, p.a, own, decay); });
+            simt::launch({2, u32(m.heads), wide}, {128, 1, 1},
+                         [&] { ssd::ssd_out(shape, xbc, dt, n, p.a, p.d, own, in, y); });
+        };
+        run(n, own, decay, y), run(few, own_of_few, decay_of_few, y_of_few);
+        for (size_t i = 0; i < all; i++) close(own_of_few[i], own[i], 0);
+        for (int i = 0; i < 2 * m.heads; i++) close(decay_of_few[i], decay[i], 0);
+        for (size_t i = 0; i < size_t(few) * m.inner(); i++) close(y_of_few[i], y[i], 0);
     }
 }
 
