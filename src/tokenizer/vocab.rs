@@ -20,8 +20,8 @@ const LAST_TYPE: i32 = 6;
 /// of them takes about 200 bytes each.
 const MAX_TOKENS: usize = 1 << 20;
 
-/// Words kept by [`WordCache`], and the bytes of the longest one.
-const CACHED_WORDS: usize = 1 << 14;
+/// Words kept by [`WordCache`], as many as fit a hash table of 2^14 places, and the bytes of the longest one.
+const CACHED_WORDS: usize = 14_000;
 const CACHED_WORD_BYTES: usize = 48;
 
 /// A checked vocabulary: every byte of valid UTF-8 has a token, every merge joins two tokens into a third.
@@ -44,7 +44,7 @@ pub(super) struct Vocab {
 #[derive(Default)]
 pub(super) struct WordCache {
     /// Word → where its ids lie in `ids`: first and count.
-    words: HashMap<Box<[u8]>, (usize, usize)>,
+    words: HashMap<Box<[u8]>, (u32, u32)>,
     ids: Vec<u32>,
     /// Those of `ids` that a word refers to; the rest are of the last word, which was too long to keep.
     kept: usize,
@@ -201,7 +201,7 @@ impl Vocab {
     /// The ids of one word. `cache` remembers it.
     pub(super) fn encode_word<'c>(&self, word: &[u8], cache: &'c mut WordCache) -> Result<&'c [u32]> {
         if let Some(&(first, count)) = cache.words.get(word) {
-            return Ok(cache.ids.get(first..first + count).unwrap_or_default());
+            return Ok(cache.ids.get(first as usize..(first + count) as usize).unwrap_or_default());
         }
         cache.spelled.clear();
         cache.spelled.extend(word.iter().map(|&b| self.alphabet[usize::from(b)]));
@@ -214,7 +214,8 @@ impl Vocab {
         cache.ids.truncate(first);
         cache.ids.extend(tokens.iter().map(|t| t.id));
         if word.len() <= CACHED_WORD_BYTES {
-            cache.words.insert(word.into(), (first, tokens.len()));
+            // Some 14,000 words of at most 48 ids.
+            cache.words.insert(word.into(), (first as u32, tokens.len() as u32));
             cache.kept = cache.ids.len();
         }
         Ok(cache.ids.get(first..).unwrap_or_default())
