@@ -165,7 +165,7 @@ impl Session {
     /// Appends text to the document. Any split of a text over calls gives the same document.
     ///
     /// Text is read when enough of it has come, and at the latest when it is asked about. A long text is best fed in
-    /// pieces of some 100 KB, which keeps memory bounded.
+    /// pieces of some 100 KB for each thread, which keeps memory bounded and all of them at work.
     ///
     /// # Errors
     /// `Unsupported` if the model has no tokenizer. `Cancelled` if the progress callback asked for it: the text up to
