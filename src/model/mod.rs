@@ -47,6 +47,9 @@ use step::{Chooser, Step, Wanted};
 /// Most rows of logits computed at once.
 const LOGIT_ROWS: usize = 16;
 
+/// Splits of a sequence at multiples of so many tokens give the same bits: see [`Backend::ssm_mix`].
+const SPLIT: usize = 64;
+
 /// Device memory for chunk memories, unless [`Scratch::set_device_budget`] says otherwise.
 const DEVICE_BUDGET: u64 = 64 << 20;
 
@@ -379,8 +382,8 @@ impl<B: Backend> Model<B> {
                 };
                 let mut from = 0;
                 while from < length {
-                    // All at once if there is room, or else tiles of the run-in, then tiles of whole chunks.
-                    let end = match some.len() * length <= self.tile() {
+                    // All at once if there is room and it makes no difference, or else tiles of the run-in, then of whole chunks.
+                    let end = match some.len() * length <= self.tile() && run_in.is_multiple_of(SPLIT) {
                         true => length,
                         false => (from + self.tile()).min(if from < run_in { run_in } else { length }),
                     };
