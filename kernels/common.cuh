@@ -127,6 +127,11 @@ __device__ __forceinline__ void prefetch(const void* p) { asm volatile("prefetch
 
 #endif
 
+// A row of PIECES pieces of 16 bytes in shared memory has piece i where i ^ turn is: so eight rows below each other have any one
+// piece in different banks.
+template <int PIECES>
+__device__ __forceinline__ u32 turn(u32 row) { return PIECES == 4 ? row / 2 % 4 : row % 8; }
+
 __device__ __forceinline__ float bf16_to_f32(u16 h) { return __uint_as_float((u32)h << 16); }
 
 // A value with its place as one number, which is larger for a higher value, and of equal ones (0 and -0 are equal) for a lower
@@ -139,6 +144,7 @@ __device__ __forceinline__ u64 key(float v, u32 id) {
 __device__ __forceinline__ u32 value_bits(u32 order) { return order >> 31 ? order ^ 0x80000000u : ~order; }
 
 __device__ __forceinline__ float4 times(float4 a, float4 b) { return make_float4(a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w); }
+__device__ __forceinline__ float4 scaled(float4 v, float by) { return times(v, make_float4(by, by, by, by)); }
 __device__ __forceinline__ float squares(float4 v) { return v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w; }
 
 __device__ __forceinline__ u16 low16(u32 v) { return (u16)v; }
@@ -199,9 +205,7 @@ __device__ __forceinline__ float largest_of_row(const float4 (&v)[N]) {
     return most;
 }
 // Four values of it, normed.
-__device__ __forceinline__ float4 normed(float4 v, float factor, float4 weight) {
-    return times(times(v, make_float4(factor, factor, factor, factor)), weight);
-}
+__device__ __forceinline__ float4 normed(float4 v, float factor, float4 weight) { return times(scaled(v, factor), weight); }
 
 __device__ __forceinline__ float silu(float v) { return __fdividef(v, 1.0f + __expf(-v)); }
 
@@ -319,25 +323,9 @@ __device__ __forceinline__ void split_four(Half half, float4 v, float inverse, u
 // Operands of f32 as sums of two bfloat16.
 struct SplitA {
     u32 hi[4], lo[4];
-    // `at(row, k)` gives the value of a row 0 .. 15 and of k 0 .. 15.
-    template <class At>
-    __device__ __forceinline__ void load(At at) {
-        const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-        split_bf16(at(g, 2 * t), at(g, 2 * t + 1), hi[0], lo[0]);
-        split_bf16(at(g + 8, 2 * t), at(g + 8, 2 * t + 1), hi[1], lo[1]);
-        split_bf16(at(g, 2 * t + 8), at(g, 2 * t + 9), hi[2], lo[2]);
-        split_bf16(at(g + 8, 2 * t + 8), at(g + 8, 2 * t + 9), hi[3], lo[3]);
-    }
 };
 struct SplitB {
     u32 hi[2], lo[2];
-    // `at(k, column)` gives the value of k 0 .. 15 and of a column 0 .. 7.
-    template <class At>
-    __device__ __forceinline__ void load(At at) {
-        const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-        split_bf16(at(2 * t, g), at(2 * t + 1, g), hi[0], lo[0]);
-        split_bf16(at(2 * t + 8, g), at(2 * t + 9, g), hi[1], lo[1]);
-    }
 };
 
 // d += a · b, exact to about 2^-16 of each product.

@@ -35,8 +35,7 @@ struct Tile {
     static const int PIECES = D / 8, LOW = 16 * D, VALUES = 2 * LOW;
 
     __device__ __forceinline__ u16* piece(u32 row, u32 piece) const {
-        const u32 turn = PIECES == 4 ? row / 2 % 4 : row % 8;
-        return at + row / 16 * (4 * LOW) + (row % 16 * PIECES + (piece ^ turn)) * 8;
+        return at + row / 16 * (4 * LOW) + (row % 16 * PIECES + (piece ^ turn<PIECES>(row))) * 8;
     }
     __device__ __forceinline__ void put(u32 row, int part, const float4 (&v)[D / 16]) const {
 #pragma unroll
@@ -53,6 +52,11 @@ struct Tile {
         }
     }
 };
+
+// One of the two factors that four matrices are, in both parts.
+__device__ __forceinline__ SplitB half_of(const u32 (&high)[4], const u32 (&low)[4], int half) {
+    return {{high[2 * half], high[2 * half + 1]}, {low[2 * half], low[2 * half + 1]}};
+}
 
 // What a lane has of a row of D values: the fours from 16·i + 4·t on. The row in memory has d values, D if PLAIN, in PARTS parts
 // that are filled up with zeros; all are zeros if it is not `there`.
@@ -93,7 +97,6 @@ struct Turn {
     }
 };
 
-__device__ __forceinline__ float4 scaled(float4 v, float by) { return times(v, make_float4(by, by, by, by)); }
 // a·b + c·d
 __device__ __forceinline__ float4 sum_of_products(float4 a, float4 b, float4 c, float4 d) {
     return make_float4(a.x * b.x + c.x * d.x, a.y * b.y + c.y * d.y, a.z * b.z + c.z * d.z, a.w * b.w + c.w * d.w);
@@ -104,9 +107,7 @@ template <int D>
 __device__ __forceinline__ void norm_and_rotate(float4 (&v)[D / 16], const float4 (&weight)[D / 16], u32 d, float eps, float scale,
                                                 const Turn<D>& turn) {
     const int HALF = D / 32;
-    float sum = 0;
-#pragma unroll
-    for (int i = 0; i < D / 16; i++) sum += squares(v[i]);
+    float sum = squares_of_row(v);
     for (int i = 1; i < 4; i <<= 1) sum += __shfl_xor_sync(~0u, sum, i);
     const float factor = rsqrtf(sum / d + eps) * scale;
 #pragma unroll
@@ -151,7 +152,7 @@ __device__ __forceinline__ void attend(Encoder s, const float* q, const float* k
         kept.put(own, Tile<D>::VALUES, value);
     };
     for (u32 first = 0; first < (PLAIN ? 1 : rows); first += tile) {
-        u32 hi[D / 16][4], lo[D / 16][4];
+        SplitA query[D / 16];
         // The rows of the queries come first as keys, since they have the same angles.
         if (first) __syncthreads();
         {
@@ -171,10 +172,10 @@ __device__ __forceinline__ void attend(Encoder s, const float* q, const float* k
             norm_and_rotate<D>(q_down, weight, d, s.eps, scale, turn_down);
 #pragma unroll
             for (int i = 0; i < D / 16; i++) {
-                split_bf16(q_up[i].x, q_up[i].y, hi[i][0], lo[i][0]);
-                split_bf16(q_down[i].x, q_down[i].y, hi[i][1], lo[i][1]);
-                split_bf16(q_up[i].z, q_up[i].w, hi[i][2], lo[i][2]);
-                split_bf16(q_down[i].z, q_down[i].w, hi[i][3], lo[i][3]);
+                split_bf16(q_up[i].x, q_up[i].y, query[i].hi[0], query[i].lo[0]);
+                split_bf16(q_down[i].x, q_down[i].y, query[i].hi[1], query[i].lo[1]);
+                split_bf16(q_up[i].z, q_up[i].w, query[i].hi[2], query[i].lo[2]);
+                split_bf16(q_down[i].z, q_down[i].w, query[i].hi[3], query[i].lo[3]);
             }
         }
         __syncthreads();
@@ -203,10 +204,7 @@ __device__ __forceinline__ void attend(Encoder s, const float* q, const float* k
                     load_matrices(low, at + Tile<D>::LOW);
 #pragma unroll
                     for (int half = 0; half < 2; half++) {
-                        const u32 b[2] = {high[2 * half], high[2 * half + 1]}, rest[2] = {low[2 * half], low[2 * half + 1]};
-                        mma(Bf16(), scores[j], lo[i + half], b);
-                        mma(Bf16(), scores[j], hi[i + half], rest);
-                        mma(Bf16(), scores[j], hi[i + half], b);
+                        mma_split(scores[j], query[i + half], half_of(high, low, half));
                     }
                 }
 #pragma unroll
@@ -231,29 +229,24 @@ __device__ __forceinline__ void attend(Encoder s, const float* q, const float* k
 #pragma unroll
             for (int i = 0; i < MOST / 16; i++) {
                 if (i * 16 >= count) break;
-                u32 high[4], low[4];
+                SplitA weights;
 #pragma unroll
                 for (int half = 0; half < 2; half++) {
                     float* p = scores[2 * i + half];
                     p[0] = power_of_2(p[0] - most_up), p[1] = power_of_2(p[1] - most_up);
                     p[2] = power_of_2(p[2] - most_down), p[3] = power_of_2(p[3] - most_down);
                     sum_up += p[0] + p[1], sum_down += p[2] + p[3];
-                    split_bf16(p[0], p[1], high[2 * half], low[2 * half]);
-                    split_bf16(p[2], p[3], high[2 * half + 1], low[2 * half + 1]);
+                    split_bf16(p[0], p[1], weights.hi[2 * half], weights.lo[2 * half]);
+                    split_bf16(p[2], p[3], weights.hi[2 * half + 1], weights.lo[2 * half + 1]);
                 }
 #pragma unroll
                 for (int j = 0; j < D / 8; j += 2) {
                     const u16* const at = kept.piece(i * 16 + lane % 16, j + lane / 16) + Tile<D>::VALUES;
-                    u32 v_high[4], v_low[4];
-                    load_transposed(v_high, at);
-                    load_transposed(v_low, at + Tile<D>::LOW);
+                    u32 high[4], low[4];
+                    load_transposed(high, at);
+                    load_transposed(low, at + Tile<D>::LOW);
 #pragma unroll
-                    for (int half = 0; half < 2; half++) {
-                        const u32 b[2] = {v_high[2 * half], v_high[2 * half + 1]}, rest[2] = {v_low[2 * half], v_low[2 * half + 1]};
-                        mma(Bf16(), acc[j + half], low, b);
-                        mma(Bf16(), acc[j + half], high, rest);
-                        mma(Bf16(), acc[j + half], high, b);
-                    }
+                    for (int half = 0; half < 2; half++) mma_split(acc[j + half], weights, half_of(high, low, half));
                 }
             }
             done += count;

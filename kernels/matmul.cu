@@ -173,7 +173,7 @@ MATMUL(q6_k, TQ6_K)
 // A row of a stage in shared memory is DEPTH values, in four pieces of 16 bytes; eight rows below each other have any one
 // piece in different banks.
 template <class T>
-__device__ __forceinline__ T* piece_of(T* tile, u32 row, u32 piece) { return tile + row * DEPTH + (piece ^ (row / 2 % 4)) * 8; }
+__device__ __forceinline__ T* piece_of(T* tile, u32 row, u32 piece) { return tile + row * DEPTH + (piece ^ turn<DEPTH / 8>(row)) * 8; }
 
 // Factors of weights that are integers, (rows, cols/16) and (rows, cols/32), and what the latter belong to: sums (n, cols/32)
 // of x.

@@ -43,7 +43,7 @@ struct Sums {
 template <int WIDTH>
 __device__ __forceinline__ u32 place(u32 row, u32 piece) {
     settle(row);  // Worked out where it is needed: there are no registers to keep it in.
-    return row * WIDTH + (piece ^ (WIDTH == 32 ? row / 2 % 4 : row % 8)) * 8;
+    return row * WIDTH + (piece ^ turn<WIDTH / 8>(row)) * 8;
 }
 
 // Four neighbours into a tile.
