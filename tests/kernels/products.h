@@ -67,6 +67,29 @@ std::vector<double> product_of(const Matrix& m, const std::vector<double>& x, u3
     return y;
 }
 
+// Norms each `width` values of x, rows of `cols`.
+void norm_parts(std::vector<double>& x, const float* norm, u32 cols, u32 width) {
+    for (size_t part = 0; part < x.size(); part += width) {
+        double squares = 0;
+        for (size_t i = part; i < part + width; i++) squares += x[i] * x[i];
+        for (size_t i = part; i < part + width; i++) x[i] *= norm[i % cols] / std::sqrt(squares / width + 1e-5);
+    }
+}
+
+void add_to_rows(std::vector<double>& y, const float* bias, u32 rows) {
+    for (size_t i = 0; i < y.size(); i++) y[i] += bias[i % rows];
+}
+
+// What `launch(accumulate)` leaves in y: first the product, then twice of it.
+template <class Launch>
+void stored_and_added(const float* y, std::vector<double> want, double share, Launch launch) {
+    for (u32 accumulate : {0, 1}) {
+        launch(accumulate);
+        all_close(y, want, share);
+        for (double& v : want) v *= 2;
+    }
+}
+
 // Launches a kernel whose blocks have tiles of results.
 template <class Kernel>
 void launch_tiles(u32 tile, u32 rows, u32 n, Kernel kernel) {
@@ -105,13 +128,11 @@ void products() {
         const Matrix m = matrix(c.type, c.rows, c.cols);
         const Array<float> x = values(size_t(c.n) * c.cols, 3), y(size_t(c.n) * c.rows), bias = values(c.rows);
         auto want = product_of(m, {x.at, x.at + x.count}, c.n);
-        for (size_t i = 0; i < want.size(); i++) want[i] += bias[i % c.rows];
-        for (u32 accumulate : {0, 1}) {
+        add_to_rows(want, bias, c.rows);
+        // Without rounding to the nearest the parts of f32 hold 16 bits.
+        stored_and_added(y, want, 1e-4, [&](u32 accumulate) {
             launch_tiles(c.tile, c.rows, c.n, [&] { c.kernel(m.weight, x, c.n, bias, y, accumulate); });
-            // Without rounding to the nearest the parts of f32 hold 16 bits.
-            all_close(y, want, 1e-4);
-            for (double& v : want) v *= 2;
-        }
+        });
     }
 }
 
@@ -137,16 +158,8 @@ void products_of_halves() {
         for (bool normed : {false, true}) {
             const Array<float> x = values(size_t(c.n) * c.cols, 3);
             std::vector<double> seen(x.at, x.at + x.count);
-            for (u32 i = 0; i < c.n; i++) {
-                double* row = &seen[size_t(i) * c.cols];
-                const int scale = normed ? 0 : int(i % 7) * 12 - 40;
-                double squares = 0;
-                for (u32 k = 0; k < c.cols; k++) squares += row[k] * row[k];
-                for (u32 k = 0; k < c.cols; k++) {
-                    x.at[size_t(i) * c.cols + k] *= std::exp2(scale);
-                    if (normed) row[k] *= norm.at[k] / std::sqrt(squares / c.cols + 1e-5);
-                }
-            }
+            if (normed) norm_parts(seen, norm, c.cols, c.cols);
+            for (size_t i = 0; !normed && i < x.count; i++) x.at[i] *= std::exp2(int(i / c.cols % 7) * 12 - 40);
             const Halves halves(c.split, x, normed ? norm.at : nullptr, c.n, c.cols, false);
             auto want = product_of(m, seen, c.n);
             for (u32 accumulate : {0, 1}) {
@@ -188,12 +201,7 @@ void products_of_rows() {
         const Array<float> x = values(size_t(c.n) * c.cols, 3), norm = values(c.cols);
         for (bool normed : {false, true}) {
             std::vector<double> seen(x.at, x.at + x.count);
-            for (u32 i = 0; normed && i < c.n; i++) {
-                double* row = &seen[size_t(i) * c.cols];
-                double squares = 0;
-                for (u32 k = 0; k < c.cols; k++) squares += row[k] * row[k];
-                for (u32 k = 0; k < c.cols; k++) row[k] *= norm.at[k] / std::sqrt(squares / c.cols + 1e-5);
-            }
+            if (normed) norm_parts(seen, norm, c.cols, c.cols);
             std::vector<Matrix> all;
             std::vector<Array<float>> biases, results;
             std::vector<std::vector<double>> wants;
@@ -206,7 +214,7 @@ void products_of_rows() {
                 results.push_back(Array<float>(size_t(c.n) * c.rows[i]));
                 wants.push_back(product_of(all[i], seen, c.n));
                 // The second has no bias.
-                for (size_t k = 0; i != 1 && !c.gated && k < wants[i].size(); k++) wants[i][k] += biases[i][k % c.rows[i]];
+                if (i != 1 && !c.gated) add_to_rows(wants[i], biases[i], c.rows[i]);
                 products.w[i] = reinterpret_cast<const u16*>(all[i].q.at);
                 products.bias[i] = i == 1 || c.gated ? nullptr : biases[i].at;
                 products.y[i] = results[i];
@@ -253,15 +261,13 @@ void products_of_integers() {
         const Halves halves(c.split, x, nullptr, c.n, c.cols, c.type == TQ4_K);
         simt::launch({blocks(count / 16, 256), 1, 1}, {256, 1, 1}, [&] { c.widen(m.weight, q, scale, less); });
         auto want = product_of(m, {x.at, x.at + x.count}, c.n);
-        for (size_t i = 0; i < want.size(); i++) want[i] += bias[i % c.rows];
-        for (u32 accumulate : {0, 1}) {
+        add_to_rows(want, bias, c.rows);
+        stored_and_added(y, want, 2e-6, [&](u32 accumulate) {
             launch_tiles(c.tile, c.rows, c.n, [&] {
                 c.kernel(q, c.rows, c.cols, {scale, less, halves.sums}, halves.hi, halves.lo, halves.units, c.n, bias, y,
                          accumulate);
             });
-            all_close(y, want, 2e-6);
-            for (double& v : want) v *= 2;
-        }
+        });
     }
 }
 
@@ -286,12 +292,7 @@ void products_of_few() {
                 const u32 n = 2;
                 const Array<float> x = values(n * c.cols, 3), norm = values(c.cols), y(n * c.rows);
                 std::vector<double> seen(x.at, x.at + x.count);
-                if (width)
-                    for (u32 part = 0; part < n * c.cols; part += width) {
-                        double sum = 0;
-                        for (u32 i = part; i < part + width; i++) sum += seen[i] * seen[i];
-                        for (u32 i = part; i < part + width; i++) seen[i] *= norm[i % c.cols] / std::sqrt(sum / width + 1e-5);
-                    }
+                if (width) norm_parts(seen, norm, c.cols, width);
                 double share = 1e-5;
                 if (c.type >= TQ8_0) {
                     // Rounding to 8 bits may fall either way after another norm.
@@ -302,14 +303,11 @@ void products_of_few() {
                         for (u32 i = block; i < block + 32; i++) seen[i] = std::nearbyint(seen[i] / most * 127) * most / 127;
                     }
                 }
-                auto want = product_of(m, seen, n);
-                for (u32 accumulate : {0u, 1u}) {
+                stored_and_added(y, product_of(m, seen, n), share, [&](u32 accumulate) {
                     simt::launch({grid, n, 1}, {256, 1, 1}, [&] {
                         c.kernel(m.weight, x, width ? norm.at : nullptr, width ? width : c.cols, 1e-5f, y, accumulate);
                     });
-                    all_close(y, want, share);
-                    for (double& v : want) v *= 2;
-                }
+                });
             }
     const Matrix m = matrix(TF16, 11, 33);
     const Array<float> x = values(33), y(11);
