@@ -30,10 +30,9 @@ pub(super) struct Vocab {
     /// What every token stands for, one after the other; token `i` is `bytes[ends[i - 1]..ends[i]]`.
     bytes: Vec<u8>,
     ends: Vec<usize>,
-    /// Tokens that are never part of the text, by id: control and unused ones, begin, end and padding.
-    special: Vec<bool>,
-    /// How many bytes of text every token stands for.
-    text_lens: Vec<u64>,
+    /// How many bytes of text every token stands for, at least one; none for those that are never part of the text: control and
+    /// unused ones, begin, end and padding.
+    text_lens: Vec<u32>,
     /// The tokens that byte-pair encoding does not know.
     others: HashMap<String, u32>,
     /// Character of each byte in the spelling of tokens.
@@ -105,7 +104,6 @@ impl Vocab {
             bpe: BPE::default(),
             bytes: Vec::with_capacity(tokens.iter().map(|t| t.len()).sum()),
             ends: Vec::with_capacity(tokens.len()),
-            special: Vec::with_capacity(tokens.len()),
             text_lens: Vec::with_capacity(tokens.len()),
             others: HashMap::new(),
             alphabet,
@@ -132,8 +130,7 @@ impl Vocab {
             }
             table.ends.push(table.bytes.len());
             let special = matches!(kind, CONTROL | UNUSED) || [bos, eos, pad].contains(&Some(id));
-            table.special.push(special);
-            table.text_lens.push(if special { 0 } else { (table.bytes.len() - start) as u64 });
+            table.text_lens.push(if special { 0 } else { (table.bytes.len() - start) as u32 });
         }
         drop(seen);
 
@@ -185,12 +182,12 @@ impl Vocab {
 
     /// How many bytes of text token `id` stands for, none for a special one or none at all.
     pub(super) fn text_len(&self, id: u32) -> u64 {
-        self.text_lens.get(id as usize).copied().unwrap_or(0)
+        self.text_lens.get(id as usize).map_or(0, |&len| u64::from(len))
     }
 
     /// Whether `id` is a control token, an unused one or none at all.
     pub(super) fn is_special(&self, id: u32) -> bool {
-        self.special.get(id as usize).copied().unwrap_or(true)
+        self.text_len(id) == 0
     }
 
     /// The id of a token by its spelling in the file.
