@@ -246,6 +246,9 @@ pub(crate) fn check(ok: bool, what: impl FnOnce() -> String) -> Result<()> {
 /// The widest convolution.
 pub(crate) const MAX_CONV: usize = 8;
 
+/// Tokens of a block of [`Backend::ssm_mix`]: splits of a sequence at multiples of it give the same bits.
+pub(crate) const SSM_SPAN: usize = 64;
+
 impl SsmShape {
     /// # Errors
     /// `InvalidArgument` if the shape is inconsistent or absurd.

@@ -15,10 +15,7 @@ use super::dense::{Factors, View, ViewMut, dot_block, sum_block, transpose};
 use super::kernels::Kernels;
 use super::pool::{Pool, Scratch};
 use super::simd::{F32, LANES, Simd, exp, silu, softplus};
-use crate::backend::{MAX_CONV, SsmParams, SsmShape};
-
-/// Tokens in a block.
-pub(super) const SPAN: usize = 64;
+use crate::backend::{MAX_CONV, SSM_SPAN as SPAN, SsmParams, SsmShape};
 
 /// Everything that the kernels below read. The lengths have been checked by [`mix`]'s caller.
 pub(super) struct Mixer<'a> {

@@ -193,22 +193,6 @@ impl Cuda {
         }
     }
 
-    /// Starts an element-wise kernel over `count` values.
-    ///
-    /// # Safety
-    /// As [`Kernels::launch`].
-    unsafe fn each(
-        &self,
-        lane: &Lane,
-        name: &'static str,
-        count: usize,
-        arguments: &mut [*mut std::ffi::c_void],
-    ) -> Result<()> {
-        let grid = [count.div_ceil(THREADS), 1, 1];
-        // SAFETY: the caller's promise.
-        unsafe { self.kernels.launch(&lane.stream, name, grid, [THREADS as u32, 1], 0, arguments) }
-    }
-
     /// `out` may be `x`.
     fn norm(&self, x: u64, weight: &Buffer, eps: f32, rows: usize, width: usize, out: u64) -> Result<()> {
         if rows == 0 || width == 0 {
@@ -398,7 +382,7 @@ impl Backend for Cuda {
     fn matmul(&self, w: &Weight, x: &Buffer, n: usize, y: &mut Buffer, accumulate: bool) -> Result<()> {
         need("matmul: input", x.len, &[n, w.cols])?;
         need("matmul: result", y.len, &[n, w.rows])?;
-        self.products(None, x, n, &mut [Product::new(w, y)], accumulate).map(|_| ())
+        self.products(None, x, n, &[Product::new(w, y)], accumulate).map(|_| ())
     }
 
     fn norm_matmul(
@@ -433,7 +417,7 @@ impl Backend for Cuda {
         check(gate.rows == rows && up.rows == rows, || format!("norm_swiglu: {} and {} rows", gate.rows, up.rows))?;
         let mut both = [Product::new(gate, &mut *out), Product::new(up, &mut *spare)];
         check_products(norm, x, n, &both)?;
-        if self.swiglu(norm, x, n, &mut both)? {
+        if self.swiglu(norm, x, n, &both)? {
             return Ok(());
         }
         self.norm_matmul(norm, x, n, normed, &mut both, false)?;
@@ -443,15 +427,10 @@ impl Backend for Cuda {
     fn silu_mul(&self, gate: &mut Buffer, up: &Buffer, len: usize) -> Result<()> {
         need("silu_mul: gate", gate.len, &[len])?;
         need("silu_mul: up", up.len, &[len])?;
-        let (gate, up, count) = (gate.at(), up.at(), len as u64);
+        let grid = [len.div_ceil(16).div_ceil(THREADS), 1, 1];
         // SAFETY: both hold `len` values.
         self.on_lane(|lane| unsafe {
-            self.each(
-                lane,
-                "silu_mul",
-                len.div_ceil(16),
-                &mut [module::pointer(&gate), module::pointer(&up), module::pointer(&count)],
-            )
+            launch!(self.kernels, &lane.stream, "silu_mul", grid, [THREADS as u32, 1], 0; gate.at(), up.at(), len as u64)
         })
     }
 
@@ -461,21 +440,11 @@ impl Backend for Cuda {
         if rows == 0 {
             return Ok(());
         }
-        let (x, rows, width, out, count) = (x.at(), rows as u32, width as u32, out.at(), (blocks * width) as u64);
+        let count = blocks * width;
         // SAFETY: x holds blocks · rows · width values, `out` blocks · width.
         self.on_lane(|lane| unsafe {
-            self.each(
-                lane,
-                "mean_rows",
-                count as usize,
-                &mut [
-                    module::pointer(&x),
-                    module::pointer(&rows),
-                    module::pointer(&width),
-                    module::pointer(&out),
-                    module::pointer(&count),
-                ],
-            )
+            launch!(self.kernels, &lane.stream, "mean_rows", [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
+                x.at(), rows as u32, width as u32, out.at(), count as u64)
         })
     }
 

@@ -113,7 +113,7 @@ impl Cuda {
         norm: Option<&Norm<'_, Buffer>>,
         x: &Buffer,
         n: usize,
-        all: &mut [Product<'_, Weight, Buffer>],
+        all: &[Product<'_, Weight, Buffer>],
         accumulate: bool,
     ) -> Result<bool> {
         let Some(cols) = all.first().map(|product| product.weight.cols).filter(|_| n > 0) else { return Ok(true) };
@@ -121,7 +121,7 @@ impl Cuda {
             // Parts of whole blocks of 32, which quantized weights multiply.
             let normed = norm.is_none_or(|norm| norm.width.is_multiple_of(32));
             if normed && all.iter().all(|product| self.matvec_shared(product.weight).is_some()) {
-                return all.iter_mut().try_for_each(|p| self.few(norm, x, n, p, accumulate)).map(|()| true);
+                return all.iter().try_for_each(|p| self.few(norm, x, n, p, accumulate)).map(|()| true);
             }
         } else if norm.is_none_or(|norm| norm.width == cols) {
             if let Some(kernels) = self.takes_rows(all) {
@@ -134,11 +134,11 @@ impl Cuda {
         if norm.is_some() {
             return Ok(false);
         }
-        for product in all.iter_mut() {
+        for product in all {
             if n <= FEW {
                 self.few(None, x, n, product, accumulate)?;
             } else if self.takes_halves(product.weight, n) {
-                self.products_of_halves(None, x, n, std::slice::from_mut(product), accumulate)?;
+                self.products_of_halves(None, x, n, std::slice::from_ref(product), accumulate)?;
             } else {
                 self.product(x, n, product, accumulate)?;
             }
@@ -152,7 +152,7 @@ impl Cuda {
         norm: Option<&Norm<'_, Buffer>>,
         x: &Buffer,
         n: usize,
-        product: &mut Product<'_, Weight, Buffer>,
+        product: &Product<'_, Weight, Buffer>,
         accumulate: bool,
     ) -> Result<()> {
         let (w, y) = (product.weight, &*product.out);
@@ -182,7 +182,7 @@ impl Cuda {
     }
 
     /// The product of many tokens for any weights.
-    fn product(&self, x: &Buffer, n: usize, product: &mut Product<'_, Weight, Buffer>, accumulate: bool) -> Result<()> {
+    fn product(&self, x: &Buffer, n: usize, product: &Product<'_, Weight, Buffer>, accumulate: bool) -> Result<()> {
         let w = product.weight;
         let large = self.large_tiles(w, n);
         let (tile, threads) = if large { (128, 256) } else { (64, 128) };
@@ -213,7 +213,7 @@ impl Cuda {
         norm: &Norm<'_, Buffer>,
         x: &Buffer,
         n: usize,
-        both: &mut [Product<'_, Weight, Buffer>; 2],
+        both: &[Product<'_, Weight, Buffer>; 2],
     ) -> Result<bool> {
         let kernels = self.takes_rows(both).filter(|_| n > FEW && norm.width == both[0].weight.cols);
         let Some(kernels) = kernels else { return Ok(false) };
@@ -227,7 +227,7 @@ impl Cuda {
         norm: Option<&Norm<'_, Buffer>>,
         x: &Buffer,
         n: usize,
-        all: &mut [Product<'_, Weight, Buffer>],
+        all: &[Product<'_, Weight, Buffer>],
         (names, shared): ([&'static str; 2], usize),
         gated: bool,
         accumulate: bool,
@@ -288,7 +288,7 @@ impl Cuda {
         norm: Option<&Norm<'_, Buffer>>,
         x: &Buffer,
         n: usize,
-        all: &mut [Product<'_, Weight, Buffer>],
+        all: &[Product<'_, Weight, Buffer>],
         accumulate: bool,
     ) -> Result<()> {
         let mut before = None;

@@ -4,10 +4,7 @@ use super::Buffer;
 use super::lane::Lane;
 use super::module::{Argument, Kernels, launch};
 use crate::Result;
-use crate::backend::{SsmParams, SsmShape, SsmState};
-
-/// Tokens of a block of `ssd.cu`.
-const SPAN: usize = 64;
+use crate::backend::{SSM_SPAN as SPAN, SsmParams, SsmShape, SsmState};
 
 /// `Ssm` of the kernels.
 #[derive(Clone, Copy)]

@@ -188,18 +188,20 @@ impl<B: Backend> Encoder<B> {
             backend.copy(x, last, &mut s.summary, Span::rows(0, hidden), [1, chunks], hidden)?;
             let product = &mut [Product::new(&self.landmark, &mut s.landmarks)];
             backend.norm_matmul(&norm, &s.summary, chunks, &mut s.norm, product, false)?;
+            let products = &mut [Product::new(&self.k, &mut s.keys), Product::new(&self.v, &mut s.values)];
+            backend.norm_matmul(&norm, x, all, &mut s.norm, products, false)?;
         } else {
             backend.rms_norm(x, &self.output_norm, eps, all, hidden, &mut s.norm)?;
             backend.mean_rows(&s.norm, chunks, rows, hidden, &mut s.summary)?;
             backend.matmul(&self.landmark, &s.summary, chunks, &mut s.landmarks, false)?;
+            backend.matmul(&self.k, &s.norm, all, &mut s.keys, false)?;
+            backend.matmul(&self.v, &s.norm, all, &mut s.values, false)?;
         }
         if let Some(ones) = &self.landmark_ones {
             let heads = chunks * hsa.retrieval_heads;
             backend.rms_norm_in_place(&mut s.landmarks, ones, eps, heads, hsa.landmark_width())?;
         }
 
-        let products = &mut [Product::new(&self.k, &mut s.keys), Product::new(&self.v, &mut s.values)];
-        backend.norm_matmul(&norm, x, all, &mut s.norm, products, false)?;
         let head_dim = hsa.head_dim(hidden);
         if let Some(weight) = &self.k_norm {
             backend.rms_norm_in_place(&mut s.keys, weight, eps, all * hsa.kv_heads, head_dim)?;

@@ -27,7 +27,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::backend::{Backend, Norm, Product, Span as At, SsmState};
+use crate::backend::{Backend, Norm, Product, SSM_SPAN, Span as At, SsmState};
 use crate::memory::{ChunkMemory, ChunkShape, TopK};
 use crate::weights::Weights;
 use crate::{Error, Result};
@@ -46,9 +46,6 @@ use step::{Chooser, Step, Wanted};
 
 /// Most rows of logits computed at once.
 const LOGIT_ROWS: usize = 16;
-
-/// Splits of a sequence at multiples of so many tokens give the same bits: see [`Backend::ssm_mix`].
-const SPLIT: usize = 64;
 
 /// Device memory for chunk memories, unless [`Scratch::set_device_budget`] says otherwise.
 const DEVICE_BUDGET: u64 = 64 << 20;
@@ -383,9 +380,10 @@ impl<B: Backend> Model<B> {
                 let mut from = 0;
                 while from < length {
                     // All at once if there is room and it makes no difference, or else tiles of the run-in, then of whole chunks.
-                    let end = match some.len() * length <= self.tile() && run_in.is_multiple_of(SPLIT) {
-                        true => length,
-                        false => (from + self.tile()).min(if from < run_in { run_in } else { length }),
+                    let end = if some.len() * length <= self.tile() && run_in.is_multiple_of(SSM_SPAN) {
+                        length
+                    } else {
+                        (from + self.tile()).min(if from < run_in { run_in } else { length })
                     };
                     let (tile, own) = (part(from..end), from.max(run_in)..end);
                     self.lower_half(scratch, &tile, some.len())?;
