@@ -2,32 +2,23 @@
 //! needs nothing of the memory: threads make them side by side, and one adds them in order.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::buffer::Buffer;
-use super::store::Layout;
+use super::store::{Files, Layout};
 use crate::{Error, Result};
-
-/// What all records of one memory are made with.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Seal {
-    pub(super) layout: Layout,
-    /// Tells the memory from all others.
-    pub(super) id: [u8; 16],
-    /// Checksums of the headers of both files, which every record's checksum continues: a record of another memory is not
-    /// accepted.
-    pub(super) chunk_seed: u32,
-    pub(super) landmark_seed: u32,
-}
 
 /// Consecutive chunks in the form in which they go to the files of one memory, made apart from it:
 /// [`ChunkMemory::block`](super::ChunkMemory::block) makes an empty block, any thread fills it, and
 /// [`ChunkMemory::append_block`](super::ChunkMemory::append_block) adds what is in it. A block can be filled again and again,
 /// and allocates nothing then.
 pub struct Block {
-    seal: Seal,
+    files: Arc<Files>,
     first: u64,
     len: usize,
     capacity: usize,
+    /// Whether its chunks, as they are, have been written to the files.
+    written: bool,
     chunks: Buffer,
     landmarks: Buffer,
 }
@@ -37,15 +28,15 @@ impl Block {
     ///
     /// # Errors
     /// `Capacity` if there is not enough memory.
-    pub(super) fn new(seal: Seal, capacity: usize) -> Result<Self> {
+    pub(super) fn new(files: Arc<Files>, capacity: usize) -> Result<Self> {
         let buffer = |stride: usize| Buffer::new(stride.saturating_mul(capacity));
-        let (chunks, landmarks) = (buffer(seal.layout.chunk_stride)?, buffer(seal.layout.landmark_stride)?);
-        Ok(Self { seal, first: 0, len: 0, capacity, chunks, landmarks })
+        let (chunks, landmarks) = (buffer(files.layout.chunk_stride)?, buffer(files.layout.landmark_stride)?);
+        Ok(Self { files, first: 0, len: 0, capacity, written: false, chunks, landmarks })
     }
 
     /// Empties the block. The next chunk to be pushed will have the id `first`.
     pub fn begin(&mut self, first: u64) {
-        (self.first, self.len) = (first, 0);
+        (self.first, self.len, self.written) = (first, 0, false);
     }
 
     /// Adds a chunk, whose id is [`end`](Self::end): keys and values (S, G, d), its landmark (Gr, R/Gr), and the bytes of
@@ -55,19 +46,19 @@ impl Block {
     /// `InvalidArgument` if a slice has the wrong length or the range ends before it starts, `Capacity` if the block is
     /// full. The chunk is then not added.
     pub fn push(&mut self, keys: &[f32], values: &[f32], landmark: &[f32], source: Range<u64>) -> Result<()> {
-        let Seal { layout, chunk_seed, landmark_seed, .. } = self.seal;
+        let Files { layout, chunks, landmarks, .. } = &*self.files;
         layout.check(keys, values, landmark, &source)?;
         if self.len == self.capacity {
             return Err(Error::capacity(format!("a block of {} chunks is full", self.capacity)));
         }
-        let id = self.end();
+        let id = self.first.saturating_add(self.len as u64);
         let record = slot(&mut self.chunks, layout.chunk_stride, self.len);
         layout.chunk_record(record, keys, values)?;
-        Layout::seal(record, chunk_seed, id, &source);
+        Layout::seal(record, chunks.seed, id, &source);
         let record = slot(&mut self.landmarks, layout.landmark_stride, self.len);
         layout.landmark_record(record, landmark)?;
-        Layout::seal(record, landmark_seed, id, &source);
-        self.len += 1;
+        Layout::seal(record, landmarks.seed, id, &source);
+        (self.len, self.written) = (self.len + 1, false);
         Ok(())
     }
 
@@ -79,18 +70,18 @@ impl Block {
         if other.len > self.capacity - self.len {
             return Err(Error::capacity(format!("{} more chunks for a block of {}", other.len, self.capacity)));
         }
-        let Layout { chunk_stride, landmark_stride, .. } = self.seal.layout;
+        let Layout { chunk_stride, landmark_stride, .. } = self.files.layout;
         self.chunks.bytes_mut()[self.len * chunk_stride..][..other.chunks().len()].copy_from_slice(other.chunks());
         let landmarks = other.landmarks();
         self.landmarks.bytes_mut()[self.len * landmark_stride..][..landmarks.len()].copy_from_slice(landmarks);
-        self.len += other.len;
+        (self.len, self.written) = (self.len + other.len, false);
         Ok(())
     }
 
     /// Forgets the chunks from the one with this id on.
     pub(super) fn truncate(&mut self, end: u64) {
         let len = usize::try_from(end.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        self.len = self.len.min(len);
+        (self.len, self.written) = (self.len.min(len), false);
     }
 
     /// The id of the first chunk.
@@ -118,18 +109,38 @@ impl Block {
         self.capacity
     }
 
-    pub(super) fn seal(&self) -> &Seal {
-        &self.seal
+    /// Writes the chunks to their places in the files, if they are many enough to be worth it, so that
+    /// [`ChunkMemory::append_block`](super::ChunkMemory::append_block) has only to count them. Threads with blocks of their own can
+    /// do so side by side, and while the memory is in use; until their blocks are added or given up, no other chunks may be added in
+    /// these places.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the memory has chunks in these places; `Capacity` if the disk is full and `Io` if writing failed
+    /// otherwise. Nothing is lost then: adding the block tries again.
+    pub fn write(&mut self) -> Result<()> {
+        if self.len >= self.files.many {
+            self.files.write(self)?;
+            self.written = true;
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_for(&self, files: &Arc<Files>) -> bool {
+        Arc::ptr_eq(&self.files, files)
+    }
+
+    pub(super) fn is_written(&self) -> bool {
+        self.written
     }
 
     /// The records for the file of chunks.
     pub(super) fn chunks(&self) -> &[u8] {
-        &self.chunks.bytes()[..self.len * self.seal.layout.chunk_stride]
+        &self.chunks.bytes()[..self.len * self.files.layout.chunk_stride]
     }
 
     /// The records for the file of landmarks.
     pub(super) fn landmarks(&self) -> &[u8] {
-        &self.landmarks.bytes()[..self.len * self.seal.layout.landmark_stride]
+        &self.landmarks.bytes()[..self.len * self.files.layout.landmark_stride]
     }
 }
 
@@ -141,6 +152,7 @@ fn slot(records: &mut Buffer, stride: usize, index: usize) -> &mut [u8] {
 mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
+    use std::thread;
 
     use super::super::cache::Plan;
     use super::super::{ChunkMemory, ChunkShape, Precision, Storage};
@@ -163,7 +175,7 @@ mod tests {
             Ok(())
         }
 
-        fn write_all_at(&mut self, data: &[u8], offset: u64) -> io::Result<()> {
+        fn write_all_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
             let mut bytes = self.0.lock().unwrap();
             let end = offset as usize + data.len();
             let len = bytes.len().max(end);
@@ -172,12 +184,12 @@ mod tests {
             Ok(())
         }
 
-        fn set_len(&mut self, len: u64) -> io::Result<()> {
+        fn set_len(&self, len: u64) -> io::Result<()> {
             self.0.lock().unwrap().resize(len as usize, 0);
             Ok(())
         }
 
-        fn sync(&mut self) -> io::Result<()> {
+        fn sync(&self) -> io::Result<()> {
             Ok(())
         }
     }
@@ -231,6 +243,10 @@ mod tests {
                         }
                     }
                     if n > 0 {
+                        // With or without a thread of their own that writes them.
+                        if n % 2 == 0 {
+                            block.write().unwrap();
+                        }
                         mixed.append_block(&block).unwrap();
                     }
                     assert_eq!(mixed.len(), single.len());
@@ -293,5 +309,49 @@ mod tests {
         memory.append_block(&block).unwrap();
         assert_eq!((block.is_empty(), memory.len()), (true, 3));
         assert_eq!(memory.block(usize::MAX).err().unwrap().kind(), ErrorKind::Capacity);
+    }
+
+    #[test]
+    fn blocks_are_written_in_any_order_but_never_over_chunks_that_are_there() {
+        let (mut memory, files) = memory(Precision::F16, 7, 2);
+        let block = |first: u64| {
+            let mut block = memory.block(5).unwrap();
+            block.begin(first);
+            for id in first..first + 5 {
+                let [keys, values, landmark] = chunk(id);
+                block.push(&keys, &values, &landmark, id..2 * id).unwrap();
+            }
+            block
+        };
+        let mut blocks: Vec<Block> = (0..40).map(|i| block(5 * i)).collect();
+        let other = block(0);
+        thread::scope(|scope| {
+            for block in blocks.iter_mut().rev() {
+                scope.spawn(|| block.write().unwrap());
+            }
+        });
+        // All the bytes are there, and no chunk is.
+        let written = files.clone().map(|file| file.0.lock().unwrap().clone());
+        assert!(blocks.iter().all(Block::is_written) && memory.is_empty());
+        for block in &blocks {
+            memory.append_block(block).unwrap();
+        }
+        assert_eq!((memory.len(), memory.stats().writes), (200, 80));
+        assert!(files.iter().zip(&written).all(|(file, bytes)| *file.0.lock().unwrap() == *bytes));
+        for id in 0..200 {
+            memory.fetch(&[id]).unwrap();
+            assert_eq!(memory.source(id).unwrap(), id..2 * id);
+        }
+
+        for mut block in [other, blocks.swap_remove(39)] {
+            let refused = block.write().unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+        }
+        memory.truncate(195).unwrap();
+        blocks[0].begin(195);
+        assert!(!blocks[0].is_written());
+        blocks[0].write().unwrap();
+        memory.append_block(&blocks[0]).unwrap();
+        assert_eq!(memory.len(), 195, "an empty block");
     }
 }

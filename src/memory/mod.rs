@@ -1,6 +1,6 @@
 //! The chunk memory: what the model remembers of a document of any length, in a fixed amount of RAM.
 //!
-//! Keys, values and landmarks of every finished chunk go to two files. A byte budget, taken whole when the memory is
+//! Keys, values and landmarks of every finished chunk go to two files, the first of them in several parts. A byte budget, taken whole when the memory is
 //! made, holds the chunks in use, the landmarks of the first chunks and the buffers; nothing in RAM grows with the
 //! number of chunks. Files are read with positioned reads, never mapped, so that the budget is the whole truth.
 
@@ -27,7 +27,7 @@ use buffer::{Buffer, filled};
 pub(crate) use cache::Cache;
 use cache::Plan;
 use landmarks::Landmarks;
-use store::{Layout, Store};
+use store::{Files, Layout, Store};
 
 /// The [`ChunkMemory::id`] of the next memory.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -144,12 +144,12 @@ impl ChunkMemory {
 
     /// The shape of every chunk.
     pub fn shape(&self) -> ChunkShape {
-        self.store.layout.shape
+        self.store.files.layout.shape
     }
 
     /// How keys and values are stored.
     pub fn precision(&self) -> Precision {
-        self.store.layout.precision
+        self.store.files.layout.precision
     }
 
     /// The number of chunks.
@@ -179,14 +179,15 @@ impl ChunkMemory {
 
     /// What this memory has done so far.
     pub fn stats(&self) -> Stats {
-        let t = &self.store.traffic;
+        let Files { reads, writes, .. } = &*self.store.files;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             hits: self.hits,
             misses: self.misses,
-            reads: t.reads,
-            bytes_read: t.bytes_read,
-            writes: t.writes,
-            bytes_written: t.bytes_written,
+            reads: count(&reads.calls),
+            bytes_read: count(&reads.bytes),
+            writes: count(&writes.calls),
+            bytes_written: count(&writes.bytes),
         }
     }
 
@@ -197,7 +198,7 @@ impl ChunkMemory {
     /// `InvalidArgument` if a slice has the wrong length or the range ends before it starts; `Capacity` if the disk
     /// is full and `Io` if writing failed otherwise. The chunk is then not added.
     pub fn append(&mut self, keys: &[f32], values: &[f32], landmark: &[f32], source: Range<u64>) -> Result<u64> {
-        let (layout, id) = (self.store.layout, self.len());
+        let (layout, id) = (self.store.files.layout, self.len());
         let record = self.store.append(keys, values, landmark, source)?;
         self.landmarks.keep(&layout, id, record);
         Ok(id)
@@ -220,7 +221,7 @@ impl ChunkMemory {
     /// disk is full and `Io` if writing failed otherwise. No chunk is then added.
     pub fn append_block(&mut self, block: &Block) -> Result<()> {
         self.store.append_block(block)?;
-        self.landmarks.keep(&self.store.layout, block.first(), block.landmarks());
+        self.landmarks.keep(&self.store.files.layout, block.first(), block.landmarks());
         Ok(())
     }
 
@@ -276,7 +277,7 @@ impl ChunkMemory {
     /// `InvalidArgument` if there is no such chunk, `Io` or `Format` if its record cannot be read or is damaged.
     pub fn source(&mut self, id: u64) -> Result<Range<u64>> {
         self.check_id(id)?;
-        let record = &mut self.read.bytes_mut()[..self.store.layout.landmark_stride];
+        let record = &mut self.read.bytes_mut()[..self.store.files.layout.landmark_stride];
         self.store.read_landmarks(id, record)?;
         Ok(Store::source(record))
     }
@@ -296,7 +297,7 @@ impl ChunkMemory {
         if upto > self.len() {
             return Err(Error::invalid(format!("landmarks of {upto} chunks, there are {}", self.len())));
         }
-        let layout = self.store.layout;
+        let layout = self.store.files.layout;
         let kept = upto.min(self.landmarks.capacity());
         if first < kept {
             visit(self.landmarks.block(&layout, first as usize..kept as usize)?)?;
@@ -340,7 +341,7 @@ impl ChunkMemory {
         self.sort_missing()?;
         self.hits += hits;
 
-        let stride = self.store.layout.chunk_stride;
+        let stride = self.store.files.layout.chunk_stride;
         let longest = (self.read.bytes().len() / stride).max(1);
         let mut rest = self.missing.as_slice();
         while let Some(&first) = rest.first() {
@@ -369,7 +370,7 @@ impl ChunkMemory {
 
     /// Keys and values of a resident chunk; None unless [`ChunkMemory::fetch`] has brought it in.
     pub fn view(&self, id: u64) -> Option<ChunkView<'_>> {
-        self.store.layout.view(self.cache.get(id)?).ok()
+        self.store.files.layout.view(self.cache.get(id)?).ok()
     }
 
     /// Makes the list of misses ascending and free of repetitions, and checks that there is room for all.

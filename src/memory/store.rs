@@ -2,18 +2,20 @@
 //! landmarks, both a header page and then records of one size, and a block that collects records for a large write.
 
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 
-use super::block::{Block, Seal};
+use super::block::Block;
 use super::buffer::{ALIGN, numbers, numbers_mut, swap_if_big_endian};
 use super::io::Storage;
 use super::shape::{ChunkShape, ChunkView, KvData, LandmarkData, Precision};
 use crate::{Error, Result};
 
 /// Format version of both files.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes before the first record. The header proper is shorter; the rest of the page is zero.
 const PAGE: usize = 4096;
 /// Bytes of the header that have a meaning; its last four are the checksum of the others.
@@ -251,25 +253,30 @@ fn encode_int8(src: &[f32], width: usize, scales: &mut [u8], out: &mut [u8]) -> 
     Ok(())
 }
 
-/// What was read and written, in calls and bytes.
-#[derive(Debug, Clone, Copy, Default)]
+/// Calls and bytes.
+#[derive(Debug, Default)]
 pub(super) struct Traffic {
-    pub(super) reads: u64,
-    pub(super) bytes_read: u64,
-    pub(super) writes: u64,
-    pub(super) bytes_written: u64,
+    pub(super) calls: AtomicU64,
+    pub(super) bytes: AtomicU64,
+}
+
+impl Traffic {
+    fn count(&self, bytes: usize) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
 }
 
 /// One of the two files.
-struct Records {
+pub(super) struct Records {
     storage: Box<dyn Storage>,
     stride: usize,
     /// Checksum of the header, which every record's checksum continues: a record of another memory is not accepted.
-    seed: u32,
+    pub(super) seed: u32,
 }
 
 impl Records {
-    fn new(mut storage: Box<dyn Storage>, header: [u8; HEADER], stride: usize) -> Result<Self> {
+    fn new(storage: Box<dyn Storage>, header: [u8; HEADER], stride: usize) -> Result<Self> {
         let seed = crc32fast::hash(&header[..60]);
         let mut page = [0; PAGE];
         page[..HEADER].copy_from_slice(&header);
@@ -286,17 +293,16 @@ impl Records {
     }
 
     /// Writes whole records, `first` and following.
-    fn write(&mut self, first: u64, data: &[u8], traffic: &mut Traffic) -> Result<()> {
+    fn write(&self, first: u64, data: &[u8], traffic: &Traffic) -> Result<()> {
         let offset = self.offset(first)?;
         self.storage.write_all_at(data, offset).map_err(|e| write_error(&*self.storage, e))?;
-        traffic.writes += 1;
-        traffic.bytes_written += data.len() as u64;
+        traffic.count(data.len());
         Ok(())
     }
 
     /// Reads and checks as many records as fit `out`, all of them in the file, which has those before `flushed`, or all of
     /// them in `pending`, which has those from there on.
-    fn read(&self, first: u64, flushed: u64, pending: &[u8], out: &mut [u8], traffic: &mut Traffic) -> Result<()> {
+    fn read(&self, first: u64, flushed: u64, pending: &[u8], out: &mut [u8], traffic: &Traffic) -> Result<()> {
         match first.checked_sub(flushed) {
             Some(index) => {
                 let from = index as usize * self.stride;
@@ -308,8 +314,7 @@ impl Records {
                 self.storage
                     .read_exact_at(out, offset)
                     .map_err(|e| Error::io(format!("reading {} at byte {offset}", self.storage.name()), e))?;
-                traffic.reads += 1;
-                traffic.bytes_read += out.len() as u64;
+                traffic.count(out.len());
             }
         }
         for (id, record) in (first..).zip(out.chunks_exact(self.stride)) {
@@ -323,10 +328,32 @@ impl Records {
     }
 }
 
-/// Writes the records of `block` to the files of chunks and of landmarks, in this order.
-fn write([chunks, landmarks]: [&mut Records; 2], block: &Block, traffic: &mut Traffic) -> Result<()> {
-    chunks.write(block.first(), block.chunks(), traffic)?;
-    landmarks.write(block.first(), block.landmarks(), traffic)
+/// Both files of a memory, which its store and its blocks write to.
+pub(super) struct Files {
+    pub(super) layout: Layout,
+    pub(super) chunks: Records,
+    pub(super) landmarks: Records,
+    /// Chunks before this one are in the files for good.
+    kept: AtomicU64,
+    /// From how many chunks on they are worth a write of their own.
+    pub(super) many: usize,
+    pub(super) reads: Traffic,
+    pub(super) writes: Traffic,
+}
+
+impl Files {
+    /// Writes the records of `block`, chunks first.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the memory has chunks in their places, `Io` or `Capacity` if they cannot be written.
+    pub(super) fn write(&self, block: &Block) -> Result<()> {
+        let (first, kept) = (block.first(), self.kept.load(Ordering::Acquire));
+        if first < kept {
+            return Err(Error::invalid(format!("a block of chunks from {first} on for a memory of {kept}")));
+        }
+        self.chunks.write(first, block.chunks(), &self.writes)?;
+        self.landmarks.write(first, block.landmarks(), &self.writes)
+    }
 }
 
 fn checksum(seed: u32, bytes: &[u8]) -> u32 {
@@ -357,11 +384,8 @@ fn write_error(storage: &dyn Storage, e: std::io::Error) -> Error {
 /// Chunk ids are positions: the records before the first `pending` one are in the files. A write that fails leaves both
 /// parts as they were, and the next attempt writes the same bytes to the same places.
 pub(super) struct Store {
-    pub(super) layout: Layout,
-    chunks: Records,
-    landmarks: Records,
+    pub(super) files: Arc<Files>,
     pending: Block,
-    pub(super) traffic: Traffic,
 }
 
 impl Store {
@@ -374,10 +398,16 @@ impl Store {
         batch: usize,
     ) -> Result<Self> {
         let (chunk_stride, landmark_stride) = (layout.chunk_stride, layout.landmark_stride);
-        let chunks = Records::new(chunks, layout.header(b"RAMBACHK", id, chunk_stride), chunk_stride)?;
-        let landmarks = Records::new(landmarks, layout.header(b"RAMBALMK", id, landmark_stride), landmark_stride)?;
-        let seal = Seal { layout, id: *id, chunk_seed: chunks.seed, landmark_seed: landmarks.seed };
-        Ok(Self { layout, chunks, landmarks, pending: Block::new(seal, batch)?, traffic: Traffic::default() })
+        let files = Arc::new(Files {
+            layout,
+            chunks: Records::new(chunks, layout.header(b"RAMBACHK", id, chunk_stride), chunk_stride)?,
+            landmarks: Records::new(landmarks, layout.header(b"RAMBALMK", id, landmark_stride), landmark_stride)?,
+            kept: AtomicU64::new(0),
+            many: batch.div_ceil(2),
+            reads: Traffic::default(),
+            writes: Traffic::default(),
+        });
+        Ok(Self { pending: Block::new(Arc::clone(&files), batch)?, files })
     }
 
     /// The number of records.
@@ -393,8 +423,8 @@ impl Store {
 
     /// Bytes of the two files that are in use.
     pub(super) fn disk_bytes(&self) -> u64 {
-        let record = (self.layout.chunk_stride + self.layout.landmark_stride) as u64;
-        2 * PAGE as u64 + self.pending.first() * record
+        let Layout { chunk_stride, landmark_stride, .. } = self.files.layout;
+        2 * PAGE as u64 + self.pending.first() * (chunk_stride + landmark_stride) as u64
     }
 
     /// A block for records of this store.
@@ -402,7 +432,7 @@ impl Store {
     /// # Errors
     /// `Capacity` if there is not enough memory.
     pub(super) fn block(&self, capacity: usize) -> Result<Block> {
-        Block::new(*self.pending.seal(), capacity)
+        Block::new(Arc::clone(&self.files), capacity)
     }
 
     /// Adds a record to both files, and returns that of the landmark.
@@ -431,7 +461,7 @@ impl Store {
     /// `InvalidArgument` if they were not or do not, `Io` or `Capacity` if records cannot be written; the store then has the
     /// same records as before.
     pub(super) fn append_block(&mut self, block: &Block) -> Result<()> {
-        if block.seal().id != self.pending.seal().id {
+        if !block.is_for(&self.files) {
             return Err(Error::invalid("a block of chunks that was made for another memory"));
         }
         if block.first() != self.len() {
@@ -439,15 +469,17 @@ impl Store {
             return Err(Error::invalid(format!("a block of chunks from {first} on for a memory of {len}")));
         }
         // Few records are worth a copy, which saves calls of the system; many are not.
-        let few = block.len() < self.pending.capacity().div_ceil(2);
+        let few = block.len() < self.files.many;
         if !few || block.len() > self.pending.capacity() - self.pending.len() {
             self.flush()?;
         }
         if few {
             return self.pending.extend(block);
         }
-        write([&mut self.chunks, &mut self.landmarks], block, &mut self.traffic)?;
-        self.pending.begin(block.end());
+        if !block.is_written() {
+            self.files.write(block)?;
+        }
+        self.begin(block.end());
         Ok(())
     }
 
@@ -456,12 +488,17 @@ impl Store {
     /// # Errors
     /// `Io` or `Capacity`; the records are then still buffered.
     pub(super) fn flush(&mut self) -> Result<()> {
-        let Self { chunks, landmarks, pending, traffic, .. } = self;
-        if !pending.is_empty() {
-            write([chunks, landmarks], pending, traffic)?;
-            pending.begin(pending.end());
+        if !self.pending.is_empty() {
+            self.files.write(&self.pending)?;
+            self.begin(self.pending.end());
         }
         Ok(())
+    }
+
+    /// Goes on behind the records before `end`, which are in the files.
+    fn begin(&mut self, end: u64) {
+        self.pending.begin(end);
+        self.files.kept.store(end, Ordering::Release);
     }
 
     /// Writes the buffered records and waits until all are on the device.
@@ -470,7 +507,7 @@ impl Store {
     /// `Io` or `Capacity`.
     pub(super) fn sync(&mut self) -> Result<()> {
         self.flush()?;
-        for file in [&mut self.chunks, &mut self.landmarks] {
+        for file in [&self.files.chunks, &self.files.landmarks] {
             file.storage.sync().map_err(|e| write_error(&*file.storage, e))?;
         }
         Ok(())
@@ -483,8 +520,8 @@ impl Store {
             self.pending.truncate(len);
             return;
         }
-        self.pending.begin(len);
-        for file in [&mut self.chunks, &mut self.landmarks] {
+        self.begin(len);
+        for file in [&self.files.chunks, &self.files.landmarks] {
             let cut = file.offset(len).map(|end| file.storage.set_len(end));
             if let Ok(Err(e)) = cut {
                 log::warn!("cutting off {}: {e}", file.storage.name());
@@ -497,10 +534,10 @@ impl Store {
     ///
     /// # Errors
     /// `Io` if they cannot be read, `Format` if one is damaged.
-    pub(super) fn read_chunks(&mut self, first: u64, out: &mut [u8]) -> Result<()> {
-        let Self { chunks, pending, traffic, .. } = self;
-        chunks.read(first, pending.first(), pending.chunks(), out, traffic)?;
-        out.chunks_exact_mut(self.layout.chunk_stride).for_each(|r| self.layout.swap_chunk(r));
+    pub(super) fn read_chunks(&self, first: u64, out: &mut [u8]) -> Result<()> {
+        let Files { layout, chunks, reads, .. } = &*self.files;
+        chunks.read(first, self.pending.first(), self.pending.chunks(), out, reads)?;
+        out.chunks_exact_mut(layout.chunk_stride).for_each(|r| layout.swap_chunk(r));
         Ok(())
     }
 
@@ -508,9 +545,9 @@ impl Store {
     ///
     /// # Errors
     /// `Io` if they cannot be read, `Format` if one is damaged.
-    pub(super) fn read_landmarks(&mut self, first: u64, out: &mut [u8]) -> Result<()> {
-        let Self { landmarks, pending, traffic, .. } = self;
-        landmarks.read(first, pending.first(), pending.landmarks(), out, traffic)
+    pub(super) fn read_landmarks(&self, first: u64, out: &mut [u8]) -> Result<()> {
+        let Files { landmarks, reads, .. } = &*self.files;
+        landmarks.read(first, self.pending.first(), self.pending.landmarks(), out, reads)
     }
 
     /// The source range in a landmark record.

@@ -26,8 +26,8 @@ pub(super) struct Job<'a> {
 /// next chunk is the first of the first job. As many neighbours of one length as the device likes at once are read
 /// together. `source` gives the bytes of the source that a chunk stands for.
 ///
-/// The threads make the records, in `blocks`, which are kept for the next call; the thread of the caller only adds them. A
-/// thread that is far ahead of the others waits until blocks are free: results take bounded memory.
+/// The threads make the records, in `blocks`, which are kept for the next call, and write them; the thread of the caller only
+/// counts them. A thread that is far ahead of the others waits until blocks are free: results take bounded memory.
 ///
 /// `on_jobs` is called on the thread of the caller after some jobs have been appended, and may stop the rest. They are
 /// appended whole or, if an error is returned, perhaps in part.
@@ -64,7 +64,8 @@ pub(super) fn read(
                 // In ascending order, so that what is finished early waits for few others.
                 while let Some((i, mut block)) = turns.take() {
                     let jobs = groups.get(i).copied().unwrap_or_default();
-                    let done = compute(model, scratch, jobs, source, &mut block).map(|()| block);
+                    let done =
+                        compute(model, scratch, jobs, source, &mut block).and_then(|()| block.write()).map(|()| block);
                     // Nobody listens any more: stopped, or failed elsewhere.
                     if send.send((i, done)).is_err() {
                         return;

@@ -2,15 +2,15 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::memory::Storage;
 
 /// A file in memory that fails to write when it is told to.
 struct Fragile {
-    data: Vec<u8>,
+    data: Mutex<Vec<u8>>,
     broken: Arc<AtomicBool>,
 }
 
@@ -20,27 +20,30 @@ impl Storage for Fragile {
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        let bytes = self.data.get(offset as usize..offset as usize + buf.len());
+        let bytes = self.data.lock().unwrap();
+        let bytes = bytes.get(offset as usize..offset as usize + buf.len());
         buf.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
-    fn write_all_at(&mut self, data: &[u8], offset: u64) -> io::Result<()> {
+    fn write_all_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
         if self.broken.load(Ordering::Relaxed) {
             return Err(io::Error::other("broken"));
         }
         let end = offset as usize + data.len();
-        self.data.resize(self.data.len().max(end), 0);
-        self.data[offset as usize..end].copy_from_slice(data);
+        let mut bytes = self.data.lock().unwrap();
+        let len = bytes.len().max(end);
+        bytes.resize(len, 0);
+        bytes[offset as usize..end].copy_from_slice(data);
         Ok(())
     }
 
-    fn set_len(&mut self, len: u64) -> io::Result<()> {
-        self.data.resize(len as usize, 0);
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.data.lock().unwrap().resize(len as usize, 0);
         Ok(())
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         Ok(())
     }
 }
@@ -50,7 +53,7 @@ fn a_failed_write_makes_the_session_unusable() {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden/base.gguf");
     let engine = Engine::open(model, &EngineOptions { threads: 2, ..EngineOptions::default() }).unwrap();
     let broken = Arc::new(AtomicBool::new(false));
-    let disk = || Box::new(Fragile { data: Vec::new(), broken: broken.clone() });
+    let disk = || Box::new(Fragile { data: Mutex::default(), broken: broken.clone() });
     let shape = engine.config().chunk_shape().unwrap();
     let memory = ChunkMemory::with_storage(disk(), disk(), shape, Precision::F16, 1 << 20).unwrap();
     let options = SessionOptions::default();

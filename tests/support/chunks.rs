@@ -175,7 +175,7 @@ impl Storage for Memory {
         Ok(())
     }
 
-    fn write_all_at(&mut self, data: &[u8], offset: u64) -> io::Result<()> {
+    fn write_all_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
         let mut bytes = self.bytes.lock().unwrap();
         let (start, end) = (offset as usize, offset as usize + data.len());
         if bytes.len() < end {
@@ -191,7 +191,7 @@ impl Storage for Memory {
         Ok(())
     }
 
-    fn set_len(&mut self, len: u64) -> io::Result<()> {
+    fn set_len(&self, len: u64) -> io::Result<()> {
         if self.faults.fails() {
             return Err(io::Error::other("no"));
         }
@@ -199,7 +199,7 @@ impl Storage for Memory {
         Ok(())
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         if self.faults.fails() { Err(io::Error::other("sync")) } else { Ok(()) }
     }
 }
