@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use common::{hsa_shape, values, weights};
 use cudarc::driver::{CudaContext, LaunchConfig, PushKernelArg, sys::CUevent_flags};
-use ramba::backend::{Backend, EncoderShape, HeadNorms, Norm, Pick, Product, SsmParams, SsmShape, SsmState};
+use ramba::backend::{
+    Backend, EncoderShape, HeadNorms, MambaScratch, MambaWeights, Norm, Pick, Product, SsmParams, SsmShape, SsmState,
+};
 use ramba::cuda::Cuda;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision, TopK};
 use ramba::quant::DType;
@@ -400,6 +402,37 @@ fn mixers<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
             cuda.ssm_mix(&s, &params, &x, sequences, n, &mut state, y).expect("shapes");
         });
     }
+
+    // A whole block of the shipped model. x grows with every call, but not far: its norm does not.
+    let (s, sequences, n, width) = (SsmShape { state: 32, ..shape(4) }, 14, 576, 128);
+    let all = sequences * n;
+    let [in_proj, out_proj] = [(s.projected(), width), (width, s.inner)]
+        .map(|(rows, cols)| cuda.weight(weights(DType::F16, rows, cols)).expect("memory"));
+    let (params, mut state, norm, gated) =
+        (params(&s), state(&s, sequences), buffer(cuda, width), buffer(cuda, s.inner));
+    let mut scratch = MambaScratch {
+        normed: poisoned(cuda, all * width),
+        projected: poisoned(cuda, all * s.projected()),
+        mixed: poisoned(cuda, all * s.inner),
+        mixed_norm: poisoned(cuda, all * s.inner),
+    };
+    let (p, q) = (s.head_dim(), s.state);
+    let work = 4 * all * width * (s.projected() + s.inner)
+        + 3 * 2 * all.div_ceil(64) * s.heads * 64 * (64 * q / s.heads + p * q + 64 * p + p * q);
+    let name = format!("mamba_block {sequences} x {n} tokens, {width} -> {} wide, state {q}", s.inner);
+    row(cuda, rows, name, Limit::Matrix, work, all * width, move |i, x| {
+        if i == 0 {
+            cuda.write(x, &vec![0.5; all * width]).expect("memory");
+        }
+        let weights = MambaWeights {
+            norm: Norm { weight: &norm, width, eps: 1e-5 },
+            in_proj: &in_proj,
+            mixer: &params,
+            gated_norm: Norm { weight: &gated, width: s.inner, eps: 1e-5 },
+            out_proj: &out_proj,
+        };
+        cuda.mamba_block(&s, &weights, x, sequences, n, &mut state, &mut scratch).expect("shapes");
+    });
 }
 
 fn encoder<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {

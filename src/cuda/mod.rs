@@ -13,6 +13,7 @@ mod attention;
 mod choice;
 mod driver;
 mod lane;
+mod mamba;
 mod mirror;
 mod module;
 mod product;
@@ -26,8 +27,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::backend::{
-    Backend, EncoderShape, HeadNorms, HsaShape, Norm, Pick, Product, Selecting, Span, SsmParams, SsmShape, SsmState,
-    check, need,
+    Backend, EncoderShape, HeadNorms, HsaShape, MambaScratch, MambaWeights, Norm, Pick, Product, Selecting, Span,
+    SsmParams, SsmShape, SsmState, check, mamba_block_in_parts, need,
 };
 use crate::memory::{ChunkMemory, ChunkShape, MAX_TOP_K, Precision, TopK};
 use crate::quant::DType;
@@ -501,6 +502,32 @@ impl Backend for Cuda {
             (1, 1) => self.on_lane(|lane| ssm::step(&self.kernels, lane, shape, params, zxbcdt, state, y)),
             _ => self.on_lane(|lane| ssm::scan(&self.kernels, lane, shape, params, zxbcdt, sequences, n, state, y)),
         }
+    }
+
+    fn mamba_block(
+        &self,
+        shape: &SsmShape,
+        weights: &MambaWeights<'_, Weight, Buffer>,
+        x: &mut Buffer,
+        sequences: usize,
+        n: usize,
+        state: &mut SsmState<Buffer>,
+        scratch: &mut MambaScratch<Buffer>,
+    ) -> Result<()> {
+        if !mamba::takes(self, shape, weights, n) {
+            return mamba_block_in_parts(self, shape, weights, x, sequences, n, state, scratch);
+        }
+        let SsmParams { conv_weight, conv_bias, dt_bias, a, d } = weights.mixer;
+        let lengths = [conv_weight, conv_bias, dt_bias, a, d].map(|b| b.len);
+        let (projected, mixed) = (scratch.projected.len, scratch.mixed.len);
+        shape.check_mix(sequences, n, projected, mixed, lengths, [state.conv.len, state.ssm.len])?;
+        need("mamba_block: x", x.len, &[sequences, n, weights.in_proj.cols])?;
+        need("mamba_block: norm", weights.norm.weight.len, &[weights.in_proj.cols])?;
+        need("mamba_block: gated norm", weights.gated_norm.weight.len, &[shape.inner])?;
+        if sequences == 0 {
+            return Ok(());
+        }
+        self.on_lane(|lane| mamba::block(self, lane, shape, weights, x, sequences, n, state))
     }
 
     fn encoder_attention(

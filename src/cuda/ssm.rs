@@ -9,7 +9,7 @@ use crate::backend::{SSM_SPAN as SPAN, SsmParams, SsmShape, SsmState};
 /// `Ssm` of the kernels.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Ssm {
+pub(super) struct Ssm {
     inner: u32,
     heads: u32,
     state: u32,

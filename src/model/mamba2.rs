@@ -1,7 +1,7 @@
 //! A Mamba-2 block: x + out_proj(mixer(in_proj(RMSNorm(x)))).
 
 use crate::Result;
-use crate::backend::{Backend, Norm, Product, SsmParams, SsmShape, SsmState};
+use crate::backend::{Backend, MambaScratch, MambaWeights, Norm, SsmParams, SsmShape, SsmState};
 use crate::weights::Weights;
 
 use super::Config;
@@ -20,27 +20,14 @@ pub(super) struct Block<B: Backend> {
     out_proj: B::Weight,
 }
 
-/// Activations of a block for up to T tokens, shared by all blocks.
-pub(super) struct Scratch<B: Backend> {
-    /// (T, D)
-    norm: B::Buffer,
-    /// (T, 2·E + 2·Ng·N + nh)
-    projected: B::Buffer,
-    /// (T, E)
-    mixed: B::Buffer,
-    /// (T, E)
-    mixed_norm: B::Buffer,
-}
-
-impl<B: Backend> Scratch<B> {
-    pub(super) fn new(config: &Config, backend: &B, tokens: usize) -> Result<Self> {
-        Ok(Self {
-            norm: backend.buffer(tokens * config.hidden)?,
-            projected: backend.buffer(tokens * config.ssm.projected())?,
-            mixed: backend.buffer(tokens * config.ssm.inner)?,
-            mixed_norm: backend.buffer(tokens * config.ssm.inner)?,
-        })
-    }
+/// Activations of a block for up to `tokens` tokens, shared by all blocks.
+pub(super) fn scratch<B: Backend>(config: &Config, backend: &B, tokens: usize) -> Result<MambaScratch<B::Buffer>> {
+    Ok(MambaScratch {
+        normed: backend.buffer(tokens * config.hidden)?,
+        projected: backend.buffer(tokens * config.ssm.projected())?,
+        mixed: backend.buffer(tokens * config.ssm.inner)?,
+        mixed_norm: backend.buffer(tokens * config.ssm.inner)?,
+    })
 }
 
 /// The state of a block before the first token of each sequence.
@@ -93,15 +80,16 @@ impl<B: Backend> Block<B> {
         sequences: usize,
         n: usize,
         state: &mut SsmState<B::Buffer>,
-        s: &mut Scratch<B>,
+        scratch: &mut MambaScratch<B::Buffer>,
     ) -> Result<()> {
-        let (eps, ssm, rows) = (config.norm_eps, &config.ssm, sequences * n);
-        let norm = Norm { weight: &self.norm, width: config.hidden, eps };
-        let product = &mut [Product::new(&self.in_proj, &mut s.projected)];
-        backend.norm_matmul(&norm, x, rows, &mut s.norm, product, false)?;
-        backend.ssm_mix(ssm, &self.mixer, &s.projected, sequences, n, state, &mut s.mixed)?;
-        let norm = Norm { weight: &self.gated_norm, width: ssm.inner / ssm.groups, eps };
-        let product = &mut [Product::new(&self.out_proj, x)];
-        backend.norm_matmul(&norm, &s.mixed, rows, &mut s.mixed_norm, product, true)
+        let (eps, ssm) = (config.norm_eps, &config.ssm);
+        let weights = MambaWeights {
+            norm: Norm { weight: &self.norm, width: config.hidden, eps },
+            in_proj: &self.in_proj,
+            mixer: &self.mixer,
+            gated_norm: Norm { weight: &self.gated_norm, width: ssm.inner / ssm.groups, eps },
+            out_proj: &self.out_proj,
+        };
+        backend.mamba_block(ssm, &weights, x, sequences, n, state, scratch)
     }
 }

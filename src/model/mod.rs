@@ -27,7 +27,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::backend::{Backend, Norm, Product, SSM_SPAN, Span as At, SsmState};
+use crate::backend::{Backend, MambaScratch, Norm, Product, SSM_SPAN, Span as At, SsmState};
 use crate::memory::{ChunkMemory, ChunkShape, TopK};
 use crate::weights::Weights;
 use crate::{Error, Result};
@@ -107,7 +107,7 @@ pub struct Scratch<B: Backend> {
     id: u64,
     /// (T, D) the residual stream
     x: B::Buffer,
-    mamba: mamba2::Scratch<B>,
+    mamba: MambaScratch<B::Buffer>,
     upper: Option<UpperScratch<B>>,
     /// The recurrence of segments that are read apart, lower blocks only; made when first needed.
     lower: Vec<SsmState<B::Buffer>>,
@@ -256,7 +256,7 @@ impl<B: Backend> Model<B> {
         Ok(Scratch {
             id: NEXT_SCRATCH.fetch_add(1, Ordering::Relaxed),
             x: backend.buffer(tokens * config.hidden)?,
-            mamba: mamba2::Scratch::new(config, backend, tokens)?,
+            mamba: mamba2::scratch(config, backend, tokens)?,
             upper,
             lower: Vec::new(),
             head: backend.buffer(config.hidden)?,
@@ -591,7 +591,7 @@ impl<B: Backend> Model<B> {
         n: usize,
         states: &mut [SsmState<B::Buffer>],
         x: &mut B::Buffer,
-        s: &mut mamba2::Scratch<B>,
+        s: &mut MambaScratch<B::Buffer>,
     ) -> Result<()> {
         let mut blocks = self.lower.iter().zip(states);
         blocks.try_for_each(|(block, state)| block.forward(&self.config, &self.backend, x, sequences, n, state, s))

@@ -8,7 +8,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::Result;
-use crate::backend::{Backend, SsmState};
+use crate::backend::{Backend, MambaScratch, SsmState};
 use crate::memory::{ChunkMemory, MAX_TOP_K};
 
 use super::{Group, Model, NEXT_SCRATCH, Pass, Scratch, State, Trace, Upper, UpperScratch};
@@ -181,7 +181,7 @@ impl<B: Backend> Model<B> {
         states: &mut impl Iterator<Item = &'a mut SsmState<B::Buffer>>,
         x: &mut B::Buffer,
         n: usize,
-        mamba: &mut super::mamba2::Scratch<B>,
+        mamba: &mut MambaScratch<B::Buffer>,
         mut reads: Option<(
             &super::retrieval::Selection<B>,
             &mut ChunkMemory,

@@ -65,6 +65,7 @@ macro_rules! everywhere {
 
 // Behind the macro that they use.
 mod attention;
+mod blocks;
 mod choices;
 mod products;
 mod selections;

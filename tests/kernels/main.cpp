@@ -22,6 +22,9 @@ namespace encoder {
 namespace hsa {
 #include "hsa.cu"
 }
+namespace mamba {
+#include "mamba_block.cu"
+}
 namespace product {
 #include "matmul.cu"
 }
@@ -606,6 +609,8 @@ void scans() {
     }
 }
 
+#include "mamba.h"
+
 }  // namespace
 
 int main(int count, char** names) {
@@ -616,7 +621,7 @@ int main(int count, char** names) {
         {"products_of_few", products_of_few},
         {"encoder", encoder_attention}, {"hsa", hsa_attention},   {"landmarks", landmarks},
         {"selections", selections},     {"choices", highest_logits}, {"steps", steps},
-        {"scans", scans},
+        {"scans", scans},             {"mamba", mamba_blocks},
     };
     for (const auto& [name, test] : tests)
         if (count < 2 || !std::strcmp(names[1], name)) test(), std::printf("%s: ok\n", name);

@@ -1,0 +1,196 @@
+//! A whole Mamba-2 block.
+
+use ramba::backend::{MambaScratch, MambaWeights};
+
+use super::*;
+
+/// Shape, width of the model and type of the weights: those that a device may have kernels for, then others.
+fn blocks() -> Vec<(SsmShape, usize, DType)> {
+    let base = SsmShape { inner: 256, heads: 4, state: 32, ..SSM_SHAPES[0] };
+    vec![
+        (base, 128, DType::F16),
+        (SsmShape { inner: 64, heads: 1, dt_min: 0.01, dt_max: 0.5, ..base }, 8, DType::BF16),
+        (SsmShape { inner: 512, heads: 8, ..base }, 72, DType::F16),
+        (base, 136, DType::F16),
+        (base, 128, DType::F32),
+        (base, 128, DType::Q8_0),
+        (SsmShape { inner: 96, heads: 4, state: 40, groups: 2, ..base }, 33, DType::F32),
+        (SsmShape { inner: 96, heads: 3, conv: 3, ..base }, 64, DType::BF16),
+    ]
+}
+
+/// A block with random weights, and what they stand for.
+struct Random<B: Backend> {
+    shape: SsmShape,
+    width: usize,
+    params: Params,
+    norm: Vec<f32>,
+    gated: Vec<f32>,
+    /// (2·E + 2·Ng·N + nh, D), (D, E)
+    dense: [Vec<f64>; 2],
+    weights: [B::Weight; 2],
+    norms: [B::Buffer; 2],
+    mixer: SsmParams<B::Buffer>,
+}
+
+impl<B: Backend> Random<B> {
+    fn new(b: &B, rng: &mut Rng, shape: SsmShape, width: usize, dtype: DType) -> Self {
+        let params = ssm_params(rng, &shape);
+        let (norm, gated) = (rng.values(width), rng.values(shape.inner));
+        let [(w_in, dense_in), (w_out, dense_out)] =
+            [(shape.projected(), width), (width, shape.inner)].map(|(rows, cols)| weights(rng, dtype, rows, cols));
+        let (mixer, _) = ssm_buffers(b, &params, &shape);
+        Self {
+            norms: [b.vector(&norm).unwrap(), b.vector(&gated).unwrap()],
+            weights: [b.weight(w_in).unwrap(), b.weight(w_out).unwrap()],
+            dense: [dense_in, dense_out],
+            shape,
+            width,
+            params,
+            norm,
+            gated,
+            mixer,
+        }
+    }
+
+    /// `n` tokens of each of `sequences`; the states move on.
+    fn run(&self, b: &B, x: &[f32], sequences: usize, n: usize, state: &mut SsmState<B::Buffer>) -> Vec<f32> {
+        let (rows, shape) = (sequences * n, &self.shape);
+        let mut scratch = MambaScratch {
+            normed: poisoned(b, rows * self.width),
+            projected: poisoned(b, rows * shape.projected()),
+            mixed: poisoned(b, rows * shape.inner),
+            mixed_norm: poisoned(b, rows * shape.inner),
+        };
+        let weights = MambaWeights {
+            norm: Norm { weight: &self.norms[0], width: self.width, eps: 1e-5 },
+            in_proj: &self.weights[0],
+            mixer: &self.mixer,
+            gated_norm: Norm { weight: &self.norms[1], width: shape.inner / shape.groups, eps: 1e-5 },
+            out_proj: &self.weights[1],
+        };
+        let mut x = b.vector(x).unwrap();
+        b.mamba_block(shape, &weights, &mut x, sequences, n, state, &mut scratch).unwrap();
+        read(b, &x, rows * self.width)
+    }
+
+    /// What one sequence adds to `x`.
+    fn added(&self, x: &[f32], state: &mut State) -> Vec<f64> {
+        let (shape, width, n) = (&self.shape, self.width, x.len() / self.width);
+        let normed: Vec<f64> = x.chunks(width).flat_map(|x| naive::rms_norm(&wide(x), &self.norm, 1e-5)).collect();
+        let projected = naive::matmul(&normed, &self.dense[0], n, shape.projected(), width);
+        let projected: Vec<f32> = projected.iter().map(|&v| v as f32).collect();
+        let part = shape.inner / shape.groups;
+        let mixed: Vec<f64> = naive::ssm_mix(shape, &self.params, &projected, state)
+            .chunks(part)
+            .enumerate()
+            .flat_map(|(i, y)| naive::rms_norm(y, &self.gated[i % shape.groups * part..][..part], 1e-5))
+            .collect();
+        naive::matmul(&mixed, &self.dense[1], n, width, shape.inner)
+    }
+}
+
+#[test]
+fn mamba_block_follows_its_formula() {
+    everywhere!(mamba_block_follows_its_formula_on);
+}
+
+fn mamba_block_follows_its_formula_on<B: Named>(b: &B) {
+    let mut rng = Rng(21);
+    for (shape, width, dtype) in blocks() {
+        let block = Random::new(b, &mut rng, shape, width, dtype);
+        for (sequences, n) in [(0, 5), (3, 0), (2, 1), (1, 2), (2, 5), (1, 64), (3, 70), (2, 200)] {
+            let x = rng.values(sequences * n * width);
+            let mut values = |len: usize| (0..sequences.max(1)).map(|_| rng.values(len)).collect::<Vec<_>>();
+            let (conv, ssm) = (values(shape.conv_state_len()), values(shape.ssm_state_len()));
+            let (mut want, mut want_conv, mut want_ssm) = (Vec::new(), Vec::new(), Vec::new());
+            for (s, x) in x.chunks_exact((n * width).max(1)).enumerate() {
+                let mut state = State { conv: wide(&conv[s]), ssm: wide(&ssm[s]) };
+                want.extend(block.added(x, &mut state));
+                want_conv.extend(state.conv);
+                want_ssm.extend(state.ssm);
+            }
+            let vector = |parts: &[Vec<f32>]| b.vector(&parts.concat()).unwrap();
+            let mut state = SsmState { conv: vector(&conv), ssm: vector(&ssm) };
+            let got = block.run(b, &x, sequences, n, &mut state);
+            let added: Vec<f32> = got.iter().zip(&x).map(|(got, x)| got - x).collect();
+            let what = format!("{b:?} {dtype} {width} {shape:?}, {sequences} of {n}");
+            // Activations of 8 bits err by more, and the gated norm makes errors of small rows larger.
+            let rough = dtype == DType::Q8_0 && b.quantizes(sequences * n);
+            let error = if rough { 3e-2 } else { 8e-5 + 2e-5 * B::SLACK };
+            assert_close(&what, &added, &want, error);
+            assert_close(&what, &read(b, &state.conv, want_conv.len()), &want_conv, error);
+            assert_close(&what, &read(b, &state.ssm, want_ssm.len()), &want_ssm, error);
+        }
+    }
+}
+
+#[test]
+fn mamba_block_has_the_same_bits_among_others_and_in_splits_at_64() {
+    everywhere!(mamba_block_has_the_same_bits_among_others_and_in_splits_at_64_on);
+}
+
+fn mamba_block_has_the_same_bits_among_others_and_in_splits_at_64_on<B: Named>(b: &B) {
+    let mut rng = Rng(22);
+    for (shape, width, dtype) in blocks() {
+        let block = Random::new(b, &mut rng, shape, width, dtype);
+        let (n, sequences) = (576, 3);
+        let x = rng.values(sequences * n * width);
+        let zero = |sequences: usize| SsmState {
+            conv: b.buffer(sequences * shape.conv_state_len()).unwrap(),
+            ssm: b.buffer(sequences * shape.ssm_state_len()).unwrap(),
+        };
+        let mut state = zero(sequences);
+        let together = block.run(b, &x, sequences, n, &mut state);
+        let states = read(b, &state.ssm, sequences * shape.ssm_state_len());
+        for (s, x) in x.chunks(n * width).enumerate() {
+            for split in [&[576][..], &[64, 512], &[320, 64, 192]] {
+                let (mut at, mut got, mut state) = (0, Vec::new(), zero(1));
+                for n in split {
+                    got.extend(block.run(b, &x[at * width..(at + n) * width], 1, *n, &mut state));
+                    at += n;
+                }
+                let what = format!("{b:?} {dtype} {width} {shape:?}, sequence {s} in {split:?}");
+                assert!(bits(&got) == bits(&together[s * n * width..][..n * width]), "{what}");
+                let len = shape.ssm_state_len();
+                assert!(bits(&read(b, &state.ssm, len)) == bits(&states[s * len..][..len]), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn mamba_block_checks_its_arguments() {
+    everywhere!(mamba_block_checks_its_arguments_on);
+}
+
+fn mamba_block_checks_its_arguments_on<B: Named>(b: &B) {
+    let mut rng = Rng(23);
+    let (shape, width, dtype) = blocks()[0];
+    let block = Random::new(b, &mut rng, shape, width, dtype);
+    let n = 70;
+    // x, the inputs before, the state: one of them too short.
+    for short in 0..3 {
+        let len = |which: usize, len: usize| len - usize::from(which == short);
+        let mut x = b.buffer(len(0, n * width)).unwrap();
+        let mut state = SsmState {
+            conv: b.buffer(len(1, shape.conv_state_len())).unwrap(),
+            ssm: b.buffer(len(2, shape.ssm_state_len())).unwrap(),
+        };
+        let mut scratch = MambaScratch {
+            normed: b.buffer(n * width).unwrap(),
+            projected: b.buffer(n * shape.projected()).unwrap(),
+            mixed: b.buffer(n * shape.inner).unwrap(),
+            mixed_norm: b.buffer(n * shape.inner).unwrap(),
+        };
+        let weights = MambaWeights {
+            norm: Norm { weight: &block.norms[0], width, eps: 1e-5 },
+            in_proj: &block.weights[0],
+            mixer: &block.mixer,
+            gated_norm: Norm { weight: &block.norms[1], width: shape.inner, eps: 1e-5 },
+            out_proj: &block.weights[1],
+        };
+        let e = b.mamba_block(&shape, &weights, &mut x, 1, n, &mut state, &mut scratch).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::InvalidArgument, "{short}");
+    }
+}
