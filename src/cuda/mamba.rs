@@ -16,8 +16,8 @@ const MOST_HEADS: usize = 8;
 const MOST: usize = 128;
 
 /// Bytes of shared memory; of `mamba_out` without, and for each head.
-const SHARED_IN: usize = 97_120;
-const SHARED_OUT: (usize, usize) = (90_112, 512);
+const SHARED_IN: usize = 99_680;
+const SHARED_OUT: (usize, usize) = (90_112, 768);
 
 /// `Spans` of the kernels.
 #[derive(Clone, Copy)]
@@ -39,7 +39,7 @@ impl Spans {
     /// Bytes of each for a span, but for `kept`, in the order of the fields.
     fn bytes(heads: usize) -> [usize; 7] {
         let (x, state) = (heads * 4 * SPAN * HEAD, heads * 4 * HEAD * STATE);
-        [x, 4 * SPAN * STATE, 4 * SPAN * SPAN, heads * 8 * SPAN, state, heads * 4, state]
+        [x, 4 * SPAN * STATE, 4 * SPAN * SPAN, heads * 12 * SPAN, state, heads * 4, state]
     }
 
     fn new(lane: &mut Lane, shape: &SsmShape, sequences: usize, spans: usize) -> Result<Spans> {
@@ -91,7 +91,7 @@ pub(super) fn block(
     let SsmParams { conv_weight, conv_bias, dt_bias, a, d } = mixer;
     let (ssm, spans, width, count) = (Ssm::from(shape), n.div_ceil(SPAN), in_proj.cols as u32, n as u32);
     let between = Spans::new(lane, shape, sequences, spans)?;
-    let grid = [sequences * spans, 1, 1];
+    let grid = [spans, sequences, 1];
     let [first, last] = match in_proj.dtype {
         DType::F16 => ["mamba_in_f16", "mamba_out_f16"],
         _ => ["mamba_in_bf16", "mamba_out_bf16"],

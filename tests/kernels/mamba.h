@@ -17,18 +17,18 @@ struct MambaBlock {
         const u32 spans = blocks(n, 64), all = sequences * spans, heads = u32(m.heads);
         const Array<u16> xs(all * heads * 2 * 64 * 64), cs(all * 2 * 64 * 32), before(all * heads * 2 * 64 * 32);
         const Array<float> gram(all * 64 * 64), own(all * heads * 64 * 32), decay(all * heads), kept(sequences * 3 * m.channels());
-        const Array<float2> steps(all * heads * 64);
+        const Array<float> steps(all * heads * 3 * 64);
         const mamba::Spans between = {xs, cs, gram, steps, own, decay, before, kept};
         const Ssm shape = m.shape();
         const u16 *in_w = reinterpret_cast<const u16*>(in.q.at), *out_w = reinterpret_cast<const u16*>(out.q.at);
         const bool f16 = type == TF16;
-        simt::launch({all, 1, 1}, {32, 8, 1}, [&] {
+        simt::launch({spans, sequences, 1}, {32, 8, 1}, [&] {
             (f16 ? mamba::mamba_in_f16 : mamba::mamba_in_bf16)(shape, in_w, norm, 1e-5f, width, x, n, p.weight, p.bias, p.dt_bias, p.a, history,
                                                                between);
         });
         simt::launch({blocks(m.inner() * 8, 256), sequences, 1}, {256, 1, 1},
                      [&] { mamba::mamba_scan(shape, spans, between, const_cast<float*>(state), const_cast<float*>(history)); });
-        simt::launch({all, 1, 1}, {32, 8, 1}, [&] {
+        simt::launch({spans, sequences, 1}, {32, 8, 1}, [&] {
             (f16 ? mamba::mamba_out_f16 : mamba::mamba_out_bf16)(shape, in_w, norm, 1e-5f, width, n, p.d, between, gated, 1e-5f, out_w,
                                                                  const_cast<float*>(x));
         });
@@ -61,12 +61,12 @@ void mamba_blocks() {
         norm_parts(y, b.gated, inner, inner);
         const std::vector<double> added = product_of(b.out, y, c.sequences * c.n);
         b.run(x, history, state, c.sequences, c.n);
-        // bfloat16 holds 16 bits of a sum of two where it is cut off instead of rounded.
-        const double share = c.type == TF16 ? 3e-5 : 1e-4;
+        // Without rounding to the nearest the parts of f32 hold 16 bits, and the norm of y makes errors of small rows larger.
+        const double share = 2e-4;
         const double most = largest(added);
         for (size_t i = 0; i < x.count; i++) close(x[i] - residual[i], added[i], share * most + 1e-7 * std::fabs(residual[i]));
-        all_close(state, s, 2 * share);
-        all_close(history, h, share);
+        all_close(state, s, share);
+        all_close(history, h, c.type == TF16 ? 1e-6 : 1e-4);
     }
 
     testing = "mamba_block, other splits and sequences";
