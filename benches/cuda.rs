@@ -17,7 +17,8 @@ use std::time::Duration;
 use common::{hsa_shape, values, weights};
 use cudarc::driver::{CudaContext, LaunchConfig, PushKernelArg, sys::CUevent_flags};
 use ramba::backend::{
-    Backend, EncoderShape, HeadNorms, MambaScratch, MambaWeights, Norm, Pick, Product, SsmParams, SsmShape, SsmState,
+    Attention, Backend, EncoderShape, HeadNorms, MambaScratch, MambaWeights, MemoryWeights, Mlp, Norm, Pick, Product,
+    SsmParams, SsmShape, SsmState,
 };
 use ramba::cuda::Cuda;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision, TopK};
@@ -80,7 +81,19 @@ fn main() {
 
     // Group by group, so that what one allocates is freed before the next.
     type Group = for<'a> fn(&'a Cuda, &mut Vec<Row<'a>>);
-    for group in [products as Group, small_products, elementwise, choices, mixers, encoder, landmarks, hsa] {
+    for group in [
+        products as Group,
+        small_products,
+        mlp,
+        elementwise,
+        choices,
+        mixers,
+        encoder,
+        whole_attention,
+        memories,
+        landmarks,
+        hsa,
+    ] {
         let mut rows = Vec::new();
         group(&cuda, &mut rows);
         rows.retain(|r| r.name.contains(filter));
@@ -308,6 +321,24 @@ fn small_products<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
     }
 }
 
+/// The MLP of a small model's encoder.
+fn mlp<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
+    let (n, cols, width) = (7280, 128, 320);
+    let [gate, up, down] = [(width, cols), (width, cols), (cols, width)]
+        .map(|(rows, cols)| cuda.weight(weights(DType::F16, rows, cols)).expect("memory"));
+    let norm = buffer(cuda, cols);
+    let [mut normed, mut spare, mut between] = [cols, width, width].map(|width| poisoned(cuda, n * width));
+    let work = 3 * 4 * n * cols * width;
+    row(cuda, rows, format!("norm and MLP F16 {n} x {cols} x {width}"), Limit::Matrix, work, n * cols, move |i, x| {
+        if i == 0 {
+            cuda.write(x, &vec![0.5; n * cols]).expect("memory");
+        }
+        let norm = Norm { weight: &norm, width: cols, eps: 1e-5 };
+        let mlp = Mlp { gate: &gate, up: &up, down: &down, width };
+        cuda.norm_mlp(&norm, &mlp, x, n, [&mut normed, &mut spare, &mut between]).expect("shapes");
+    });
+}
+
 fn elementwise<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
     let (n, width) = (65536, 1024);
     let bytes = 4 * n * width;
@@ -447,6 +478,63 @@ fn encoder<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
             cuda.encoder_attention(&shape, &norms, &q, &k, &v, chunks, y).expect("shapes");
         });
     }
+}
+
+/// The attention of a layer of a small model's encoder, with norm, projections and the output's product.
+fn whole_attention<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
+    let (chunks, heads, d) = (112, 4, 32);
+    let shape = EncoderShape { rows: 65, heads, kv_heads: heads, head_dim: d, freq_base: 1e4 };
+    let (width, n) = (heads * d, chunks * 65);
+    let [q, k, v, output] = [0; 4].map(|_| cuda.weight(weights(DType::F16, width, width)).expect("memory"));
+    let [norm, bias, head_norm] = [width, width, d].map(|n| buffer(cuda, n));
+    let mut scratch = [0; 5].map(|_| poisoned(cuda, n * width));
+    row(
+        cuda,
+        rows,
+        format!("norm_attention {chunks} chunks, {heads} heads of {d}"),
+        Limit::None,
+        0,
+        n * width,
+        move |i, x| {
+            if i == 0 {
+                cuda.write(x, &vec![0.5; n * width]).expect("memory");
+            }
+            let attention = Attention {
+                q: (&q, &bias),
+                k: (&k, &bias),
+                v: (&v, &bias),
+                output: &output,
+                norms: HeadNorms { q: &head_norm, k: &head_norm, eps: 1e-5 },
+            };
+            let norm = Norm { weight: &norm, width, eps: 1e-5 };
+            cuda.norm_attention(&shape, &norm, &attention, x, chunks, scratch.each_mut()).expect("shapes");
+        },
+    );
+}
+
+/// The end of a small model's encoder.
+fn memories<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
+    let (chunks, hidden, head_dim) = (112, 128, 32);
+    let n = chunks * 65;
+    let [k, v, landmark] =
+        [head_dim, head_dim, hidden].map(|rows| cuda.weight(weights(DType::F16, rows, hidden)).expect("memory"));
+    let (x, [norm, k_norm]) = (buffer(cuda, n * hidden), [hidden, head_dim].map(|n| buffer(cuda, n)));
+    let mut scratch = [n, chunks].map(|rows| poisoned(cuda, rows * hidden));
+    let (mut values, mut landmarks) = (poisoned(cuda, n * head_dim), poisoned(cuda, chunks * hidden));
+    row(
+        cuda,
+        rows,
+        format!("chunk_memory {chunks} chunks of 65 x {hidden}"),
+        Limit::None,
+        0,
+        n * head_dim,
+        move |_, keys| {
+            let memory = MemoryWeights { k: &k, v: &v, landmark: &landmark, k_norm: Some(&k_norm), heads: 1, head_dim };
+            let norm = Norm { weight: &norm, width: hidden, eps: 1e-5 };
+            let out = [keys, &mut values, &mut landmarks];
+            cuda.chunk_memory(&norm, &memory, &x, [chunks, 65], scratch.each_mut(), out).expect("shapes");
+        },
+    );
 }
 
 /// A memory on disk that keeps `chunks` of keys that are also the values, and landmarks.

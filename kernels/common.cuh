@@ -131,6 +131,8 @@ __device__ __forceinline__ void prefetch(const void* p) { asm volatile("prefetch
 // piece in different banks.
 template <int PIECES>
 __device__ __forceinline__ u32 turn(u32 row) { return PIECES == 4 ? row / 2 % 4 : row % 8; }
+template <int PIECES>
+__device__ __forceinline__ u16* piece_in(u16* tile, u32 row, u32 piece) { return tile + (row * PIECES + (piece ^ turn<PIECES>(row))) * 8; }
 
 __device__ __forceinline__ float bf16_to_f32(u16 h) { return __uint_as_float((u32)h << 16); }
 
@@ -333,6 +335,156 @@ __device__ __forceinline__ void mma_split(float (&d)[4], const SplitA& a, const 
     mma(Bf16(), d, a.lo, b.hi);
     mma(Bf16(), d, a.hi, b.lo);
     mma(Bf16(), d, a.hi, b.hi);
+}
+
+// ---- 16 whole rows a warp, in registers ----------------------------------------------------------------------------------
+// Products of such rows read only the other factor from shared memory, and what a product leaves is in the places of a factor
+// of the next one.
+
+// A lane's share of a row of up to 8·N values, a multiple of 8: of every eight the pair from 2·(lane % 4) on, zeros behind the end.
+template <int N>
+__device__ __forceinline__ void read_pairs(float2 (&v)[N], const float* row, u32 cols) {
+#pragma unroll
+    for (u32 i = 0; i < N; i++)
+        v[i] = 8 * i < cols ? *reinterpret_cast<const float2*>(row + 8 * i + threadIdx.x % 4 * 2) : make_float2(0, 0);
+}
+
+// Over the four lanes that have a row.
+__device__ __forceinline__ float row_sum(float v) {
+    for (int i = 1; i < 4; i <<= 1) v += __shfl_xor_sync(~0u, v, i);
+    return v;
+}
+__device__ __forceinline__ float row_max(float v) {
+    for (int i = 1; i < 4; i <<= 1) v = fmaxf(v, __shfl_xor_sync(~0u, v, i));
+    return v;
+}
+
+// No value normed with `weight` is larger than √cols times the largest weight: one unit does for all rows.
+template <class Half, int N>
+__device__ __forceinline__ float unit_of_norm(Half half, const float* weight, u32 cols, float& inverse) {
+    float2 v[N];
+    read_pairs(v, weight, cols);
+    float most = 0;
+#pragma unroll
+    for (int i = 0; i < N; i++) most = fmaxf(most, fmaxf(fabsf(v[i].x), fabsf(v[i].y)));
+    return unit_of(half, sqrtf(cols) * row_max(most), inverse);
+}
+
+// Rows g and g + 8 of 16, g = lane / 4, normed and split.
+template <class Half, int K>
+__device__ __forceinline__ void read_normed(Half half, SplitA (&a)[K], const float* up, const float* down, const float* weight,
+                                            float eps, u32 cols, float inverse) {
+    float2 v[2][2 * K];
+    read_pairs(v[0], up, cols);
+    read_pairs(v[1], down, cols);
+    float factor[2];
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+        float sum = 0;
+#pragma unroll
+        for (int i = 0; i < 2 * K; i++) sum += v[r][i].x * v[r][i].x + v[r][i].y * v[r][i].y;
+        factor[r] = rsqrtf(row_sum(sum) / cols + eps);
+    }
+    float2 by[2 * K];
+    read_pairs(by, weight, cols);
+#pragma unroll
+    for (int i = 0; i < 2 * K; i++)
+#pragma unroll
+        for (int r = 0; r < 2; r++)
+            split_pair(half, v[r][i].x * factor[r] * by[i].x * inverse, v[r][i].y * factor[r] * by[i].y * inverse,
+                       a[i / 2].hi[i % 2 * 2 + r], a[i / 2].lo[i % 2 * 2 + r]);
+}
+
+// Products of 16 rows with N times eight rows of weights in shared memory, 16 values of k: those of sixteen of them are
+// piece(j, row, 0) and piece(j, row, 1). One sum after the other, so that none waits for itself.
+template <int N, class Half, class Piece>
+__device__ __forceinline__ void mma_rows(Half half, float (*acc)[4], const SplitA& a, Piece piece) {
+    const u32 lane = threadIdx.x % 32;
+    u32 b[N][2];
+#pragma unroll
+    for (int j = 0; j < N; j += 2) {
+        u32 r[4];
+        load_matrices(r, piece(j / 2, lane / 16 * 8 + lane % 8, lane / 8 % 2));
+        b[j][0] = r[0], b[j][1] = r[1], b[j + 1][0] = r[2], b[j + 1][1] = r[3];
+    }
+#pragma unroll
+    for (int j = 0; j < N; j++) mma(half, acc[j], a.lo, b[j]);
+#pragma unroll
+    for (int j = 0; j < N; j++) mma(half, acc[j], a.hi, b[j]);
+}
+
+// Units that grow: sums of products are in those of the largest values so far. A change is a power of two, which is exact, so
+// that a row's sums do not depend on when it comes.
+template <class Half>
+struct GrowingUnit {
+    float unit[2];
+    __device__ __forceinline__ GrowingUnit() {
+        float inverse;
+        unit[0] = unit[1] = unit_of(Half(), 0.0f, inverse);
+    }
+    // 16 by 16 values, as a product leaves them, become a factor of the next one, whose sums so far are `acc`.
+    template <int N>
+    __device__ __forceinline__ SplitA take(const float (&left)[4], const float (&right)[4], float (&acc)[N][4]) {
+        float inverse[2], shrink[2];
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
+            const float most = row_max(fmaxf(fmaxf(fabsf(left[2 * r]), fabsf(left[2 * r + 1])),
+                                             fmaxf(fabsf(right[2 * r]), fabsf(right[2 * r + 1]))));
+            const float before = unit[r];
+            unit[r] = fmaxf(before, unit_of(Half(), most, inverse[r]));
+            inverse[r] = __uint_as_float((254u << 23) - __float_as_uint(unit[r]));
+            shrink[r] = before * inverse[r];
+        }
+        if (__ballot_sync(~0u, shrink[0] != 1.0f || shrink[1] != 1.0f)) {
+#pragma unroll
+            for (int j = 0; j < N; j++)
+#pragma unroll
+                for (int i = 0; i < 4; i++) acc[j][i] *= shrink[i / 2];
+        }
+        SplitA a;
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
+            split_pair(Half(), left[2 * r] * inverse[r], left[2 * r + 1] * inverse[r], a.hi[r], a.lo[r]);
+            split_pair(Half(), right[2 * r] * inverse[r], right[2 * r + 1] * inverse[r], a.hi[2 + r], a.lo[2 + r]);
+        }
+        return a;
+    }
+};
+
+// Two warps have sums of products of the same 16 rows by 8·N columns, in units of their own. Each finishes half of the columns,
+// with what the other has of them, and adds them to x, rows of `cols` values: rows row0 + g and row0 + g + 8, before `end`.
+// `given` is 64·N bytes of shared memory a thread.
+template <class Half, int N>
+__device__ __forceinline__ void add_halves(const float (&acc)[N][4], const GrowingUnit<Half>& units, void* given, float* x, u32 row0,
+                                           u32 end, u32 cols) {
+    const int OWN = N / 2;
+    const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, half = warp % 2, row = row0 + lane / 4;
+    const u32 column = half * (OWN * 8) + lane % 4 * 2;
+    float4* const all = static_cast<float4*>(given) + lane;
+    auto part_of = [&](int j, bool second) {
+        auto of = [&](int i) { return (second ? acc[OWN + j][i] : acc[j][i]) * units.unit[i / 2]; };
+        return make_float4(of(0), of(1), of(2), of(3));
+    };
+    __syncthreads();
+#pragma unroll
+    for (int j = 0; j < OWN; j++) all[(warp * OWN + j) * 32] = part_of(j, !half);
+    __syncthreads();
+    auto there = [&](int j, int r) { return row + 8 * r < end && column + 8 * j < cols; };
+    auto place = [&](int j, int r) { return reinterpret_cast<float2*>(x + (u64)(row + 8 * r) * cols + column + 8 * j); };
+    // All is read before any is written.
+    float2 before[OWN][2];
+#pragma unroll
+    for (int j = 0; j < OWN; j++)
+#pragma unroll
+        for (int r = 0; r < 2; r++) before[j][r] = there(j, r) ? *place(j, r) : make_float2(0, 0);
+#pragma unroll
+    for (int j = 0; j < OWN; j++) {
+        const float4 own = part_of(j, half), other = all[((warp ^ 1) * OWN + j) * 32];
+        const float2 sums[2] = {make_float2(own.x + other.x, own.y + other.y), make_float2(own.z + other.z, own.w + other.w)};
+#pragma unroll
+        for (int r = 0; r < 2; r++)
+            if (there(j, r)) *place(j, r) = make_float2(before[j][r].x + sums[r].x, before[j][r].y + sums[r].y);
+    }
 }
 
 // Shape and constants of the mixer of a Mamba-2 block; channels are those of the convolution, projected is the width of a row

@@ -11,7 +11,13 @@
 //   encoder_attention_any: d up to 256, in f32. Blocks of 4 warps of the same grid: rows of keys and values are brought to
 //       shared memory in tiles of `tile`, each warp takes four queries at a time, which share what is read of them, with a
 //       running softmax. Dynamic shared memory: tile·(2·d + 1) + 16·(d + tile) + d/2 floats.
-// CPU twin: cpu/attention.rs, encode_chunk.
+//   attention_whole_f16, attention_whole_bf16: the attention of a layer, x (chunks, rows, 128) += attended · outputᵀ, of four heads
+//       of 32, kv_heads 1, 2 or 4, up to 80 rows, weights of 16 bits: norm of the rows, projections with biases, attention as
+//       above, output, with nothing written between them. A warp has 16 rows of x in registers, and two heads one after the
+//       other; two warps, each with its heads, add up what they have for the output. Weights come to shared memory 16 KB at a time.
+//       Grid: x the chunks. Blocks of two warps for each 16 rows begun. Dynamic shared memory: 49,152 bytes, and 8192 for each of
+//       these pairs.
+// CPU twin: cpu/attention.rs, encode_chunk; the CPU takes the products of the whole one by one.
 #include "common.cuh"
 
 struct Encoder {
@@ -76,18 +82,22 @@ __device__ __forceinline__ void read(float4 (&v)[D / 16], const float* row, u32 
     }
 }
 
+// The frequency of a pair of a head of d values, in turns: 1/2pi of radians.
+__device__ __forceinline__ float frequency_of(u32 pair, u32 d, float base) { return exp2f(pair * (-2.0f / d * log2f(base))) * 0.159154943f; }
+
+__device__ __forceinline__ void sine_and_cosine(u32 position, float frequency, float& sine, float& cosine) {
+    // Fast sines are exact to about 2^-21 between -pi and pi.
+    const float whole = rintf(position * frequency);
+    __sincosf(fmaf((float)position, frequency, -whole) * 6.28318531f, &sine, &cosine);
+}
+
 // Sines and cosines for what a lane has of a row: D/8 pairs.
 template <int D>
 struct Turn {
     float4 sine[D / 32], cosine[D / 32];
 
-    // `frequencies` of a head, in turns: 1/2pi of radians.
     __device__ __forceinline__ Turn(const float* frequencies, u32 position) {
-        auto one = [&](float frequency, float& sine, float& cosine) {
-            // Fast sines are exact to about 2^-21 between -pi and pi.
-            const float whole = rintf(position * frequency);
-            __sincosf(fmaf((float)position, frequency, -whole) * 6.28318531f, &sine, &cosine);
-        };
+        auto one = [&](float frequency, float& sine, float& cosine) { sine_and_cosine(position, frequency, sine, cosine); };
 #pragma unroll
         for (int i = 0; i < D / 32; i++) {
             const float4 of = reinterpret_cast<const float4*>(frequencies)[4 * i + threadIdx.x % 4];
@@ -107,14 +117,71 @@ template <int D>
 __device__ __forceinline__ void norm_and_rotate(float4 (&v)[D / 16], const float4 (&weight)[D / 16], u32 d, float eps, float scale,
                                                 const Turn<D>& turn) {
     const int HALF = D / 32;
-    float sum = squares_of_row(v);
-    for (int i = 1; i < 4; i <<= 1) sum += __shfl_xor_sync(~0u, sum, i);
-    const float factor = rsqrtf(sum / d + eps) * scale;
+    const float factor = rsqrtf(row_sum(squares_of_row(v)) / d + eps) * scale;
 #pragma unroll
     for (int i = 0; i < HALF; i++) {
         const float4 a = normed(v[i], factor, weight[i]), b = normed(v[i + HALF], factor, weight[i + HALF]);
         v[i] = sum_of_products(a, turn.cosine[i], b, scaled(turn.sine[i], -1));
         v[i + HALF] = sum_of_products(b, turn.cosine[i], a, turn.sine[i]);
+    }
+}
+
+// Scores of 16 queries with `count` keys, -inf behind them, and the largest of those that a row of four lanes has, at least what
+// was the largest before.
+template <int D>
+__device__ __forceinline__ void score(float (&scores)[MOST / 8][4], const SplitA (&query)[D / 16], const Tile<D>& kept, u32 count,
+                                      float& most_up, float& most_down) {
+    const u32 lane = threadIdx.x % 32, t = lane % 4;
+#pragma unroll
+    for (int j = 0; j < MOST / 8; j++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) scores[j][i] = j * 8 < count ? 0.0f : -INFINITY;
+        if (j * 8 >= count) continue;
+#pragma unroll
+        for (int i = 0; i < D / 16; i += 2) {
+            const u16* const at = kept.piece(j * 8 + lane % 8, i * 2 + lane / 8);
+            u32 high[4], low[4];
+            load_matrices(high, at);
+            load_matrices(low, at + Tile<D>::LOW);
+#pragma unroll
+            for (int half = 0; half < 2; half++) mma_split(scores[j], query[i + half], half_of(high, low, half));
+        }
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            if (j * 8 + 2 * t + i % 2 >= count) scores[j][i] = -INFINITY;
+        most_up = fmaxf(most_up, fmaxf(scores[j][0], scores[j][1]));
+        most_down = fmaxf(most_down, fmaxf(scores[j][2], scores[j][3]));
+    }
+    most_up = row_max(most_up), most_down = row_max(most_down);
+}
+
+// Adds values by 2^(score - most), and those weights to a lane's sums of them.
+template <int D>
+__device__ __forceinline__ void sum_values(float (&acc)[D / 8][4], float (&scores)[MOST / 8][4], const Tile<D>& kept, u32 count,
+                                           float most_up, float most_down, float& sum_up, float& sum_down) {
+    const u32 lane = threadIdx.x % 32;
+#pragma unroll
+    for (int i = 0; i < MOST / 16; i++) {
+        if (i * 16 >= count) break;
+        SplitA weights;
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            float* p = scores[2 * i + half];
+            p[0] = power_of_2(p[0] - most_up), p[1] = power_of_2(p[1] - most_up);
+            p[2] = power_of_2(p[2] - most_down), p[3] = power_of_2(p[3] - most_down);
+            sum_up += p[0] + p[1], sum_down += p[2] + p[3];
+            split_bf16(p[0], p[1], weights.hi[2 * half], weights.lo[2 * half]);
+            split_bf16(p[2], p[3], weights.hi[2 * half + 1], weights.lo[2 * half + 1]);
+        }
+#pragma unroll
+        for (int j = 0; j < D / 8; j += 2) {
+            const u16* const at = kept.piece(i * 16 + lane % 16, j + lane / 16) + Tile<D>::VALUES;
+            u32 high[4], low[4];
+            load_transposed(high, at);
+            load_transposed(low, at + Tile<D>::LOW);
+#pragma unroll
+            for (int half = 0; half < 2; half++) mma_split(acc[j + half], weights, half_of(high, low, half));
+        }
     }
 }
 
@@ -129,7 +196,7 @@ __device__ __forceinline__ void attend(Encoder s, const float* q, const float* k
     const Tile<D> kept = {reinterpret_cast<u16*>(tiles)};
 
     __shared__ __align__(16) float frequencies[D / 2];
-    if (threadIdx.x < D / 2) frequencies[threadIdx.x] = exp2f(threadIdx.x * (-2.0f / d * log2f(s.base))) * 0.159154943f;
+    if (threadIdx.x < D / 2) frequencies[threadIdx.x] = frequency_of(threadIdx.x, d, s.base);
     __syncthreads();
     wait_for_previous();
 
@@ -191,32 +258,7 @@ __device__ __forceinline__ void attend(Encoder s, const float* q, const float* k
             const u32 count = min(tile, rows - from);
             float scores[MOST / 8][4];
             float most_up = largest_up, most_down = largest_down;
-#pragma unroll
-            for (int j = 0; j < MOST / 8; j++) {
-#pragma unroll
-                for (int i = 0; i < 4; i++) scores[j][i] = j * 8 < count ? 0.0f : -INFINITY;
-                if (j * 8 >= count) continue;
-#pragma unroll
-                for (int i = 0; i < D / 16; i += 2) {
-                    const u16* const at = kept.piece(j * 8 + lane % 8, i * 2 + lane / 8);
-                    u32 high[4], low[4];
-                    load_matrices(high, at);
-                    load_matrices(low, at + Tile<D>::LOW);
-#pragma unroll
-                    for (int half = 0; half < 2; half++) {
-                        mma_split(scores[j], query[i + half], half_of(high, low, half));
-                    }
-                }
-#pragma unroll
-                for (int i = 0; i < 4; i++)
-                    if (j * 8 + 2 * t + i % 2 >= count) scores[j][i] = -INFINITY;
-                most_up = fmaxf(most_up, fmaxf(scores[j][0], scores[j][1]));
-                most_down = fmaxf(most_down, fmaxf(scores[j][2], scores[j][3]));
-            }
-            for (int i = 1; i < 4; i <<= 1) {
-                most_up = fmaxf(most_up, __shfl_xor_sync(~0u, most_up, i));
-                most_down = fmaxf(most_down, __shfl_xor_sync(~0u, most_down, i));
-            }
+            score(scores, query, kept, count, most_up, most_down);
             if (!PLAIN) {
                 const float shrink_up = power_of_2(largest_up - most_up), shrink_down = power_of_2(largest_down - most_down);
                 largest_up = most_up, largest_down = most_down;
@@ -226,29 +268,7 @@ __device__ __forceinline__ void attend(Encoder s, const float* q, const float* k
 #pragma unroll
                     for (int i = 0; i < 4; i++) acc[j][i] *= i < 2 ? shrink_up : shrink_down;
             }
-#pragma unroll
-            for (int i = 0; i < MOST / 16; i++) {
-                if (i * 16 >= count) break;
-                SplitA weights;
-#pragma unroll
-                for (int half = 0; half < 2; half++) {
-                    float* p = scores[2 * i + half];
-                    p[0] = power_of_2(p[0] - most_up), p[1] = power_of_2(p[1] - most_up);
-                    p[2] = power_of_2(p[2] - most_down), p[3] = power_of_2(p[3] - most_down);
-                    sum_up += p[0] + p[1], sum_down += p[2] + p[3];
-                    split_bf16(p[0], p[1], weights.hi[2 * half], weights.lo[2 * half]);
-                    split_bf16(p[2], p[3], weights.hi[2 * half + 1], weights.lo[2 * half + 1]);
-                }
-#pragma unroll
-                for (int j = 0; j < D / 8; j += 2) {
-                    const u16* const at = kept.piece(i * 16 + lane % 16, j + lane / 16) + Tile<D>::VALUES;
-                    u32 high[4], low[4];
-                    load_transposed(high, at);
-                    load_transposed(low, at + Tile<D>::LOW);
-#pragma unroll
-                    for (int half = 0; half < 2; half++) mma_split(acc[j + half], weights, half_of(high, low, half));
-                }
-            }
+            sum_values(acc, scores, kept, count, most_up, most_down, sum_up, sum_down);
             done += count;
             if (PLAIN || done == rows) break;
             from = from + tile < rows ? from + tile : 0;
@@ -264,10 +284,7 @@ __device__ __forceinline__ void attend(Encoder s, const float* q, const float* k
             }
             __syncthreads();
         }
-        for (int i = 1; i < 4; i <<= 1) {
-            sum_up += __shfl_xor_sync(~0u, sum_up, i);
-            sum_down += __shfl_xor_sync(~0u, sum_down, i);
-        }
+        sum_up = row_sum(sum_up), sum_down = row_sum(sum_down);
         // Worked out once more: nothing is left to keep them in.
         u32 thread = threadIdx.x;
         settle(thread);
@@ -304,6 +321,181 @@ ENCODER_ATTENTION(encoder_attention_32, 32, true, 4)
 ENCODER_ATTENTION(encoder_attention_64, 64, true, 3)
 ENCODER_ATTENTION(encoder_attention_to_32, 32, false, 3)
 ENCODER_ATTENTION(encoder_attention_to_64, 64, false, 1)
+
+// ---- with all that is before and behind it -----------------------------------------------------------------------------
+
+// Weights of the attention of a layer: q (HEADS · WIDTH, COLS), k and v (kv_heads · WIDTH, COLS), output (COLS, HEADS · WIDTH);
+// their biases, the norm of the rows (COLS), with its eps, and those of heads (WIDTH).
+struct Layer {
+    const u16 *q, *k, *v, *output;
+    const float *q_bias, *k_bias, *v_bias, *norm, *q_norm, *k_norm;
+    float eps;
+};
+
+const int HEADS = 4, WIDTH = 32, COLS = HEADS * WIDTH;
+// What is brought at once: k, v and q of two heads, k, v and q of the other two, then what the output takes of these and of those.
+const int PARTS = 8, PART = 2 * WIDTH * COLS, RING = 3;
+
+template <class Half>
+__device__ __forceinline__ void attend_whole(const Encoder& s, const Layer& w, float* x) {
+    DYNAMIC_SHARED(uint4, tiles);
+    const int K = COLS / 16;
+    const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, half = warp % 2, t = lane % 4;
+    const u32 first = warp / 2 * 16, own_up = first + lane / 4, tile = blockDim.x / 4;
+    u16* const ring = reinterpret_cast<u16*>(tiles);
+    const Tile<WIDTH> kept = {ring + RING * PART + half * tile * (4 * WIDTH)};
+    u32 part = 0;
+    auto bring = [&](u32 part) {
+        if (part < PARTS) {
+            const u32 round = part < 6 ? part / 3 : part - 6, what = part < 6 ? part % 3 : 3;
+            const u16* from = what == 0 ? w.k : what == 1 ? w.v : what == 2 ? w.q : w.output;
+            const u32 queries = what == 2 ? 1 : s.heads / s.kv_heads;
+            for (u32 at = threadIdx.x; at < PART / 8; at += blockDim.x) {
+                const u32 line = at / (COLS / 8), head = (2 * round + line / WIDTH) / queries;
+                if (what < 3) {
+                    copy_async(piece_in<COLS / 8>(ring + part % RING * PART, line, at % (COLS / 8)),
+                               from + (head * WIDTH + line % WIDTH) * COLS + at % (COLS / 8) * 8);
+                } else {
+                    copy_async(piece_in<8>(ring + part % RING * PART, at / 8, at % 8), from + at / 8 * COLS + round * 2 * WIDTH + at % 8 * 8);
+                }
+            }
+        }
+        end_of_copies();
+    };
+    // The next part. Everyone is done with the one before it.
+    auto ready = [&] {
+        wait_for_copies<RING - 2>();
+        __syncthreads();
+        bring(part + RING - 1);
+        return ring + part++ % RING * PART;
+    };
+    // Weights do not depend on any other kernel.
+#pragma unroll
+    for (int i = 0; i < RING - 1; i++) bring(i);
+    float inverse;
+    const float unit = unit_of_norm<Half, 2 * K>(Half(), w.norm, COLS, inverse);
+    __shared__ float frequencies[WIDTH / 2];
+    if (threadIdx.x < WIDTH / 2) frequencies[threadIdx.x] = frequency_of(threadIdx.x, WIDTH, s.base);
+    allow_next();
+    wait_for_previous();
+    x += (u64)blockIdx.x * s.rows * COLS;
+    SplitA rows[K];
+    // Rows behind the last one repeat it.
+    read_normed(Half(), rows, x + min(own_up, s.rows - 1) * COLS, x + min(own_up + 8, s.rows - 1) * COLS, w.norm, w.eps, COLS, inverse);
+
+    // What a warp has of a head: 16 rows, of every eight values a pair in each of two rows.
+    auto product = [&](float (&y)[WIDTH / 8][4], const float* bias, u32 head) {
+        u16* const ws = ready();
+#pragma unroll
+        for (int j = 0; j < WIDTH / 8; j++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) y[j][i] = 0;
+#pragma unroll
+        for (int k = 0; k < K; k++)
+            mma_rows<WIDTH / 8>(Half(), y, rows[k], [&](int j, u32 row, u32 piece) {
+                return piece_in<COLS / 8>(ws, half * WIDTH + j * 16 + row, 2 * k + piece);
+            });
+        float2 by[WIDTH / 8];
+        read_pairs(by, bias + head * WIDTH, WIDTH);
+#pragma unroll
+        for (int j = 0; j < WIDTH / 8; j++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) y[j][i] = y[j][i] * unit + (i % 2 ? by[j].y : by[j].x);
+    };
+    auto norm_and_turn = [&](float (&y)[WIDTH / 8][4], const float* norm, float scale) {
+        float2 by[WIDTH / 8];
+        read_pairs(by, norm, WIDTH);
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
+            float sum = 0;
+#pragma unroll
+            for (int j = 0; j < WIDTH / 8; j++) sum += y[j][2 * r] * y[j][2 * r] + y[j][2 * r + 1] * y[j][2 * r + 1];
+            const float factor = rsqrtf(row_sum(sum) / WIDTH + s.eps) * scale;
+            // A head's pairs of values are 16 apart: a lane has both of four of them.
+#pragma unroll
+            for (int j = 0; j < 2; j++)
+#pragma unroll
+                for (int i = 0; i < 2; i++) {
+                    float sine, cosine;
+                    sine_and_cosine(own_up + 8 * r, frequencies[8 * j + 2 * t + i], sine, cosine);
+                    float &low = y[j][2 * r + i], &high = y[j + 2][2 * r + i];
+                    const float a = low * factor * (i ? by[j].y : by[j].x), b = high * factor * (i ? by[j + 2].y : by[j + 2].x);
+                    low = a * cosine - b * sine, high = b * cosine + a * sine;
+                }
+        }
+    };
+    auto put = [&](const float (&y)[WIDTH / 8][4], int of) {
+#pragma unroll
+        for (int j = 0; j < WIDTH / 8; j++)
+#pragma unroll
+            for (int r = 0; r < 2; r++) {
+                u16* const to = kept.piece(own_up + 8 * r, j) + of + 2 * t;
+                u32 high, low;
+                split_bf16(y[j][2 * r], y[j][2 * r + 1], high, low);
+                *reinterpret_cast<u32*>(to) = high;
+                *reinterpret_cast<u32*>(to + Tile<WIDTH>::LOW) = low;
+            }
+    };
+
+    // What the warp's two heads have read.
+    float now[WIDTH / 8][4], before[WIDTH / 8][4];
+#pragma unroll
+    for (int j = 0; j < WIDTH / 8; j++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) now[j][i] = 0;
+#pragma unroll 1
+    for (u32 round = 0; round < 2; round++) {
+        const u32 head = 2 * round + half, kv = head / (s.heads / s.kv_heads);
+        float y[WIDTH / 8][4];
+        product(y, w.k_bias, kv);
+        norm_and_turn(y, w.k_norm, 1);
+        put(y, 0);
+        product(y, w.v_bias, kv);
+        put(y, Tile<WIDTH>::VALUES);
+        // When all have begun with this one, keys and values are there.
+        product(y, w.q_bias, head);
+        // exp(v) = 2^(v·log2 e)
+        norm_and_turn(y, w.q_norm, rsqrtf((float)WIDTH) * 1.44269504f);
+        SplitA query[WIDTH / 16];
+#pragma unroll
+        for (int i = 0; i < WIDTH / 8; i++)
+#pragma unroll
+            for (int r = 0; r < 2; r++)
+                split_bf16(y[i][2 * r], y[i][2 * r + 1], query[i / 2].hi[i % 2 * 2 + r], query[i / 2].lo[i % 2 * 2 + r]);
+        float scores[MOST / 8][4], most_up = -INFINITY, most_down = -INFINITY, sums[2] = {0, 0};
+        score(scores, query, kept, s.rows, most_up, most_down);
+#pragma unroll
+        for (int j = 0; j < WIDTH / 8; j++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) before[j][i] = now[j][i], now[j][i] = 0;
+        sum_values(now, scores, kept, s.rows, most_up, most_down, sums[0], sums[1]);
+        const float by[2] = {1.0f / row_sum(sums[0]), 1.0f / row_sum(sums[1])};
+#pragma unroll
+        for (int j = 0; j < WIDTH / 8; j++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) now[j][i] *= by[i / 2];
+    }
+    GrowingUnit<Half> units;
+    float acc[COLS / 8][4] = {};
+    auto output = [&](const float (&y)[WIDTH / 8][4]) {
+        u16* const ws = ready();
+#pragma unroll
+        for (int k = 0; k < WIDTH / 16; k++) {
+            const SplitA a = units.take(y[2 * k], y[2 * k + 1], acc);
+#pragma unroll
+            for (int j = 0; j < COLS / 8; j += 4)
+                mma_rows<4>(Half(), acc + j, a, [&](int i, u32 row, u32 piece) {
+                    return piece_in<8>(ws, j * 8 + i * 16 + row, half * (WIDTH / 8) + 2 * k + piece);
+                });
+        }
+    };
+    output(before);
+    output(now);
+    add_halves(acc, units, tiles, x, first, s.rows, COLS);
+}
+
+extern "C" __global__ void __launch_bounds__(4 * MOST, 1) attention_whole_f16(Encoder s, Layer w, float* x) { attend_whole<F16>(s, w, x); }
+extern "C" __global__ void __launch_bounds__(4 * MOST, 1) attention_whole_bf16(Encoder s, Layer w, float* x) { attend_whole<Bf16>(s, w, x); }
 
 // ---- any width -----------------------------------------------------------------------------------------------------------
 

@@ -16,10 +16,12 @@
 //! W conv width · H query heads · G key/value heads · d head width · S chunk size · K chunks per selection ·
 //! Gr retrieval heads · R retrieval width.
 
+pub(crate) mod layer;
 mod weighting;
 
 use std::ops::Range;
 
+pub use layer::{Attention, MemoryWeights, Mlp};
 pub use weighting::Weighting;
 pub(crate) use weighting::weigh;
 
@@ -571,6 +573,22 @@ pub trait Backend: Send + Sync + 'static {
         self.silu_mul(out, spare, n * rows)
     }
 
+    /// An MLP, added to its input: `x (n, cols) += (silu(norm(x) · gateᵀ) · (norm(x) · upᵀ)) · downᵀ`. `scratch` is for what is
+    /// normed, (n, cols), and twice for what is between the products, (n, width).
+    ///
+    /// # Errors
+    /// As [`Backend::norm_matmul`].
+    fn norm_mlp(
+        &self,
+        norm: &Norm<'_, Self::Buffer>,
+        mlp: &Mlp<'_, Self::Weight>,
+        x: &mut Self::Buffer,
+        n: usize,
+        scratch: [&mut Self::Buffer; 3],
+    ) -> Result<()> {
+        layer::mlp(self, norm, mlp, x, n, scratch)
+    }
+
     /// `gate[i] = silu(gate[i]) · up[i]` for i < `len`, with silu(v) = v / (1 + exp(−v)).
     ///
     /// # Errors
@@ -702,6 +720,43 @@ pub trait Backend: Send + Sync + 'static {
         chunks: usize,
         out: &mut Self::Buffer,
     ) -> Result<()>;
+
+    /// The attention of an encoder's layer, added to its input: `x (chunks, rows, D) += attended · outputᵀ`, where attended is
+    /// [`Backend::encoder_attention`] of q, k and v, the products of norm(x) with their weights, and biases. `scratch` is for
+    /// what is normed, (chunks, rows, D), q, k, v, and what is attended.
+    ///
+    /// # Errors
+    /// As [`Backend::norm_matmul`] and [`Backend::encoder_attention`].
+    fn norm_attention(
+        &self,
+        shape: &EncoderShape,
+        norm: &Norm<'_, Self::Buffer>,
+        attention: &Attention<'_, Self::Weight, Self::Buffer>,
+        x: &mut Self::Buffer,
+        chunks: usize,
+        scratch: [&mut Self::Buffer; 5],
+    ) -> Result<()> {
+        layer::attention(self, shape, norm, attention, x, chunks, scratch)
+    }
+
+    /// The memories of chunks from their encoded rows `x` (chunks, rows, D): `keys` and `values` (chunks, rows, G·d) are the products
+    /// of norm(x) with their weights, each d keys then normed if there is a norm for them, with the same eps, and `landmarks`
+    /// (chunks, R) the product of the normed last row of each chunk. `scratch` is for what is normed, (chunks, rows, D), and the last
+    /// rows, (chunks, D); `out` are keys, values, landmarks.
+    ///
+    /// # Errors
+    /// As [`Backend::norm_matmul`].
+    fn chunk_memory(
+        &self,
+        norm: &Norm<'_, Self::Buffer>,
+        memory: &MemoryWeights<'_, Self::Weight, Self::Buffer>,
+        x: &Self::Buffer,
+        size: [usize; 2],
+        scratch: [&mut Self::Buffer; 2],
+        out: [&mut Self::Buffer; 3],
+    ) -> Result<()> {
+        layer::memory(self, norm, memory, x, size, scratch, out)
+    }
 
     /// What this device needs to read chunk memories of a shape, for up to `tokens` tokens at once, in at most `budget` bytes
     /// of its own memory. The CPU reads the memory's own cache and needs none. The memory has some `chunks` chunks (0 if that is

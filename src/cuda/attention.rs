@@ -7,12 +7,12 @@ use crate::backend::{EncoderShape, HeadNorms};
 use crate::{Error, Result};
 
 /// Most rows of a tile of the kernels on matrix units.
-const TILE: usize = 80;
+pub(super) const TILE: usize = 80;
 
 /// `Encoder` of the kernels.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Encoder {
+pub(super) struct Encoder {
     rows: u32,
     heads: u32,
     kv_heads: u32,
@@ -22,6 +22,14 @@ struct Encoder {
 }
 // SAFETY: the same fields in the same order.
 unsafe impl Argument for Encoder {}
+
+impl Encoder {
+    pub(super) fn new(shape: &EncoderShape, eps: f32) -> Encoder {
+        let EncoderShape { rows, heads, kv_heads, head_dim, freq_base: base } = *shape;
+        let [rows, heads, kv_heads, d] = [rows, heads, kv_heads, head_dim].map(|v| v as u32);
+        Encoder { rows, heads, kv_heads, d, base, eps }
+    }
+}
 
 /// [`Backend::encoder_attention`](crate::backend::Backend::encoder_attention). The caller has checked the lengths.
 pub(super) fn encode(
@@ -33,9 +41,8 @@ pub(super) fn encode(
     chunks: usize,
     out: &mut Buffer,
 ) -> Result<()> {
-    let EncoderShape { rows, heads, kv_heads, head_dim: d, freq_base: base } = *shape;
-    let (q_norm, k_norm, eps) = (norms.q.at(), norms.k.at(), norms.eps);
-    let encoder = Encoder { rows: rows as u32, heads: heads as u32, kv_heads: kv_heads as u32, d: d as u32, base, eps };
+    let EncoderShape { rows, heads, head_dim: d, .. } = *shape;
+    let (q_norm, k_norm, encoder) = (norms.q.at(), norms.k.at(), Encoder::new(shape, norms.eps));
     let (grid, stream) = ([heads, chunks, 1], &lane.stream);
     if d <= 64 {
         // As few tiles as there can be, of equal size.

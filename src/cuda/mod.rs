@@ -12,6 +12,7 @@
 mod attention;
 mod choice;
 mod driver;
+mod encoder;
 mod lane;
 mod mamba;
 mod mirror;
@@ -27,8 +28,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::backend::{
-    Backend, EncoderShape, HeadNorms, HsaShape, MambaScratch, MambaWeights, Norm, Pick, Product, Selecting, Span,
-    SsmParams, SsmShape, SsmState, check, mamba_block_in_parts, need,
+    Attention, Backend, EncoderShape, HeadNorms, HsaShape, MambaScratch, MambaWeights, MemoryWeights, Mlp, Norm, Pick,
+    Product, Selecting, Span, SsmParams, SsmShape, SsmState, check, layer, mamba_block_in_parts, need,
 };
 use crate::memory::{ChunkMemory, ChunkShape, MAX_TOP_K, Precision, TopK};
 use crate::quant::DType;
@@ -425,6 +426,22 @@ impl Backend for Cuda {
         self.silu_mul(out, spare, n * rows)
     }
 
+    fn norm_mlp(
+        &self,
+        norm: &Norm<'_, Buffer>,
+        mlp: &Mlp<'_, Weight>,
+        x: &mut Buffer,
+        n: usize,
+        scratch: [&mut Buffer; 3],
+    ) -> Result<()> {
+        if !encoder::takes_mlp(&self.context, norm, mlp, n) {
+            return layer::mlp(self, norm, mlp, x, n, scratch);
+        }
+        need("norm_mlp: norm", norm.weight.len, &[norm.width])?;
+        need("norm_mlp: input", x.len, &[n, norm.width])?;
+        self.on_lane(|lane| encoder::mlp(&self.kernels, lane, norm, mlp, x, n))
+    }
+
     fn silu_mul(&self, gate: &mut Buffer, up: &Buffer, len: usize) -> Result<()> {
         need("silu_mul: gate", gate.len, &[len])?;
         need("silu_mul: up", up.len, &[len])?;
@@ -542,6 +559,38 @@ impl Backend for Cuda {
     ) -> Result<()> {
         shape.check_attention(chunks, [norms.q.len, norms.k.len], [q.len, k.len, v.len, out.len])?;
         self.on_lane(|lane| attention::encode(&self.kernels, lane, shape, norms, [q, k, v], chunks, out))
+    }
+
+    fn norm_attention(
+        &self,
+        shape: &EncoderShape,
+        norm: &Norm<'_, Buffer>,
+        attention: &Attention<'_, Weight, Buffer>,
+        x: &mut Buffer,
+        chunks: usize,
+        scratch: [&mut Buffer; 5],
+    ) -> Result<()> {
+        if !encoder::takes_attention(&self.context, shape, norm, attention) {
+            return layer::attention(self, shape, norm, attention, x, chunks, scratch);
+        }
+        encoder::check_attention(shape, norm, attention, x, chunks)?;
+        self.on_lane(|lane| encoder::attention(&self.kernels, lane, shape, norm, attention, x, chunks))
+    }
+
+    fn chunk_memory(
+        &self,
+        norm: &Norm<'_, Buffer>,
+        memory: &MemoryWeights<'_, Weight, Buffer>,
+        x: &Buffer,
+        size: [usize; 2],
+        scratch: [&mut Buffer; 2],
+        out: [&mut Buffer; 3],
+    ) -> Result<()> {
+        if !encoder::takes_memory(&self.context, norm, memory, size) {
+            return layer::memory(self, norm, memory, x, size, scratch, out);
+        }
+        encoder::check_memory(norm, memory, x, size, &out)?;
+        self.on_lane(|lane| encoder::memory(&self.kernels, lane, norm, memory, x, size, out))
     }
 
     fn mirror(

@@ -1,7 +1,7 @@
 //! The chunk encoder: a small bidirectional transformer that turns the hidden states of one chunk into its memory,
 //! which is keys and values for every token and a landmark for the whole.
 
-use crate::backend::{Backend, EncoderShape, HeadNorms, Norm, Product, Span};
+use crate::backend::{Attention, Backend, EncoderShape, HeadNorms, MemoryWeights, Mlp, Norm, Span};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -183,28 +183,31 @@ impl<B: Backend> Encoder<B> {
         }
 
         let norm = Norm { weight: &self.output_norm, width: hidden, eps };
+        let head_dim = hsa.head_dim(hidden);
         if self.cls.is_some() {
-            let last = Span::rows(hsa.chunk_size * hidden, rows * hidden);
-            backend.copy(x, last, &mut s.summary, Span::rows(0, hidden), [1, chunks], hidden)?;
-            let product = &mut [Product::new(&self.landmark, &mut s.landmarks)];
-            backend.norm_matmul(&norm, &s.summary, chunks, &mut s.norm, product, false)?;
-            let products = &mut [Product::new(&self.k, &mut s.keys), Product::new(&self.v, &mut s.values)];
-            backend.norm_matmul(&norm, x, all, &mut s.norm, products, false)?;
+            let memory = MemoryWeights {
+                k: &self.k,
+                v: &self.v,
+                landmark: &self.landmark,
+                k_norm: self.k_norm.as_ref(),
+                heads: hsa.kv_heads,
+                head_dim,
+            };
+            let out = [&mut s.keys, &mut s.values, &mut s.landmarks];
+            backend.chunk_memory(&norm, &memory, x, [chunks, rows], [&mut s.norm, &mut s.summary], out)?;
         } else {
             backend.rms_norm(x, &self.output_norm, eps, all, hidden, &mut s.norm)?;
             backend.mean_rows(&s.norm, chunks, rows, hidden, &mut s.summary)?;
             backend.matmul(&self.landmark, &s.summary, chunks, &mut s.landmarks, false)?;
             backend.matmul(&self.k, &s.norm, all, &mut s.keys, false)?;
             backend.matmul(&self.v, &s.norm, all, &mut s.values, false)?;
+            if let Some(weight) = &self.k_norm {
+                backend.rms_norm_in_place(&mut s.keys, weight, eps, all * hsa.kv_heads, head_dim)?;
+            }
         }
         if let Some(ones) = &self.landmark_ones {
             let heads = chunks * hsa.retrieval_heads;
             backend.rms_norm_in_place(&mut s.landmarks, ones, eps, heads, hsa.landmark_width())?;
-        }
-
-        let head_dim = hsa.head_dim(hidden);
-        if let Some(weight) = &self.k_norm {
-            backend.rms_norm_in_place(&mut s.keys, weight, eps, all * hsa.kv_heads, head_dim)?;
         }
 
         let (out_keys, out_values, out_landmarks) = out.buffers(chunks, rows);
@@ -254,20 +257,19 @@ impl<B: Backend> Layer<B> {
     ) -> Result<()> {
         let (hidden, eps, all) = (config.hidden, hsa.norm_eps, chunks * shape.rows);
 
-        let products = &mut [
-            Product::biased(&self.q, &self.q_bias, &mut s.q),
-            Product::biased(&self.k, &self.k_bias, &mut s.k),
-            Product::biased(&self.v, &self.v_bias, &mut s.v),
-        ];
         let norm = Norm { weight: &self.attn_norm, width: hidden, eps };
-        backend.norm_matmul(&norm, x, all, &mut s.norm, products, false)?;
-        let norms = HeadNorms { q: &self.q_norm, k: &self.k_norm, eps };
-        backend.encoder_attention(shape, &norms, &s.q, &s.k, &s.v, chunks, &mut s.attended)?;
-        backend.matmul(&self.output, &s.attended, all, x, true)?;
+        let attention = Attention {
+            q: (&self.q, &self.q_bias),
+            k: (&self.k, &self.k_bias),
+            v: (&self.v, &self.v_bias),
+            output: &self.output,
+            norms: HeadNorms { q: &self.q_norm, k: &self.k_norm, eps },
+        };
+        let scratch = [&mut s.norm, &mut s.q, &mut s.k, &mut s.v, &mut s.attended];
+        backend.norm_attention(shape, &norm, &attention, x, chunks, scratch)?;
 
         let norm = Norm { weight: &self.ffn_norm, width: hidden, eps };
-        let (weights, width) = ([&self.gate, &self.up], hsa.encoder.feed_forward);
-        backend.norm_swiglu(&norm, weights, width, x, all, &mut s.norm, &mut s.up, &mut s.gate)?;
-        backend.matmul(&self.down, &s.gate, all, x, true)
+        let mlp = Mlp { gate: &self.gate, up: &self.up, down: &self.down, width: hsa.encoder.feed_forward };
+        backend.norm_mlp(&norm, &mlp, x, all, [&mut s.norm, &mut s.up, &mut s.gate])
     }
 }

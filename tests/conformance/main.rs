@@ -7,7 +7,8 @@ use half::f16;
 use naive::{Params, State};
 use ramba::ErrorKind;
 use ramba::backend::{
-    Backend, EncoderShape, HeadNorms, HsaShape, Norm, Pick, Product, Span, SsmParams, SsmShape, SsmState,
+    Attention, Backend, EncoderShape, HeadNorms, HsaShape, MemoryWeights, Mlp, Norm, Pick, Product, Span, SsmParams,
+    SsmShape, SsmState,
 };
 use ramba::cpu::{Cpu, Isa};
 use ramba::memory::{ChunkMemory, ChunkShape, KvData, LandmarkBlock, LandmarkData, Precision, TopK};

@@ -262,3 +262,42 @@ fn swiglu_follows_its_formula_on<B: Named>(b: &B) {
         }
     }
 }
+
+#[test]
+fn mlp_follows_its_formula() {
+    everywhere!(mlp_follows_its_formula_on);
+}
+
+// Shapes that one kernel takes, and others.
+fn mlp_follows_its_formula_on<B: Named>(b: &B) {
+    let mut rng = Rng(15);
+    for dtype in [DType::F32, DType::F16, DType::BF16, DType::Q8_0] {
+        for (cols, width) in [(32, 8), (128, 320), (128, 72), (40, 24), (64, 33), (256, 64), (320, 36)] {
+            if cols % dtype.block_len() != 0 || width % dtype.block_len() != 0 {
+                continue;
+            }
+            for n in [0, 1, 4, 5, 65, 200] {
+                let (x, norm) = (rng.values(n * cols), rng.values(cols));
+                let normed: Vec<f32> =
+                    x.chunks(cols).flat_map(|x| naive::rms_norm(&wide(x), &norm, 1e-5)).map(|v| v as f32).collect();
+                let quantized = dtype == DType::Q8_0 && b.quantizes(n);
+                let seen = |v: &[f32]| if quantized { naive::through_8_bits(v) } else { wide(v) };
+                let [(gate, gate_values), (up, up_values)] = [0; 2].map(|_| weights(&mut rng, dtype, width, cols));
+                let (down, down_values) = weights(&mut rng, dtype, cols, width);
+                let [gates, ups] = [gate_values, up_values].map(|w| naive::matmul(&seen(&normed), &w, n, width, cols));
+                let between: Vec<f32> = gates.iter().zip(&ups).map(|(g, u)| (naive::silu(*g) * u) as f32).collect();
+                let mut want = naive::matmul(&seen(&between), &down_values, n, cols, width);
+                want.iter_mut().zip(&x).for_each(|(v, &x)| *v += f64::from(x));
+                let [gate, up, down] = [gate, up, down].map(|w| b.weight(w).unwrap());
+                let (mut x, norm) = (b.vector(&x).unwrap(), b.vector(&norm).unwrap());
+                let norm = Norm { weight: &norm, width: cols, eps: 1e-5 };
+                let mlp = Mlp { gate: &gate, up: &up, down: &down, width };
+                let [mut normed, mut spare, mut between] = [cols, width, width].map(|width| poisoned(b, n * width));
+                b.norm_mlp(&norm, &mlp, &mut x, n, [&mut normed, &mut spare, &mut between]).unwrap();
+                let what = format!("{b:?} {dtype} {n} x {cols} x {width}");
+                let error = if quantized { 1e-2 } else { 2.0 * b.product_error(n).max(1e-5) };
+                assert_close(&what, &read(b, &x, n * cols), &want, error);
+            }
+        }
+    }
+}

@@ -25,6 +25,12 @@ namespace hsa {
 namespace mamba {
 #include "mamba_block.cu"
 }
+namespace chunk {
+#include "chunk_memory.cu"
+}
+namespace mlp {
+#include "mlp.cu"
+}
 namespace product {
 #include "matmul.cu"
 }
@@ -97,6 +103,7 @@ double silu64(double v) { return v / (1 + std::exp(-v)); }
 unsigned blocks(size_t count, unsigned size) { return unsigned((count + size - 1) / size); }
 
 #include "products.h"
+#include "encoder.h"
 
 // ---- rows and elements -------------------------------------------------------------------------------------------------
 
@@ -185,40 +192,10 @@ void encoder_attention() {
             const u32 warps = blocks(blocks(rows, blocks(rows, 80)), 16);
             simt::launch({heads, chunks, 1}, {32 * warps, 1, 1}, [&] { kernel(shape, q, k, v, q_norm, k_norm, out); });
         }
-        auto rotated = [&](const float* row, const float* norm, u32 position) {
-            double squares = 0;
-            for (u32 e = 0; e < d; e++) squares += double(row[e]) * row[e];
-            auto at = [&](u32 e) { return row[e] * norm[e] / std::sqrt(squares / d + 1e-5); };
-            std::vector<double> result(d);
-            for (u32 e = 0; e < d / 2; e++) {
-                const double angle = position * std::pow(1e4, -2.0 * e / d), a = at(e), b = at(e + d / 2);
-                result[e] = a * std::cos(angle) - b * std::sin(angle);
-                result[e + d / 2] = b * std::cos(angle) + a * std::sin(angle);
-            }
-            return result;
-        };
-        for (u32 c = 0; c < chunks; c++)
-            for (u32 h = 0; h < heads; h++) {
-                auto kv = [&](u32 row) { return ((c * rows + row) * kv_heads + h / (heads / kv_heads)) * d; };
-                std::vector<std::vector<double>> keys;
-                for (u32 j = 0; j < rows; j++) keys.push_back(rotated(k + kv(j), k_norm, j));
-                for (u32 i = 0; i < rows; i++) {
-                    const auto query = rotated(q + ((c * rows + i) * heads + h) * d, q_norm, i);
-                    std::vector<double> weights(rows);
-                    double sum = 0;
-                    for (u32 j = 0; j < rows; j++) {
-                        double score = 0;
-                        for (u32 e = 0; e < d; e++) score += query[e] * keys[j][e];
-                        sum += weights[j] = std::exp(score / std::sqrt(d));
-                    }
-                    for (u32 e = 0; e < d; e++) {
-                        double want = 0;
-                        for (u32 j = 0; j < rows; j++) want += weights[j] / sum * v[kv(j) + e];
-                        // Without rounding to the nearest the parts of f32 hold 16 bits.
-                        close(out[((c * rows + i) * heads + h) * d + e], want, tile ? 1e-5 : 1e-4);
-                    }
-                }
-            }
+        auto wide = [](const Array<float>& v) { return std::vector<double>(v.at, v.at + v.count); };
+        const auto want = attention64(shape, chunks, {wide(q), wide(k), wide(v)}, q_norm, k_norm);
+        // Without rounding to the nearest the parts of f32 hold 16 bits.
+        for (size_t i = 0; i < want.size(); i++) close(out[i], want[i], tile ? 1e-5 : 1e-4);
     }
 }
 
@@ -619,7 +596,7 @@ int main(int count, char** names) {
         {"products_of_rows", products_of_rows},
         {"products_of_integers", products_of_integers},
         {"products_of_few", products_of_few},
-        {"encoder", encoder_attention}, {"hsa", hsa_attention},   {"landmarks", landmarks},
+        {"encoder", encoder_attention}, {"mlp", mlps},            {"whole_attention", whole_attention}, {"chunk_memory", chunk_memories}, {"hsa", hsa_attention},   {"landmarks", landmarks},
         {"selections", selections},     {"choices", highest_logits}, {"steps", steps},
         {"scans", scans},             {"mamba", mamba_blocks},
     };
