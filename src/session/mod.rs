@@ -22,7 +22,9 @@ mod writing;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::thread;
 use std::time::Instant;
 
 pub use answer::{Answer, AskOptions, Source, StopReason};
@@ -92,6 +94,9 @@ pub struct Progress {
 
 /// Told of progress; may ask to stop.
 pub type OnProgress = Box<dyn FnMut(Progress) -> ControlFlow<()> + Send>;
+
+/// Puts a part of a document into a tail, by way of a stream if it is text. Tells whether there was one.
+type Next<'a> = dyn FnMut(&mut Option<EncodeStream>, &mut Tail) -> Result<bool> + Send + 'a;
 
 /// One document, growing: what has been read of it, and how to go on.
 pub struct Session {
@@ -182,14 +187,15 @@ impl Session {
     /// nothing from it on.
     pub fn feed_bytes(&mut self, text: &[u8]) -> Result<()> {
         self.usable()?;
-        for block in text.chunks(BLOCK * self.engine.threads().max(1)) {
-            self.unsettle()?;
-            let Self { stream, tail, .. } = self;
-            let Some(stream) = stream else { return self.engine.tokenizer().map(|_| ()) };
-            stream.push_bytes(block, &mut |id, bytes| tail.push(id, bytes))?;
-            self.advance(false)?;
+        if text.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.engine.tokenizer()?;
+        let mut blocks = text.chunks(BLOCK * self.engine.threads().max(1));
+        self.take_in(&mut |stream, tail| {
+            let (Some(stream), Some(block)) = (stream, blocks.next()) else { return Ok(false) };
+            stream.push_bytes(block, &mut |id, bytes| tail.push(id, bytes)).map(|()| true)
+        })
     }
 
     /// Appends tokens to the document. Text fed before ends there: it forms no tokens with what comes after. In
@@ -204,12 +210,16 @@ impl Session {
             return Err(Error::invalid(format!("token {id} of a vocabulary of {vocab}")));
         }
         self.end_text()?;
-        for block in tokens.chunks(BLOCK) {
-            self.unsettle()?;
-            self.push(block);
-            self.advance(false)?;
-        }
-        Ok(())
+        let engine = self.engine.clone();
+        let tokenizer = engine.tokenizer().ok();
+        let mut blocks = tokens.chunks(BLOCK);
+        let taken = self.take_in(&mut |_, tail| {
+            let Some(block) = blocks.next() else { return Ok(false) };
+            tail.extend(block, |id| tokenizer.map_or(0, |t| t.text_len(id)));
+            Ok(true)
+        });
+        self.taken = self.tail.bytes();
+        taken
     }
 
     /// Reads everything that was fed, up to the unfinished end, so that the next question is answered at once.
@@ -221,11 +231,11 @@ impl Session {
         if self.settled.is_some() {
             return Ok(());
         }
-        self.advance(true)?;
+        self.advance()?;
         let whole = self.whole_tail()?;
         if self.segment_size().is_some() {
             self.drop_provisional()?;
-            self.read_segments(&whole, whole.end(), false)?;
+            self.read_segments(&whole, whole.end(), false, self.bytes())?;
         }
         self.settled = Some(whole.end());
         Ok(())
@@ -310,7 +320,7 @@ impl Session {
         if self.tail.end() == 0 {
             return Err(Error::invalid("there is nothing to continue"));
         }
-        self.advance(true)?;
+        self.advance()?;
         self.unsettle()?;
         self.start_writing()?;
         let prompt = self.tail.ids(self.read_to..self.tail.end()).to_vec();
@@ -380,13 +390,10 @@ impl Session {
         self.engine.config().hsa.as_ref().map_or(1, |hsa| hsa.chunk_size as u64)
     }
 
-    fn push(&mut self, ids: &[u32]) {
-        let before = self.tail.bytes();
-        match self.engine.tokenizer() {
-            Ok(tokenizer) => self.tail.extend(ids, |id| tokenizer.text_len(id)),
-            Err(_) => self.tail.extend(ids, |_| 0),
-        }
-        self.taken += self.tail.bytes() - before;
+    fn push(&mut self, id: u32) {
+        let bytes = self.engine.tokenizer().map_or(0, |tokenizer| tokenizer.text_len(id));
+        self.tail.push(id, bytes);
+        self.taken += bytes;
     }
 
     /// Makes tokens of all text that was fed.
@@ -424,12 +431,78 @@ impl Session {
         self.drop_provisional()
     }
 
-    /// Reads for good what is due: with `all` everything that is complete, else only if there is enough for all threads.
+    /// Takes parts of the document from `next`, which puts one into the tail and tells whether there was one, and reads what is
+    /// due. If the recurrence starts anew at segments, the parts of the next window become tokens while one is read.
+    fn take_in(&mut self, next: &mut Next<'_>) -> Result<()> {
+        self.unsettle()?;
+        let Some(window) = self.window() else {
+            while next(&mut self.stream, &mut self.tail)? {
+                self.advance()?;
+            }
+            return Ok(());
+        };
+        // A segment is read when there is a token after it.
+        let mut fill = |stream: &mut Option<EncodeStream>, tail: &mut Tail, end: u64| {
+            while tail.end() <= end {
+                if !next(stream, tail)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        let mut ahead = Tail::default();
+        loop {
+            let end = self.read_to + window;
+            if !fill(&mut self.stream, &mut self.tail, end)? {
+                return Ok(());
+            }
+            ahead.begin_in(&self.tail, end.saturating_sub(self.overlap()));
+            let bytes = self.bytes().max(self.tail.bytes());
+            // Taken out for the call, which needs the rest of the session.
+            let mut due = std::mem::take(&mut self.tail);
+            let mut stream = self.stream.take();
+            let (read, filled) = thread::scope(|scope| {
+                let name = thread::Builder::new().name("ramba-tokens".into());
+                let filling = name.spawn_scoped(scope, || fill(&mut stream, &mut ahead, end + window));
+                let read = self.read_segments(&due, end, true, bytes);
+                // Without a thread, it is done when this is read.
+                (read, filling.map_or(Ok(true), |f| f.join().unwrap_or_else(|panic| resume_unwind(panic))))
+            });
+            self.stream = stream;
+            if self.read_to == end {
+                std::mem::swap(&mut self.tail, &mut ahead);
+                ahead = due;
+            } else {
+                due.drop_before(self.read_to.saturating_sub(self.overlap()));
+                due.append(&ahead);
+                self.tail = due;
+            }
+            read?;
+            if !filled? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tokens before a segment that are run first.
+    fn overlap(&self) -> u64 {
+        self.engine.config().segments.overlap()
+    }
+
+    /// Tokens that are read at once, whole segments; None if the recurrence never starts anew.
+    fn window(&self) -> Option<u64> {
+        let size = self.segment_size()?;
+        let at_once = self.engine.shared.model.segments_at_once() as u64;
+        let times = if at_once > 1 { WINDOW_AT_ONCE } else { 2 };
+        Some((self.engine.threads() as u64 * WINDOW.max(times * at_once * size)).next_multiple_of(size))
+    }
+
+    /// Reads for good what is complete.
     ///
     /// A segment or step is complete when there is a token after it, so that there always is one left to continue from.
-    fn advance(&mut self, all: bool) -> Result<()> {
+    fn advance(&mut self) -> Result<()> {
         let before_last = self.tail.end().saturating_sub(1);
-        let Some(size) = self.segment_size() else {
+        let (Some(size), Some(window)) = (self.segment_size(), self.window()) else {
             let step = self.engine.shared.model.tile() as u64;
             while before_last >= self.read_to + step {
                 let done = self.read_step(step);
@@ -440,17 +513,13 @@ impl Session {
             return Ok(());
         };
         let complete = before_last - before_last % size;
-        let at_once = self.engine.shared.model.segments_at_once() as u64;
-        let times = if at_once > 1 { WINDOW_AT_ONCE } else { 2 };
-        let window = (self.engine.threads() as u64 * WINDOW.max(times * at_once * size)).next_multiple_of(size);
-        while complete > self.read_to && (all || complete - self.read_to >= window) {
+        while complete > self.read_to {
             let end = complete.min(self.read_to + window);
             // Taken out for the call, which needs the rest of the session.
             let tail = std::mem::take(&mut self.tail);
-            let done = self.read_segments(&tail, end, true);
+            let done = self.read_segments(&tail, end, true, self.bytes());
             self.tail = tail;
-            let overlap = self.engine.config().segments.overlap();
-            self.tail.drop_before(self.read_to.saturating_sub(overlap));
+            self.tail.drop_before(self.read_to.saturating_sub(self.overlap()));
             done?;
         }
         Ok(())
@@ -472,10 +541,10 @@ impl Session {
     }
 
     /// Reads the segments of `tail` from `read_to` to `end`, in parallel: for good, which moves `read_to`, or
-    /// provisionally with the last chunk padded.
-    fn read_segments(&mut self, tail: &Tail, end: u64, for_good: bool) -> Result<()> {
+    /// provisionally with the last chunk padded. `bytes` have been taken of the source.
+    fn read_segments(&mut self, tail: &Tail, end: u64, for_good: bool, bytes: u64) -> Result<()> {
         let jobs = self.jobs(tail, end);
-        let (chunk, bytes) = (self.chunk_size(), self.bytes());
+        let chunk = self.chunk_size();
         let Self { engine, memory, scratches, blocks, on_progress, read_to, .. } = self;
         let model = &engine.shared.model;
         let Some(memory) = memory else {

@@ -31,6 +31,24 @@ impl Tail {
         }));
     }
 
+    /// Becomes what `other` has from `position` on.
+    pub fn begin_in(&mut self, other: &Tail, position: u64) {
+        let from = other.index(position);
+        self.start = other.start + from as u64;
+        self.from = other.source(other.start..self.start).end;
+        self.ids.clear();
+        self.ends.clear();
+        self.ids.extend_from_slice(other.ids.get(from..).unwrap_or_default());
+        self.ends.extend_from_slice(other.ends.get(from..).unwrap_or_default());
+    }
+
+    /// Appends the tokens that `later`, of the same document, has behind those here.
+    pub fn append(&mut self, later: &Tail) {
+        let from = later.index(self.end());
+        self.ids.extend_from_slice(later.ids.get(from..).unwrap_or_default());
+        self.ends.extend_from_slice(later.ends.get(from..).unwrap_or_default());
+    }
+
     /// Position after the last token: the tokens of the document so far.
     pub fn end(&self) -> u64 {
         self.start + self.ids.len() as u64
@@ -87,5 +105,26 @@ mod tests {
         assert_eq!(tail.source(10..64), 55..57);
         tail.extend(&[3, 1], u64::from);
         assert_eq!((tail.source(11..13), tail.ids(10..13)), (57..61, &[7, 3, 1][..]));
+    }
+
+    #[test]
+    fn a_tail_goes_on_in_another_one() {
+        let mut tail = Tail::default();
+        (0..10).for_each(|i| tail.push(i, u64::from(i) + 1));
+        tail.drop_before(2);
+        let mut ahead = Tail::default();
+        ahead.push(9, 9);
+        for position in [2, 5, 10] {
+            ahead.begin_in(&tail, position);
+            assert_eq!((ahead.end(), ahead.bytes()), (10, 55));
+            assert_eq!(ahead.source(position..12), tail.source(position..12));
+            assert_eq!(ahead.ids(position..12), tail.ids(position..12));
+        }
+        ahead.begin_in(&tail, 7);
+        ahead.extend(&[3, 1], u64::from);
+        tail.append(&ahead);
+        assert_eq!((tail.ids(6..12), tail.source(9..12)), (&[6, 7, 8, 9, 3, 1][..], 45..59));
+        tail.append(&ahead);
+        assert_eq!((tail.end(), tail.bytes()), (12, 59));
     }
 }

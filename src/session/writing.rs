@@ -46,7 +46,7 @@ impl Writing<'_> {
             }
             tokens.push(id);
             if self.grows {
-                session.push(&[id]);
+                session.push(id);
             }
             let piece = decoder.as_mut().map_or("", |d| d.push(id));
             text.push_str(piece);
