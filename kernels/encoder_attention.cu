@@ -376,7 +376,6 @@ __device__ __forceinline__ void attend_whole(const Encoder& s, const Layer& w, f
     const float unit = unit_of_norm<Half, 2 * K>(Half(), w.norm, COLS, inverse);
     __shared__ float frequencies[WIDTH / 2];
     if (threadIdx.x < WIDTH / 2) frequencies[threadIdx.x] = frequency_of(threadIdx.x, WIDTH, s.base);
-    allow_next();
     wait_for_previous();
     x += (u64)blockIdx.x * s.rows * COLS;
     SplitA rows[K];
@@ -489,6 +488,8 @@ __device__ __forceinline__ void attend_whole(const Encoder& s, const Layer& w, f
                 });
         }
     };
+    // Not before: what waits for this would take the room that other streams use.
+    allow_next();
     output(before);
     output(now);
     add_halves(acc, units, tiles, x, first, s.rows, COLS);

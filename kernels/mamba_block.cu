@@ -205,7 +205,6 @@ __device__ __forceinline__ void mamba_in(const Ssm& s, const u16* w, const float
     for (u32 i = 0; i < RING - 1; i++) bring();
     float unit, inverse;
     const float4 weight = weights_of_norm<Half>(norm, width, unit, inverse);
-    allow_next();
     wait_for_previous();
 
     x += tokens.token0 * width;
@@ -256,6 +255,8 @@ __device__ __forceinline__ void mamba_in(const Ssm& s, const u16* w, const float
 
 #pragma unroll 1
     for (u32 which = 0; which < tiles; which++) {
+        // Not before: what waits for this would take the room that other streams use.
+        if (which + 1 == tiles) allow_next();
         const u32 channel0 = which ? (which - 1) * P : s.inner;
         float acc[4][4] = {}, above[4] = {};
 #pragma unroll
@@ -479,7 +480,6 @@ __device__ __forceinline__ void mamba_out(const Ssm& s, const u16* w, const floa
     };
     float unit, inverse;
     const float4 weight = weights_of_norm<Half>(norm, width, unit, inverse);
-    allow_next();
     wait_for_previous();
     const u32 span = Tokens(n).span;
     bring_image<2>(c_tile, from.c + (u64)span * (2 * SPAN * N));
@@ -503,6 +503,7 @@ __device__ __forceinline__ void mamba_out(const Ssm& s, const u16* w, const floa
     float out[16][4] = {};
 #pragma unroll 1
     for (u32 head = 0; head < s.heads; head++) {
+        if (head + 1 == s.heads) allow_next();
         float y[4][4] = {};
         const u16* const before = part();
         {

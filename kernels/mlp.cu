@@ -52,7 +52,6 @@ __device__ __forceinline__ void mlp(const Mlp& s, float* x, u32 n) {
     for (int i = 0; i < STAGES - 1; i++) bring(i);
     float inverse;
     const float unit = unit_of_norm<Half, 2 * K>(Half(), s.norm, cols, inverse);
-    allow_next();
     wait_for_previous();
     const u32 row = blockIdx.x * TILE + group * 16 + lane / 4;
     SplitA rows[K];
@@ -62,6 +61,8 @@ __device__ __forceinline__ void mlp(const Mlp& s, float* x, u32 n) {
     float acc[MOST / 8][4] = {};
 #pragma unroll 1
     for (u32 step = 0; step < steps; step++) {
+        // Not before: what waits for this would take the room that other streams use.
+        if (step + 1 == steps) allow_next();
         wait_for_copies<STAGES - 2>();
         // Everyone's copies are there, and everyone is done with the stage that is brought next.
         __syncthreads();

@@ -455,6 +455,17 @@ pub trait Backend: Send + Sync + 'static {
     /// If the buffer is shorter than that.
     fn read(&self, buffer: &Self::Buffer, out: &mut [f32]) -> Result<()>;
 
+    /// Calls `f` with the first values of some buffers, as many of each as is said, where the host can read them: what is
+    /// worked on at once needs no memory of its own.
+    ///
+    /// # Errors
+    /// If a buffer is shorter than that, and those of `f`.
+    fn look<const K: usize>(
+        &self,
+        buffers: [(&Self::Buffer, usize); K],
+        f: impl FnOnce([&[f32]; K]) -> Result<()>,
+    ) -> Result<()>;
+
     /// Copies `data` from the host to the start of `buffer`.
     ///
     /// # Errors

@@ -154,6 +154,17 @@ impl Backend for Cpu {
         Ok(())
     }
 
+    fn look<const K: usize>(
+        &self,
+        buffers: [(&Buffer, usize); K],
+        f: impl FnOnce([&[f32]; K]) -> Result<()>,
+    ) -> Result<()> {
+        for (buffer, len) in buffers {
+            need("look", buffer.len(), &[len])?;
+        }
+        f(buffers.map(|(buffer, len)| &buffer[..len]))
+    }
+
     fn write(&self, buffer: &mut Buffer, data: &[f32]) -> Result<()> {
         need("write", buffer.len(), &[data.len()])?;
         buffer[..data.len()].copy_from_slice(data);

@@ -164,7 +164,7 @@ impl Drop for Memory {
 pub(super) struct Pinned {
     context: Arc<Context>,
     at: *mut u8,
-    bytes: usize,
+    pub bytes: usize,
 }
 
 // SAFETY: plain memory with one owner.
@@ -264,6 +264,27 @@ impl Stream {
             check(unsafe { sys::cuMemcpyDtoHAsync_v2(to, at, out.len(), self.handle) }, "copying from the device")?;
         }
         self.synchronize()
+    }
+
+    /// Copies parts from the device, places and bytes, one after the other at multiples of `align` of `out`, and waits for all.
+    pub fn download_all(&self, parts: &[(sys::CUdeviceptr, usize)], align: usize, mut out: &mut [u8]) -> Result<()> {
+        let mut begun = Ok(());
+        for &(at, len) in parts.iter().filter(|(_, len)| *len > 0) {
+            let Some((to, rest)) = out.split_at_mut_checked(len.next_multiple_of(align)) else {
+                begun = Err(Error::invalid("no room for what comes back"));
+                break;
+            };
+            let to = to.as_mut_ptr().cast::<c_void>();
+            // SAFETY: callers pass ranges of a `Memory` that they hold; `out` is borrowed until the copies have ended below.
+            begun = check(unsafe { sys::cuMemcpyDtoHAsync_v2(to, at, len, self.handle) }, "copying from the device");
+            if begun.is_err() {
+                break;
+            }
+            out = rest;
+        }
+        // Also when one has failed: those before it write to `out`.
+        let ended = self.synchronize();
+        begun.and(ended)
     }
 
     /// Begins to record instead of to compute.

@@ -10,6 +10,9 @@ use crate::{Error, Result};
 /// Bytes of pinned memory of a lane in each direction.
 const PINNED: usize = 1 << 20;
 
+/// Where parts begin that are brought back together.
+pub(super) const ALIGN: usize = 256;
+
 /// Counters of a lane, of blocks: of the groups of heads of `ssm_step`, of the rows of `score_few` and `select_few`.
 pub(super) const COUNTERS: usize = 1 << 12;
 
@@ -21,6 +24,8 @@ pub(super) struct Lane {
     back: Pinned,
     /// Where the device has that.
     landing: u64,
+    /// What comes back together, to be worked on where it is; grows as it is needed.
+    seen: Option<Pinned>,
     /// What goes to the device passes through here, so that the host goes on while it is copied.
     out: Pinned,
     /// Bytes of `out` that the device may still be reading.
@@ -46,6 +51,7 @@ impl Lane {
             stream,
             landing: back.device_at()?,
             back,
+            seen: None,
             out: Pinned::new(context, PINNED)?,
             busy: 0,
             arrived,
@@ -145,6 +151,26 @@ impl Lane {
     pub fn landed(&mut self, bytes: usize) -> Result<&[u8]> {
         self.synchronize()?;
         Ok(&self.back.bytes_mut()[..bytes])
+    }
+
+    /// Copies all of `parts`, places and bytes, into pinned memory, one after the other at multiples of [`ALIGN`], and waits. The
+    /// memory may be given back by [`Lane::keep`].
+    pub fn bring_back(&mut self, parts: &[(u64, usize)]) -> Result<Pinned> {
+        let bytes = parts.iter().map(|(_, len)| len.next_multiple_of(ALIGN)).sum::<usize>();
+        let mut seen = match self.seen.take().filter(|pinned| pinned.bytes >= bytes) {
+            Some(pinned) => pinned,
+            None => Pinned::new(&self.context, bytes.max(PINNED).next_power_of_two())?,
+        };
+        self.stream.download_all(parts, ALIGN, seen.bytes_mut())?;
+        self.busy = 0;
+        Ok(seen)
+    }
+
+    /// Takes back what [`Lane::bring_back`] gave, for the next time.
+    pub fn keep(&mut self, seen: Pinned) {
+        if self.seen.as_ref().is_none_or(|kept| kept.bytes < seen.bytes) {
+            self.seen = Some(seen);
+        }
     }
 
     /// Copies from the device to `out`, and waits.

@@ -312,6 +312,32 @@ impl Backend for Cuda {
         self.on_lane(|lane| lane.read(buffer.at(), zerocopy::IntoBytes::as_mut_bytes(out)))
     }
 
+    fn look<const K: usize>(
+        &self,
+        buffers: [(&Buffer, usize); K],
+        f: impl FnOnce([&[f32]; K]) -> Result<()>,
+    ) -> Result<()> {
+        for (buffer, len) in buffers {
+            need("look", buffer.len, &[len])?;
+        }
+        let parts = buffers.map(|(buffer, len)| (buffer.at(), len * 4));
+        // Taken out of the lane, which `f` may use.
+        let mut seen = self.on_lane(|lane| lane.bring_back(&parts))?;
+        let mut rest = &*seen.bytes_mut();
+        let mut values: [&[f32]; K] = [&[]; K];
+        for (values, (_, len)) in values.iter_mut().zip(parts) {
+            let (part, later) = rest.split_at(len.next_multiple_of(lane::ALIGN));
+            let part = zerocopy::FromBytes::ref_from_bytes(&part[..len]);
+            *values = part.map_err(|e| Error::invalid(format!("values in pinned memory: {e:?}")))?;
+            rest = later;
+        }
+        let done = f(values);
+        self.on_lane(|lane| {
+            lane.keep(seen);
+            done
+        })
+    }
+
     fn write(&self, buffer: &mut Buffer, data: &[f32]) -> Result<()> {
         need("write", buffer.len, &[data.len()])?;
         self.on_lane(|lane| lane.upload(buffer.at(), zerocopy::IntoBytes::as_bytes(data)))

@@ -38,6 +38,19 @@ pub struct Memories {
     landmarks: Vec<f32>,
 }
 
+/// The same, where the encoder has left them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Encoded<'a> {
+    pub shape: ChunkShape,
+    pub chunks: usize,
+    /// (chunks, rows, G·d), as in [`Memories`]
+    pub keys: &'a [f32],
+    /// (chunks, rows, G·d)
+    pub values: &'a [f32],
+    /// (chunks, R)
+    pub landmarks: &'a [f32],
+}
+
 /// The memory of one chunk as the encoder makes it.
 #[derive(Debug, Clone, Copy)]
 pub struct EncodedChunk<'a> {
@@ -77,25 +90,37 @@ impl Memories {
                 return Err(Error::format(format!("encoder: NaN or infinity in the {what}")));
             }
         }
-        let (to_keys, to_values, to_landmarks) = self.buffers(chunks, self.shape.chunk_size);
-        to_keys.copy_from_slice(keys);
-        to_values.copy_from_slice(values);
-        to_landmarks.copy_from_slice(landmarks);
+        self.take(Encoded { shape: self.shape, chunks, keys, values, landmarks });
         Ok(())
     }
 
-    /// Room for `chunks` chunks of `rows` rows: keys and values (chunks, rows, G·d), landmarks (chunks, R).
-    pub(super) fn buffers(&mut self, chunks: usize, rows: usize) -> (&mut [f32], &mut [f32], &mut [f32]) {
-        let kv = chunks * rows * self.shape.kv_heads * self.shape.head_dim;
-        self.chunks = chunks;
-        self.keys.resize(kv, 0.0);
-        self.values.resize(kv, 0.0);
-        self.landmarks.resize(chunks * self.shape.landmark_len(), 0.0);
-        (&mut self.keys, &mut self.values, &mut self.landmarks)
+    /// Takes what was encoded in the place of the chunks before.
+    fn take(&mut self, encoded: Encoded<'_>) {
+        self.chunks = encoded.chunks;
+        for (to, from) in [
+            (&mut self.keys, encoded.keys),
+            (&mut self.values, encoded.values),
+            (&mut self.landmarks, encoded.landmarks),
+        ] {
+            to.clear();
+            to.extend_from_slice(from);
+        }
+    }
+
+    fn encoded(&self) -> Encoded<'_> {
+        let Self { shape, chunks, keys, values, landmarks } = self;
+        Encoded { shape: *shape, chunks: *chunks, keys, values, landmarks }
     }
 
     /// The chunks in order.
     pub fn iter(&self) -> impl Iterator<Item = EncodedChunk<'_>> {
+        self.encoded().iter()
+    }
+}
+
+impl<'a> Encoded<'a> {
+    /// The chunks in order.
+    pub fn iter(self) -> impl Iterator<Item = EncodedChunk<'a>> {
         let kv = (self.keys.len() / self.chunks.max(1)).max(1);
         let (kv_len, landmark_len) = (self.shape.kv_len(), self.shape.landmark_len().max(1));
         let of_chunks = self.keys.chunks_exact(kv).zip(self.values.chunks_exact(kv)).take(self.chunks);
@@ -127,7 +152,8 @@ pub(super) struct Scratch<B: Backend> {
     work: Option<Work<B>>,
     /// (C, S, D) for an encoder that is not the model's own
     host: Vec<f32>,
-    pub(super) out: Memories,
+    /// What such an encoder makes.
+    out: Memories,
 }
 
 impl<B: Backend> Chunking<B> {
@@ -162,7 +188,7 @@ impl<B: Backend> Chunking<B> {
         })
     }
 
-    /// Encodes the first `chunks` chunks that were [`put`](Scratch::put) into `s`, into `s.out`.
+    /// Encodes the first `chunks` chunks that were [`put`](Scratch::put) into `s`, and shows `emit` what they are.
     pub(super) fn encode(
         &self,
         config: &Config,
@@ -170,18 +196,20 @@ impl<B: Backend> Chunking<B> {
         backend: &B,
         chunks: usize,
         s: &mut Scratch<B>,
+        emit: &mut dyn FnMut(Encoded<'_>) -> Result<()>,
     ) -> Result<()> {
         if chunks == 0 || chunks > s.chunks {
             return Err(Error::invalid(format!("{chunks} chunks in scratch for {}", s.chunks)));
         }
         match (self, &mut s.work) {
             (Chunking::Native(encoder), Some(work)) => {
-                encoder.encode(config, hsa, backend, chunks, &mut s.x, work, &mut s.out)
+                encoder.encode(config, hsa, backend, chunks, &mut s.x, work, emit)
             }
             (Chunking::External(encoder), None) => {
                 s.host.resize(chunks * s.chunk_size * s.hidden, 0.0);
                 backend.read(&s.x, &mut s.host)?;
-                encoder.encode(&s.host, chunks, &mut s.out)
+                encoder.encode(&s.host, chunks, &mut s.out)?;
+                emit(s.out.encoded())
             }
             _ => Err(Error::invalid("the scratch was not made for this encoder")),
         }
@@ -268,10 +296,10 @@ impl<B: Backend> ChunkEncoder for NativeEncoder<B> {
             };
             backend.write(&mut staged, hidden)?;
             s.put(backend, &staged, 0, rows)?;
-            // The caller's memories take the place of the scratch's for the call.
-            std::mem::swap(&mut s.out, out);
-            let done = self.chunking.encode(config, hsa, backend, chunks, &mut s);
-            std::mem::swap(&mut s.out, out);
+            let done = self.chunking.encode(config, hsa, backend, chunks, &mut s, &mut |encoded| {
+                out.take(encoded);
+                Ok(())
+            });
             *slot = Some((s, staged));
             done
         })

@@ -5,7 +5,7 @@ use crate::backend::{Attention, Backend, EncoderShape, HeadNorms, MemoryWeights,
 use crate::weights::Weights;
 use crate::{Error, Result};
 
-use super::chunking::Memories;
+use super::chunking::Encoded;
 use super::config::{Config, EncoderConfig, HsaConfig};
 
 /// The weights of the chunking layer. D hidden, S chunk size, He and Ge encoder heads and kv heads of width de = D / He,
@@ -153,7 +153,8 @@ impl<B: Backend> Encoder<B> {
         self.shape.rows
     }
 
-    /// Encodes the first `chunks` chunks of `x` (C, rows, D) into `out`; `x` is spent. Every chunk is encoded for itself.
+    /// Encodes the first `chunks` chunks of `x` (C, rows, D), which is spent, and shows `emit` what they are. Every chunk is encoded for
+    /// itself.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn encode(
         &self,
@@ -163,7 +164,7 @@ impl<B: Backend> Encoder<B> {
         chunks: usize,
         x: &mut B::Buffer,
         s: &mut Work<B>,
-        out: &mut Memories,
+        emit: &mut dyn FnMut(Encoded<'_>) -> Result<()>,
     ) -> Result<()> {
         let (hidden, eps) = (config.hidden, hsa.norm_eps);
         let rows = self.shape.rows;
@@ -210,10 +211,10 @@ impl<B: Backend> Encoder<B> {
             backend.rms_norm_in_place(&mut s.landmarks, ones, eps, heads, hsa.landmark_width())?;
         }
 
-        let (out_keys, out_values, out_landmarks) = out.buffers(chunks, rows);
-        backend.read(&s.keys, out_keys)?;
-        backend.read(&s.values, out_values)?;
-        backend.read(&s.landmarks, out_landmarks)
+        let kv = all * hsa.kv_heads * head_dim;
+        let results = [(&s.keys, kv), (&s.values, kv), (&s.landmarks, chunks * hsa.retrieval_width)];
+        let shape = hsa.chunk_shape(hidden);
+        backend.look(results, |[keys, values, landmarks]| emit(Encoded { shape, chunks, keys, values, landmarks }))
     }
 }
 

@@ -390,8 +390,9 @@ impl<B: Backend> Model<B> {
                     let chunks = some.len() * (own.len() / chunk);
                     if let (Some(UpperScratch { chunking: s, .. }), 1..) = (&mut scratch.upper, chunks) {
                         s.put_own(&self.backend, &scratch.x, some.len(), end - from, own.start - from..own.end - from)?;
-                        upper.chunking.encode(&self.config, &upper.hsa, &self.backend, chunks, s)?;
-                        s.out.iter().try_for_each(&mut *emit)?;
+                        upper.chunking.encode(&self.config, &upper.hsa, &self.backend, chunks, s, &mut |encoded| {
+                            encoded.iter().try_for_each(&mut *emit)
+                        })?;
                     }
                     from = end;
                 }
@@ -627,10 +628,11 @@ impl<B: Backend> Model<B> {
             let used = chunks * chunk - begun;
             s.put(backend, tail, 0, begun)?;
             s.put(backend, x, begun, used)?;
-            u.chunking.encode(&self.config, &u.hsa, backend, chunks, s)?;
-            for (id, e) in (first..).zip(s.out.iter()) {
-                memory.append(e.keys, e.values, e.landmark, source(id))?;
-            }
+            u.chunking.encode(&self.config, &u.hsa, backend, chunks, s, &mut |encoded| {
+                let mut append =
+                    |(id, e): (u64, EncodedChunk<'_>)| memory.append(e.keys, e.values, e.landmark, source(id));
+                (first..).zip(encoded.iter()).try_for_each(|chunk| append(chunk).map(drop))
+            })?;
             *tail_len = 0;
             used
         } else {

@@ -18,7 +18,7 @@ use crate::{Error, Result};
 pub struct EngineOptions {
     /// Where the model runs.
     pub device: Device,
-    /// Worker threads; 0 takes one per core, for a CUDA device at most four. Results do not depend on it.
+    /// Worker threads; 0 takes one per core, for a CUDA device at most eight. Results do not depend on it.
     pub threads: usize,
     /// What encodes the chunks of documents.
     pub encoder: EncoderOptions,
@@ -57,7 +57,7 @@ impl Engine {
     fn new(weights: Weights, options: &EngineOptions) -> Result<Self> {
         let threads = match (options.device, options.threads) {
             // Each keeps a stream of the device busy.
-            (Device::Cuda(_), 0) => threads(0).min(4),
+            (Device::Cuda(_), 0) => threads(0).min(8),
             (_, n) => threads(n),
         };
         let gguf = weights.gguf();
