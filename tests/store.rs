@@ -39,7 +39,7 @@ fn append_block(memory: &mut ChunkMemory, seeds: &[u64]) -> ramba::Result<()> {
         block.push(&chunk.keys, &chunk.values, &chunk.landmark, chunk.source).unwrap();
     }
     // As a thread of its own does.
-    if seeds.len() % 2 == 0 {
+    if seeds.len().is_multiple_of(2) {
         block.write()?;
     }
     memory.append_block(&block)

@@ -239,6 +239,11 @@ impl<B: Backend> Model<B> {
     /// # Errors
     /// If the device has no memory for it.
     pub fn scratch(&self) -> Result<Scratch<B>> {
+        // Inside `run`, a device does not wait for each of the buffers.
+        self.backend.run(|| self.new_scratch())
+    }
+
+    fn new_scratch(&self) -> Result<Scratch<B>> {
         let (config, backend) = (&self.config, &self.backend);
         let tokens = self.tile();
         let upper = match &self.upper {

@@ -554,22 +554,15 @@ impl Session {
             }
             return Ok(());
         };
-        let wanted = engine.threads().min(jobs.len());
-        let mut result = Ok(());
-        while scratches.len() < wanted && result.is_ok() {
-            // They only read segments, for which a device keeps no chunks.
-            result = model.scratch(0).map(|scratch| scratches.push(scratch));
-        }
         let source = |c: u64| tail.source(c * chunk..(c + 1) * chunk);
-        let result = result.and_then(|()| {
-            reading::read(model, scratches, blocks, &jobs, &source, memory, &mut |memory| {
-                let tokens = memory.len() * chunk;
-                if for_good {
-                    *read_to = tokens;
-                }
-                let progress = Progress { bytes, tokens: tokens.min(tail.end()), chunks: memory.len() };
-                on_progress.as_mut().map_or(ControlFlow::Continue(()), |tell| tell(progress))
-            })
+        let threads = engine.threads();
+        let result = reading::read(model, threads, scratches, blocks, &jobs, &source, memory, &mut |memory| {
+            let tokens = memory.len() * chunk;
+            if for_good {
+                *read_to = tokens;
+            }
+            let progress = Progress { bytes, tokens: tokens.min(tail.end()), chunks: memory.len() };
+            on_progress.as_mut().map_or(ControlFlow::Continue(()), |tell| tell(progress))
         });
         match self.poison(result)? {
             ControlFlow::Continue(()) => Ok(()),
