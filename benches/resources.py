@@ -48,6 +48,13 @@ LAUNCHES = [
     (r"encoder_attention_.*32", 160, 80 * 8 * 32),
     (r"encoder_attention_.*64", 160, 80 * 8 * 64),
     (r"encoder_attention_any", 128, 4 * (33 * 257 + 16 * (128 + 33) + 64)),
+    # The shipped model's: 65 rows, 4 heads.
+    (r"attention_whole", 320, 90112),
+    (r"mlp_", 256, 73728),
+    (r"chunk_memory", 128, 32768),
+    (r"mamba_in", 256, 99680),
+    (r"mamba_scan", 256, 0),
+    (r"mamba_out", 256, 90112 + 4 * 768),
     (r"score_top_k", 128, 4 * 16 * 8 * 8 + 16 * 1024 * 4),
     (r"score_few|select_few", 256, 4 * 1024 + 8 * 8 * 8),
     (r"best_of|select_of", 256, 8 * 8 * 8),
