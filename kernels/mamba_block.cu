@@ -14,7 +14,7 @@
 // Dynamic shared memory: 99,680 bytes (mamba_in), 90,112 and 768 for each head (mamba_out).
 // Tokens past the end count as zero, so that a span of fewer than 64 gives the same bits as a whole one. Rows of the three tokens
 // before a span are multiplied once more, to the same bits.
-// CPU twin: mamba_block_in_parts of backend.rs.
+// CPU twin: mamba of backend/layer.rs.
 #include "common.cuh"
 
 const u32 SPAN = 64;        // tokens

@@ -21,7 +21,7 @@ mod weighting;
 
 use std::ops::Range;
 
-pub use layer::{Attention, MemoryWeights, Mlp};
+pub use layer::{Attention, MambaScratch, MambaWeights, MemoryWeights, Mlp};
 pub use weighting::Weighting;
 pub(crate) use weighting::weigh;
 
@@ -194,34 +194,6 @@ impl<'a, Weight, Buffer> Product<'a, Weight, Buffer> {
     }
 }
 
-/// The weights of [`Backend::mamba_block`].
-#[derive(Debug)]
-pub struct MambaWeights<'a, Weight, Buffer> {
-    /// Of all D values of a row of x.
-    pub norm: Norm<'a, Buffer>,
-    /// (2·E + 2·Ng·N + nh, D), rows z, x, B, C, dt
-    pub in_proj: &'a Weight,
-    /// Convolution, time step, A and D.
-    pub mixer: &'a SsmParams<Buffer>,
-    /// Of E / Ng values each.
-    pub gated_norm: Norm<'a, Buffer>,
-    /// (D, E)
-    pub out_proj: &'a Weight,
-}
-
-/// Scratch of [`Backend::mamba_block`], which may be left as it is.
-#[derive(Debug)]
-pub struct MambaScratch<Buffer> {
-    /// (sequences, n, D)
-    pub normed: Buffer,
-    /// (sequences, n, 2·E + 2·Ng·N + nh)
-    pub projected: Buffer,
-    /// (sequences, n, E)
-    pub mixed: Buffer,
-    /// (sequences, n, E)
-    pub mixed_norm: Buffer,
-}
-
 /// The norms of [`Backend::encoder_attention`].
 #[derive(Debug)]
 pub struct HeadNorms<'a, Buffer> {
@@ -375,25 +347,6 @@ impl<Buffer> Norm<'_, Buffer> {
         let whole = self.width > 0 && cols.is_multiple_of(self.width);
         check(whole, || format!("norm of {} values for a product of {cols}", self.width))
     }
-}
-
-/// [`Backend::mamba_block`] by the operations that it consists of.
-#[allow(clippy::too_many_arguments)]
-pub(crate) fn mamba_block_in_parts<B: Backend + ?Sized>(
-    backend: &B,
-    shape: &SsmShape,
-    weights: &MambaWeights<'_, B::Weight, B::Buffer>,
-    x: &mut B::Buffer,
-    sequences: usize,
-    n: usize,
-    state: &mut SsmState<B::Buffer>,
-    scratch: &mut MambaScratch<B::Buffer>,
-) -> Result<()> {
-    let MambaWeights { norm, in_proj, mixer, gated_norm, out_proj } = weights;
-    let (rows, MambaScratch { normed, projected, mixed, mixed_norm }) = (sequences.saturating_mul(n), scratch);
-    backend.norm_matmul(norm, x, rows, normed, &mut [Product::new(in_proj, projected)], false)?;
-    backend.ssm_mix(shape, mixer, projected, sequences, n, state, mixed)?;
-    backend.norm_matmul(gated_norm, mixed, rows, mixed_norm, &mut [Product::new(out_proj, x)], true)
 }
 
 /// A device that runs the model.
@@ -708,7 +661,7 @@ pub trait Backend: Send + Sync + 'static {
         state: &mut SsmState<Self::Buffer>,
         scratch: &mut MambaScratch<Self::Buffer>,
     ) -> Result<()> {
-        mamba_block_in_parts(self, shape, weights, x, sequences, n, state, scratch)
+        layer::mamba(self, shape, weights, x, sequences, n, state, scratch)
     }
 
     /// Bidirectional attention inside each of `chunks` chunks, with norms per head and rotary positions.

@@ -1,7 +1,36 @@
-//! The halves of an encoder's layer and its end, and the operations that they are made of where a device has none for the whole.
+//! Whole layers: a Mamba-2 block, the halves of an encoder's layer and its end. What they have for weights, and the operations that they
+//! are made of where a device has none for the whole.
 
-use super::{Backend, EncoderShape, HeadNorms, Norm, Product, Span};
+use super::{Backend, EncoderShape, HeadNorms, Norm, Product, Span, SsmParams, SsmShape, SsmState};
 use crate::Result;
+
+/// The weights of [`Backend::mamba_block`].
+#[derive(Debug)]
+pub struct MambaWeights<'a, Weight, Buffer> {
+    /// Of all D values of a row of x.
+    pub norm: Norm<'a, Buffer>,
+    /// (2·E + 2·Ng·N + nh, D), rows z, x, B, C, dt
+    pub in_proj: &'a Weight,
+    /// Convolution, time step, A and D.
+    pub mixer: &'a SsmParams<Buffer>,
+    /// Of E / Ng values each.
+    pub gated_norm: Norm<'a, Buffer>,
+    /// (D, E)
+    pub out_proj: &'a Weight,
+}
+
+/// Scratch of [`Backend::mamba_block`], which may be left as it is.
+#[derive(Debug)]
+pub struct MambaScratch<Buffer> {
+    /// (sequences, n, D)
+    pub normed: Buffer,
+    /// (sequences, n, 2·E + 2·Ng·N + nh)
+    pub projected: Buffer,
+    /// (sequences, n, E)
+    pub mixed: Buffer,
+    /// (sequences, n, E)
+    pub mixed_norm: Buffer,
+}
 
 /// The weights of [`Backend::norm_mlp`].
 #[derive(Debug)]
@@ -46,6 +75,25 @@ pub struct MemoryWeights<'a, Weight, Buffer> {
     pub heads: usize,
     /// d.
     pub head_dim: usize,
+}
+
+/// [`Backend::mamba_block`] of other operations.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn mamba<B: Backend + ?Sized>(
+    backend: &B,
+    shape: &SsmShape,
+    weights: &MambaWeights<'_, B::Weight, B::Buffer>,
+    x: &mut B::Buffer,
+    sequences: usize,
+    n: usize,
+    state: &mut SsmState<B::Buffer>,
+    scratch: &mut MambaScratch<B::Buffer>,
+) -> Result<()> {
+    let MambaWeights { norm, in_proj, mixer, gated_norm, out_proj } = weights;
+    let (rows, MambaScratch { normed, projected, mixed, mixed_norm }) = (sequences.saturating_mul(n), scratch);
+    backend.norm_matmul(norm, x, rows, normed, &mut [Product::new(in_proj, projected)], false)?;
+    backend.ssm_mix(shape, mixer, projected, sequences, n, state, mixed)?;
+    backend.norm_matmul(gated_norm, mixed, rows, mixed_norm, &mut [Product::new(out_proj, x)], true)
 }
 
 /// [`Backend::norm_mlp`] of other operations.

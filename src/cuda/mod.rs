@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use crate::backend::{
     Attention, Backend, EncoderShape, HeadNorms, HsaShape, MambaScratch, MambaWeights, MemoryWeights, Mlp, Norm, Pick,
-    Product, Selecting, Span, SsmParams, SsmShape, SsmState, check, layer, mamba_block_in_parts, need,
+    Product, Selecting, Span, SsmParams, SsmShape, SsmState, check, layer, need,
 };
 use crate::memory::{ChunkMemory, ChunkShape, MAX_TOP_K, Precision, TopK};
 use crate::quant::DType;
@@ -558,7 +558,7 @@ impl Backend for Cuda {
         scratch: &mut MambaScratch<Buffer>,
     ) -> Result<()> {
         if !mamba::takes(self, shape, weights, n) {
-            return mamba_block_in_parts(self, shape, weights, x, sequences, n, state, scratch);
+            return layer::mamba(self, shape, weights, x, sequences, n, state, scratch);
         }
         let SsmParams { conv_weight, conv_bias, dt_bias, a, d } = weights.mixer;
         let lengths = [conv_weight, conv_bias, dt_bias, a, d].map(|b| b.len);
