@@ -162,3 +162,63 @@ fn memories_of_chunks_follow_their_formula_on<B: Named>(b: &B) {
         }
     }
 }
+
+#[test]
+fn layers_of_the_encoder_check_their_arguments() {
+    everywhere!(layers_of_the_encoder_check_their_arguments_on);
+}
+
+// Of shapes that one kernel takes, with one of the buffers too short, or none.
+fn layers_of_the_encoder_check_their_arguments_on<B: Named>(b: &B) {
+    let mut rng = Rng(18);
+    let (chunks, rows, hidden, width) = (2, 65, 128, 320);
+    let shape = EncoderShape { rows, heads: 4, kv_heads: 4, head_dim: 32, freq_base: 10000.0 };
+    let n = chunks * rows;
+    let mut weight =
+        |rows, cols| b.weight(weights(&mut rng, DType::F16, rows, cols).0).map_err(|e| e.to_string()).unwrap();
+    let [square, output] = [0; 2].map(|_| weight(hidden, hidden));
+    let [gate, up] = [0; 2].map(|_| weight(width, hidden));
+    let [k, v] = [0; 2].map(|_| weight(32, hidden));
+    let (down, landmark) = (weight(hidden, width), weight(hidden, hidden));
+    let refused = |what: &str, short: usize, last: usize, result: ramba::Result<()>| match result {
+        Ok(()) => assert_eq!(short, last, "{b:?}: {what}"),
+        Err(e) => {
+            assert!(short < last, "{b:?}: {what}, {e}");
+            assert_eq!(e.kind(), ErrorKind::InvalidArgument, "{b:?}: {what} {short}");
+        }
+    };
+    let buffer = |len: usize, short: bool| b.buffer(len - usize::from(short)).unwrap();
+    for short in 0..=6 {
+        let mut x = buffer(n * hidden, short == 0);
+        let norm = buffer(hidden, short == 1);
+        let norm = Norm { weight: &norm, width: hidden, eps: 1e-5 };
+        if short <= 2 {
+            let mlp = Mlp { gate: &gate, up: &up, down: &down, width };
+            let mut scratch = [hidden, width, width].map(|width| buffer(n * width, false));
+            refused("norm_mlp", short, 2, b.norm_mlp(&norm, &mlp, &mut x, n, scratch.each_mut()));
+        }
+        let biases = [2, 3, 4].map(|which| buffer(hidden, short == which));
+        let [q_norm, k_norm] = [5, 5].map(|which| buffer(32, short == which));
+        let attention = Attention {
+            q: (&square, &biases[0]),
+            k: (&square, &biases[1]),
+            v: (&square, &biases[2]),
+            output: &output,
+            norms: HeadNorms { q: &q_norm, k: &k_norm, eps: 1e-5 },
+        };
+        let mut scratch = [0; 5].map(|_| buffer(n * hidden, false));
+        refused(
+            "norm_attention",
+            short,
+            6,
+            b.norm_attention(&shape, &norm, &attention, &mut x, chunks, scratch.each_mut()),
+        );
+
+        let k_norm = buffer(32, short == 2);
+        let memory = MemoryWeights { k: &k, v: &v, landmark: &landmark, k_norm: Some(&k_norm), heads: 1, head_dim: 32 };
+        let mut scratch = [n, chunks].map(|rows| buffer(rows * hidden, false));
+        let mut out = [(n * 32, 3), (n * 32, 4), (chunks * hidden, 5)].map(|(len, which)| buffer(len, short == which));
+        let done = b.chunk_memory(&norm, &memory, &x, [chunks, rows], scratch.each_mut(), out.each_mut());
+        refused("chunk_memory", short, 6, done);
+    }
+}
