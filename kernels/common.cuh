@@ -337,6 +337,17 @@ __device__ __forceinline__ void mma_split(float (&d)[4], const SplitA& a, const 
     mma(Bf16(), d, a.hi, b.hi);
 }
 
+// Two tiles of 8 columns: d += a · b. `hi` and `lo` have b's k 0 .. 7 and 8 .. 15 of the first, then of the second.
+__device__ __forceinline__ void mma_two(float (&d)[4], float (&e)[4], const SplitA& a, const u32 (&hi)[4], const u32 (&lo)[4]) {
+    const u32 d_hi[2] = {hi[0], hi[1]}, e_hi[2] = {hi[2], hi[3]}, d_lo[2] = {lo[0], lo[1]}, e_lo[2] = {lo[2], lo[3]};
+    mma(Bf16(), d, a.lo, d_hi);
+    mma(Bf16(), e, a.lo, e_hi);
+    mma(Bf16(), d, a.hi, d_lo);
+    mma(Bf16(), e, a.hi, e_lo);
+    mma(Bf16(), d, a.hi, d_hi);
+    mma(Bf16(), e, a.hi, e_hi);
+}
+
 // ---- 16 whole rows a warp, in registers ----------------------------------------------------------------------------------
 // Products of such rows read only the other factor from shared memory, and what a product leaves is in the places of a factor
 // of the next one.

@@ -137,17 +137,7 @@ __device__ __forceinline__ void norm_rows(float4 weight, float inverse, u32 widt
     }
 }
 
-// Two tiles of 8 columns: d += a · b. `hi` and `lo` have b's k 0 .. 7 and 8 .. 15 of the first, then of the second.
-__device__ __forceinline__ void mma_two(float (&d)[4], float (&e)[4], const SplitA& a, const u32 (&hi)[4], const u32 (&lo)[4]) {
-    const u32 d_hi[2] = {hi[0], hi[1]}, e_hi[2] = {hi[2], hi[3]}, d_lo[2] = {lo[0], lo[1]}, e_lo[2] = {lo[2], lo[3]};
-    mma(Bf16(), d, a.lo, d_hi);
-    mma(Bf16(), e, a.lo, e_hi);
-    mma(Bf16(), d, a.hi, d_lo);
-    mma(Bf16(), e, a.hi, e_lo);
-    mma(Bf16(), d, a.hi, d_hi);
-    mma(Bf16(), e, a.hi, e_hi);
-}
-// The same of whole weights, two products.
+// Two tiles of 8 columns: d += a · b, of whole weights, in two products. `b` has k 0 .. 7 and 8 .. 15 of the first, then of the second.
 template <class Half>
 __device__ __forceinline__ void mma_weights(float (&d)[4], float (&e)[4], const u32 (&hi)[4], const u32 (&lo)[4], const u32 (&b)[4]) {
     const u32 first[2] = {b[0], b[1]}, second[2] = {b[2], b[3]};

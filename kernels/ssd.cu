@@ -112,17 +112,6 @@ struct Tile<WIDTH, false> {
     }
 };
 
-// Two tiles of 8 columns: d += a · b. `hi` and `lo` have b's k 0 .. 7 and 8 .. 15 of the first, then of the second.
-__device__ __forceinline__ void mma_two(float (&d)[4], float (&e)[4], const SplitA& a, const u32 (&hi)[4], const u32 (&lo)[4]) {
-    const u32 d_hi[2] = {hi[0], hi[1]}, e_hi[2] = {hi[2], hi[3]}, d_lo[2] = {lo[0], lo[1]}, e_lo[2] = {lo[2], lo[3]};
-    mma(Bf16(), d, a.lo, d_hi);
-    mma(Bf16(), e, a.lo, e_hi);
-    mma(Bf16(), d, a.hi, d_lo);
-    mma(Bf16(), e, a.hi, e_lo);
-    mma(Bf16(), d, a.hi, d_hi);
-    mma(Bf16(), e, a.hi, e_hi);
-}
-
 // Values p and p + 1 of a row that begins at `row` and has `width`, zeros behind its end. EVEN: both are read at once.
 template <bool EVEN>
 __device__ __forceinline__ float2 read_two(const float* from, u32 row, u32 p, u32 width, bool there) {

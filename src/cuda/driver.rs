@@ -258,12 +258,7 @@ impl Stream {
 
     /// Copies from the device and waits.
     pub fn download(&self, at: sys::CUdeviceptr, out: &mut [u8]) -> Result<()> {
-        if !out.is_empty() {
-            let to = out.as_mut_ptr().cast::<c_void>();
-            // SAFETY: callers pass ranges of a `Memory` that they hold; `out` is borrowed until the copy has ended below.
-            check(unsafe { sys::cuMemcpyDtoHAsync_v2(to, at, out.len(), self.handle) }, "copying from the device")?;
-        }
-        self.synchronize()
+        self.download_all(&[(at, out.len())], 1, out)
     }
 
     /// Copies parts from the device, places and bytes, one after the other at multiples of `align` of `out`, and waits for all.

@@ -4,7 +4,7 @@
 use super::driver::Context;
 use super::lane::Lane;
 use super::module::{Argument, Kernels, launch};
-use super::weight::Weight;
+use super::weight::{Weight, halves};
 use super::{Buffer, FEW, attention};
 use crate::Result;
 use crate::backend::{Attention, EncoderShape, MemoryWeights, Mlp, Norm, need};
@@ -63,12 +63,6 @@ struct Memory {
 }
 // SAFETY: the same fields in the same order.
 unsafe impl Argument for Memory {}
-
-/// Whether the weights are all of the same 16 bits, f16 or bfloat16.
-fn halves<const N: usize>(all: [&Weight; N]) -> bool {
-    let first = all[0].dtype;
-    matches!(first, DType::F16 | DType::BF16) && all.iter().all(|w| w.dtype == first)
-}
 
 /// Whether `mlp.cu` takes it. Few rows are bound by the bytes of the weights.
 pub(super) fn takes_mlp(context: &Context, norm: &Norm<'_, Buffer>, mlp: &Mlp<'_, Weight>, n: usize) -> bool {

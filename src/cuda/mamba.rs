@@ -3,6 +3,7 @@
 use super::lane::Lane;
 use super::module::{Argument, launch};
 use super::ssm::Ssm;
+use super::weight::halves;
 use super::{Buffer, Cuda, FEW, Weight};
 use crate::Result;
 use crate::backend::{MambaWeights, SSM_SPAN as SPAN, SsmParams, SsmShape, SsmState};
@@ -70,9 +71,8 @@ pub(super) fn takes(cuda: &Cuda, shape: &SsmShape, weights: &MambaWeights<'_, We
     let mixer = (1..=MOST_HEADS).contains(&heads) && inner == heads * HEAD;
     let mixer = mixer && (state, groups, conv) == (STATE, 1, TAPS) && gated_norm.width == inner;
     let model = (1..=MOST).contains(&width) && width.is_multiple_of(8) && norm.width == width;
-    let alike = in_proj.dtype == out_proj.dtype && matches!(in_proj.dtype, DType::F16 | DType::BF16);
     let whole = in_proj.rows == shape.projected() && (out_proj.rows, out_proj.cols) == (width, inner);
-    n > FEW && mixer && model && alike && whole && SHARED_IN <= cuda.context.shared
+    n > FEW && mixer && model && halves([in_proj, out_proj]) && whole && SHARED_IN <= cuda.context.shared
 }
 
 /// A block that [`takes`] takes, all lengths checked.

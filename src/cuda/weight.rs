@@ -133,3 +133,9 @@ fn q6_k(block: &[u8], host: &mut Host) {
         }
     }
 }
+
+/// Whether the weights are all of the same 16 bits, f16 or bfloat16.
+pub(super) fn halves<const N: usize>(all: [&Weight; N]) -> bool {
+    let first = all[0].dtype;
+    matches!(first, DType::F16 | DType::BF16) && all.iter().all(|w| w.dtype == first)
+}

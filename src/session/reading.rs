@@ -27,7 +27,8 @@ pub(super) struct Job<'a> {
 /// together. `source` gives the bytes of the source that a chunk stands for.
 ///
 /// The threads make the records, in `blocks`, which are kept for the next call, and write them; the thread of the caller only
-/// counts them. A thread for which there is none of `scratches` makes one, which is kept too. A thread that is far ahead of the others waits until blocks are free: results take bounded memory.
+/// counts them. A thread for which there is none of `scratches` makes one, which is kept too. A thread that is far ahead of the
+/// others waits until blocks are free: results take bounded memory.
 ///
 /// `on_jobs` is called on the thread of the caller after some jobs have been appended, and may stop the rest. They are
 /// appended whole or, if an error is returned, perhaps in part.

@@ -38,8 +38,7 @@ impl Tail {
         self.from = other.source(other.start..self.start).end;
         self.ids.clear();
         self.ends.clear();
-        self.ids.extend_from_slice(other.ids.get(from..).unwrap_or_default());
-        self.ends.extend_from_slice(other.ends.get(from..).unwrap_or_default());
+        self.append(other);
     }
 
     /// Appends the tokens that `later`, of the same document, has behind those here.
