@@ -21,7 +21,7 @@ mod weighting;
 
 use std::ops::Range;
 
-pub use layer::{Attention, MambaScratch, MambaWeights, MemoryWeights, Mlp};
+pub use layer::{Attention, MambaScratch, MambaWeights, MemoryWeights, Mlp, Stateful};
 pub use weighting::Weighting;
 pub(crate) use weighting::weigh;
 
@@ -662,6 +662,26 @@ pub trait Backend: Send + Sync + 'static {
         scratch: &mut MambaScratch<Self::Buffer>,
     ) -> Result<()> {
         layer::mamba(self, shape, weights, x, sequences, n, state, scratch)
+    }
+
+    /// One token of one sequence through Mamba-2 blocks of one `shape`, one after the other, each as [`Backend::mamba_block`].
+    ///
+    /// x is (D), the states are those of the blocks.
+    ///
+    /// # Errors
+    /// As [`Backend::mamba_block`].
+    fn mamba_blocks<'a>(
+        &self,
+        shape: &SsmShape,
+        mut blocks: impl Iterator<Item = Stateful<'a, Self::Weight, Self::Buffer>>,
+        x: &mut Self::Buffer,
+        scratch: &mut MambaScratch<Self::Buffer>,
+    ) -> Result<()>
+    where
+        Self::Weight: 'a,
+        Self::Buffer: 'a,
+    {
+        blocks.try_for_each(|(weights, state)| self.mamba_block(shape, &weights, x, 1, 1, state, scratch))
     }
 
     /// Bidirectional attention inside each of `chunks` chunks, with norms per head and rotary positions.

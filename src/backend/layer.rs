@@ -19,6 +19,9 @@ pub struct MambaWeights<'a, Weight, Buffer> {
     pub out_proj: &'a Weight,
 }
 
+/// A Mamba-2 block and the state of its sequence.
+pub type Stateful<'a, Weight, Buffer> = (MambaWeights<'a, Weight, Buffer>, &'a mut SsmState<Buffer>);
+
 /// Scratch of [`Backend::mamba_block`], which may be left as it is.
 #[derive(Debug)]
 pub struct MambaScratch<Buffer> {

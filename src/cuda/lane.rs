@@ -30,7 +30,8 @@ pub(super) struct Lane {
     out: Pinned,
     /// Bytes of `out` that the device may still be reading.
     busy: usize,
-    /// (COUNTERS) u32, zero between kernels. Those of a recording while there is one.
+    /// (COUNTERS) u32, zero between kernels, and what the parts of `mamba_blocks` exchange. Those of a recording while there is
+    /// one.
     pub arrived: Memory,
     /// Scratch memory of the operations, which grows as they need it.
     scratch: [Option<Memory>; SCRATCHES],
@@ -58,6 +59,11 @@ impl Lane {
             scratch: Default::default(),
             recording: None,
         })
+    }
+
+    /// `Exchange` of `mamba_blocks`.
+    pub fn exchange(&self) -> u64 {
+        self.arrived.at + 4 * COUNTERS as u64
     }
 
     /// Scratch memory `which` with at least `bytes` bytes of any content. What it had is lost.
@@ -184,9 +190,9 @@ impl Lane {
     }
 }
 
-/// Counters at zero.
+/// Counters at zero, and the exchange before its first round.
 fn counters(context: &Arc<Context>, stream: &Stream) -> Result<Memory> {
-    let memory = Memory::new(context, 4 * COUNTERS)?;
+    let memory = Memory::new(context, 4 * COUNTERS + super::mamba_blocks::EXCHANGE)?;
     stream.zero(memory.at, memory.bytes)?;
     Ok(memory)
 }

@@ -15,6 +15,7 @@ mod driver;
 mod encoder;
 mod lane;
 mod mamba;
+mod mamba_blocks;
 mod mirror;
 mod module;
 mod product;
@@ -29,7 +30,7 @@ use std::time::Duration;
 
 use crate::backend::{
     Attention, Backend, EncoderShape, HeadNorms, HsaShape, MambaScratch, MambaWeights, MemoryWeights, Mlp, Norm, Pick,
-    Product, Selecting, Span, SsmParams, SsmShape, SsmState, check, layer, need,
+    Product, Selecting, Span, SsmParams, SsmShape, SsmState, Stateful, check, layer, need,
 };
 use crate::memory::{ChunkMemory, ChunkShape, MAX_TOP_K, Precision, TopK};
 use crate::quant::DType;
@@ -571,6 +572,24 @@ impl Backend for Cuda {
             return Ok(());
         }
         self.on_lane(|lane| mamba::block(self, lane, shape, weights, x, sequences, n, state))
+    }
+
+    fn mamba_blocks<'a>(
+        &self,
+        shape: &SsmShape,
+        mut blocks: impl Iterator<Item = Stateful<'a, Weight, Buffer>>,
+        x: &mut Buffer,
+        scratch: &mut MambaScratch<Buffer>,
+    ) -> Result<()> {
+        if mamba_blocks::takes_shape(self, shape) {
+            let mut all: Vec<_> = blocks.collect();
+            if all.iter().all(|(weights, _)| mamba_blocks::takes(shape, weights)) {
+                return self.on_lane(|lane| mamba_blocks::run(self, lane, shape, &all, x));
+            }
+            let mut blocks = all.iter_mut();
+            return blocks.try_for_each(|(weights, state)| self.mamba_block(shape, weights, x, 1, 1, state, scratch));
+        }
+        blocks.try_for_each(|(weights, state)| self.mamba_block(shape, &weights, x, 1, 1, state, scratch))
     }
 
     fn encoder_attention(

@@ -94,11 +94,10 @@ impl Kernels {
         Ok(function)
     }
 
-    /// Starts a kernel with `grid` blocks of `block` threads and `shared` bytes of dynamic shared memory.
+    /// Starts a kernel, see [`Kernels::start`].
     ///
     /// # Safety
-    /// `arguments` must point to values of the types of the kernel's parameters, and what those point to on the device
-    /// must be as long as the kernel's header says for this grid.
+    /// As there.
     pub unsafe fn launch(
         &self,
         stream: &Stream,
@@ -107,6 +106,43 @@ impl Kernels {
         block: [u32; 2],
         shared: usize,
         arguments: &mut [*mut c_void],
+    ) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { self.start(stream, name, grid, block, shared, arguments, false) }
+    }
+
+    /// [`Kernels::launch`] of a kernel whose blocks wait for each other: none starts before all can.
+    ///
+    /// # Safety
+    /// As there.
+    pub unsafe fn launch_cooperative(
+        &self,
+        stream: &Stream,
+        name: &'static str,
+        grid: [usize; 3],
+        block: [u32; 2],
+        shared: usize,
+        arguments: &mut [*mut c_void],
+    ) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { self.start(stream, name, grid, block, shared, arguments, true) }
+    }
+
+    /// Starts a kernel with `grid` blocks of `block` threads and `shared` bytes of dynamic shared memory.
+    ///
+    /// # Safety
+    /// `arguments` must point to values of the types of the kernel's parameters, and what those point to on the device
+    /// must be as long as the kernel's header says for this grid.
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn start(
+        &self,
+        stream: &Stream,
+        name: &'static str,
+        grid: [usize; 3],
+        block: [u32; 2],
+        shared: usize,
+        arguments: &mut [*mut c_void],
+        cooperative: bool,
     ) -> Result<()> {
         let limits = [i32::MAX as usize, 65535, 65535];
         if grid.contains(&0) {
@@ -126,11 +162,19 @@ impl Kernels {
         }
         let [x, y, z] = grid.map(|g| g as u32);
         let status = if self.early {
-            let mut attribute = sys::CUlaunchAttribute {
-                id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
-                pad: [0; 4],
-                value: sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
-            };
+            use sys::CUlaunchAttributeID as Id;
+            let mut attributes = [
+                sys::CUlaunchAttribute {
+                    id: Id::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
+                    pad: [0; 4],
+                    value: sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
+                },
+                sys::CUlaunchAttribute {
+                    id: Id::CU_LAUNCH_ATTRIBUTE_COOPERATIVE,
+                    pad: [0; 4],
+                    value: sys::CUlaunchAttributeValue { cooperative: 1 },
+                },
+            ];
             let config = sys::CUlaunchConfig {
                 gridDimX: x,
                 gridDimY: y,
@@ -140,8 +184,8 @@ impl Kernels {
                 blockDimZ: 1,
                 sharedMemBytes: shared as u32,
                 hStream: stream.handle,
-                attrs: &mut attribute,
-                numAttrs: 1,
+                attrs: attributes.as_mut_ptr(),
+                numAttrs: if cooperative { 2 } else { 1 },
             };
             // SAFETY: function and stream exist; the arguments are the caller's promise. They are copied by the call.
             unsafe { sys::cuLaunchKernelEx(&config, function.handle, arguments.as_mut_ptr(), std::ptr::null_mut()) }
@@ -150,6 +194,23 @@ impl Kernels {
             let (shared, arguments) = (shared as u32, arguments.as_mut_ptr());
             // SAFETY: as above.
             unsafe {
+                if cooperative {
+                    return check(
+                        sys::cuLaunchCooperativeKernel(
+                            handle,
+                            x,
+                            y,
+                            z,
+                            block[0],
+                            block[1],
+                            1,
+                            shared,
+                            stream.handle,
+                            arguments,
+                        ),
+                        name,
+                    );
+                }
                 sys::cuLaunchKernel(handle, x, y, z, block[0], block[1], 1, shared, stream.handle, arguments, null)
             }
         };

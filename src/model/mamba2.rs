@@ -69,27 +69,39 @@ impl<B: Backend> Block<B> {
         })
     }
 
-    /// Adds the block's output to the residual stream `x` (sequences, n, D) and moves `state` on by n tokens in each
-    /// sequence.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn forward(
-        &self,
-        config: &Config,
-        backend: &B,
-        x: &mut B::Buffer,
-        sequences: usize,
-        n: usize,
-        state: &mut SsmState<B::Buffer>,
-        scratch: &mut MambaScratch<B::Buffer>,
-    ) -> Result<()> {
+    fn weights(&self, config: &Config) -> MambaWeights<'_, B::Weight, B::Buffer> {
         let (eps, ssm) = (config.norm_eps, &config.ssm);
-        let weights = MambaWeights {
+        MambaWeights {
             norm: Norm { weight: &self.norm, width: config.hidden, eps },
             in_proj: &self.in_proj,
             mixer: &self.mixer,
             gated_norm: Norm { weight: &self.gated_norm, width: ssm.inner / ssm.groups, eps },
             out_proj: &self.out_proj,
-        };
-        backend.mamba_block(ssm, &weights, x, sequences, n, state, scratch)
+        }
     }
+}
+
+/// Adds the output of each of `blocks`, one after the other, to the residual stream `x` (sequences, n, D), and moves their states
+/// on by n tokens in each sequence.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn forward<'a, 's: 'a, B: Backend>(
+    config: &'a Config,
+    backend: &B,
+    blocks: &'a [Block<B>],
+    states: impl Iterator<Item = &'s mut SsmState<B::Buffer>>,
+    x: &mut B::Buffer,
+    sequences: usize,
+    n: usize,
+    scratch: &mut MambaScratch<B::Buffer>,
+) -> Result<()>
+where
+    B::Weight: 'a,
+    B::Buffer: 's,
+{
+    let shape = &config.ssm;
+    let mut blocks = blocks.iter().zip(states).map(|(block, state)| (block.weights(config), state));
+    if (sequences, n) == (1, 1) {
+        return backend.mamba_blocks(shape, blocks, x, scratch);
+    }
+    blocks.try_for_each(|(weights, state)| backend.mamba_block(shape, &weights, x, sequences, n, state, scratch))
 }

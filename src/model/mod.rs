@@ -599,8 +599,7 @@ impl<B: Backend> Model<B> {
         x: &mut B::Buffer,
         s: &mut MambaScratch<B::Buffer>,
     ) -> Result<()> {
-        let mut blocks = self.lower.iter().zip(states);
-        blocks.try_for_each(|(block, state)| block.forward(&self.config, &self.backend, x, sequences, n, state, s))
+        mamba2::forward(&self.config, &self.backend, &self.lower, states.iter_mut(), x, sequences, n, s)
     }
 
     /// Appends the memories of the chunks that end among the n tokens of `x`, and keeps the rest for later.

@@ -11,7 +11,7 @@ use crate::Result;
 use crate::backend::{Backend, MambaScratch, SsmState};
 use crate::memory::{ChunkMemory, MAX_TOP_K};
 
-use super::{Group, Model, NEXT_SCRATCH, Pass, Scratch, State, Trace, Upper, UpperScratch};
+use super::{Group, Model, NEXT_SCRATCH, Pass, Scratch, State, Trace, Upper, UpperScratch, mamba2};
 
 /// The operations of one token, recorded.
 pub(super) struct Step<B: Backend> {
@@ -196,9 +196,7 @@ impl<B: Backend> Model<B> {
             if let Some((selection, memory, mirror, hsa)) = &mut reads {
                 layer.forward(&self.config, &u.hsa, &self.backend, x, n, selection, memory, mirror, hsa)?;
             }
-            for (block, state) in blocks.iter().zip(&mut *states) {
-                block.forward(&self.config, &self.backend, x, 1, n, state, mamba)?;
-            }
+            mamba2::forward(&self.config, &self.backend, blocks, states.by_ref().take(blocks.len()), x, 1, n, mamba)?;
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ fn blocks() -> Vec<(SsmShape, usize, DType)> {
 struct Random<B: Backend> {
     shape: SsmShape,
     width: usize,
+    dtype: DType,
     params: Params,
     norm: Vec<f32>,
     gated: Vec<f32>,
@@ -46,6 +47,7 @@ impl<B: Backend> Random<B> {
             dense: [dense_in, dense_out],
             shape,
             width,
+            dtype,
             params,
             norm,
             gated,
@@ -53,24 +55,32 @@ impl<B: Backend> Random<B> {
         }
     }
 
-    /// `n` tokens of each of `sequences`; the states move on.
-    fn run(&self, b: &B, x: &[f32], sequences: usize, n: usize, state: &mut SsmState<B::Buffer>) -> Vec<f32> {
-        let (rows, shape) = (sequences * n, &self.shape);
-        let mut scratch = MambaScratch {
+    fn scratch(&self, b: &B, rows: usize) -> MambaScratch<B::Buffer> {
+        let shape = &self.shape;
+        MambaScratch {
             normed: poisoned(b, rows * self.width),
             projected: poisoned(b, rows * shape.projected()),
             mixed: poisoned(b, rows * shape.inner),
             mixed_norm: poisoned(b, rows * shape.inner),
-        };
-        let weights = MambaWeights {
+        }
+    }
+
+    fn weights(&self) -> MambaWeights<'_, B::Weight, B::Buffer> {
+        let shape = &self.shape;
+        MambaWeights {
             norm: Norm { weight: &self.norms[0], width: self.width, eps: 1e-5 },
             in_proj: &self.weights[0],
             mixer: &self.mixer,
             gated_norm: Norm { weight: &self.norms[1], width: shape.inner / shape.groups, eps: 1e-5 },
             out_proj: &self.weights[1],
-        };
-        let mut x = b.vector(x).unwrap();
-        b.mamba_block(shape, &weights, &mut x, sequences, n, state, &mut scratch).unwrap();
+        }
+    }
+
+    /// `n` tokens of each of `sequences`; the states move on.
+    fn run(&self, b: &B, x: &[f32], sequences: usize, n: usize, state: &mut SsmState<B::Buffer>) -> Vec<f32> {
+        let (rows, mut x) = (sequences * n, b.vector(x).unwrap());
+        let mut scratch = self.scratch(b, rows);
+        b.mamba_block(&self.shape, &self.weights(), &mut x, sequences, n, state, &mut scratch).unwrap();
         read(b, &x, rows * self.width)
     }
 
@@ -179,20 +189,105 @@ fn mamba_block_checks_its_arguments_on<B: Named>(b: &B) {
             conv: b.buffer(len(1, shape.conv_state_len())).unwrap(),
             ssm: b.buffer(len(2, shape.ssm_state_len())).unwrap(),
         };
-        let mut scratch = MambaScratch {
-            normed: b.buffer(n * width).unwrap(),
-            projected: b.buffer(n * shape.projected()).unwrap(),
-            mixed: b.buffer(n * shape.inner).unwrap(),
-            mixed_norm: b.buffer(n * shape.inner).unwrap(),
-        };
-        let weights = MambaWeights {
-            norm: Norm { weight: &block.norms[0], width, eps: 1e-5 },
-            in_proj: &block.weights[0],
-            mixer: &block.mixer,
-            gated_norm: Norm { weight: &block.norms[1], width: shape.inner, eps: 1e-5 },
-            out_proj: &block.weights[1],
-        };
-        let e = b.mamba_block(&shape, &weights, &mut x, 1, n, &mut state, &mut scratch).unwrap_err();
+        let mut scratch = block.scratch(b, n);
+        let e = b.mamba_block(&shape, &block.weights(), &mut x, 1, n, &mut state, &mut scratch).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::InvalidArgument, "{short}");
+    }
+}
+
+/// The published 370M, for which a device may have one kernel for all blocks of a token.
+const PUBLISHED: SsmShape = SsmShape { inner: 2048, heads: 32, state: 128, ..SSM_SHAPES[0] };
+
+#[test]
+fn mamba_blocks_follow_their_formula() {
+    everywhere!(mamba_blocks_follow_their_formula_on);
+}
+
+fn mamba_blocks_follow_their_formula_on<B: Named>(b: &B) {
+    let mut rng = Rng(24);
+    let small = blocks()[0].0;
+    let wide_heads = SsmShape { heads: 8, dt_min: 0.01, dt_max: 0.5, ..PUBLISHED };
+    let cases = [
+        (small, 128, vec![]),
+        (small, 128, vec![DType::F16, DType::Q8_0, DType::F32]),
+        (PUBLISHED, 1024, vec![DType::F16]),
+        (PUBLISHED, 1024, vec![DType::F16, DType::F16, DType::BF16]),
+        (wide_heads, 1024, vec![DType::BF16]),
+        (PUBLISHED, 1024, vec![DType::F16, DType::Q8_0]),
+    ];
+    for (shape, width, types) in cases {
+        let all: Vec<_> = types.iter().map(|&dtype| Random::new(b, &mut rng, shape, width, dtype)).collect();
+        follow(b, &mut rng, &all.iter().collect::<Vec<_>>(), 3);
+    }
+    // More than go into one launch. It is a loop on a CPU.
+    if B::SLACK > 1.0 {
+        let block = Random::new(b, &mut rng, PUBLISHED, 1024, DType::F16);
+        follow(b, &mut rng, &[&block; 35], 1);
+    }
+}
+
+/// A few tokens through `blocks`, each with a state of its own.
+fn follow<B: Named>(b: &B, rng: &mut Rng, blocks: &[&Random<B>], tokens: usize) {
+    let mut want: Vec<State> = Vec::new();
+    let mut states: Vec<SsmState<B::Buffer>> = Vec::new();
+    for block in blocks {
+        let (conv, ssm) = (rng.values(block.shape.conv_state_len()), rng.values(block.shape.ssm_state_len()));
+        want.push(State { conv: wide(&conv), ssm: wide(&ssm) });
+        states.push(SsmState { conv: b.vector(&conv).unwrap(), ssm: b.vector(&ssm).unwrap() });
+    }
+    let (shape, width) = blocks.first().map_or((SSM_SHAPES[0], 1), |block| (block.shape, block.width));
+    let mut scratch = blocks.first().map_or_else(
+        || MambaScratch {
+            normed: b.buffer(0).unwrap(),
+            projected: b.buffer(0).unwrap(),
+            mixed: b.buffer(0).unwrap(),
+            mixed_norm: b.buffer(0).unwrap(),
+        },
+        |block| block.scratch(b, 1),
+    );
+    let types: Vec<_> = blocks.iter().map(|block| block.dtype).collect();
+    let rough = types.contains(&DType::Q8_0) && b.quantizes(1);
+    let error = (if rough { 3e-2 } else { 8e-5 + 2e-5 * B::SLACK }) * types.len().max(1) as f64;
+    for token in 0..tokens {
+        let what = format!("{b:?} {types:?} {width} {shape:?}, token {token}");
+        let first = rng.values(width);
+        // Each block takes the stream as f32, as the device does.
+        let mut x = first.clone();
+        for (block, state) in blocks.iter().zip(&mut want) {
+            let added = block.added(&x, state);
+            x.iter_mut().zip(added).for_each(|(x, added)| *x = (f64::from(*x) + added) as f32);
+        }
+        let mut got = b.vector(&first).unwrap();
+        let run = blocks.iter().zip(&mut states).map(|(block, state)| (block.weights(), state));
+        b.mamba_blocks(&shape, run, &mut got, &mut scratch).unwrap();
+        assert_close(&what, &read(b, &got, width), &wide(&x), error);
+        for (state, want) in states.iter().zip(&want) {
+            assert_close(&what, &read(b, &state.conv, want.conv.len()), &want.conv, error);
+            assert_close(&what, &read(b, &state.ssm, want.ssm.len()), &want.ssm, error);
+        }
+    }
+}
+
+#[test]
+fn mamba_blocks_check_their_arguments() {
+    everywhere!(mamba_blocks_check_their_arguments_on);
+}
+
+fn mamba_blocks_check_their_arguments_on<B: Named>(b: &B) {
+    let mut rng = Rng(25);
+    for (shape, width) in [(blocks()[0].0, 128), (PUBLISHED, 1024)] {
+        let block = Random::new(b, &mut rng, shape, width, DType::F16);
+        // x, the inputs before, the state: one of them too short.
+        for short in 0..3 {
+            let len = |which: usize, len: usize| len - usize::from(which == short);
+            let mut x = b.buffer(len(0, width)).unwrap();
+            let mut state = SsmState {
+                conv: b.buffer(len(1, shape.conv_state_len())).unwrap(),
+                ssm: b.buffer(len(2, shape.ssm_state_len())).unwrap(),
+            };
+            let run = std::iter::once((block.weights(), &mut state));
+            let e = b.mamba_blocks(&shape, run, &mut x, &mut block.scratch(b, 1)).unwrap_err();
+            assert_eq!(e.kind(), ErrorKind::InvalidArgument, "{short}");
+        }
     }
 }

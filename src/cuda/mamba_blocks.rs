@@ -1,0 +1,142 @@
+//! One token through Mamba-2 blocks one after the other: `mamba_blocks.cu`.
+
+use super::lane::Lane;
+use super::module::{Argument, pointer};
+use super::weight::halves;
+use super::{Buffer, Cuda, Weight};
+use crate::Result;
+use crate::backend::{MambaWeights, SsmParams, SsmShape, Stateful, need};
+use crate::quant::DType;
+
+/// Width of the model, inner width, state, taps: the published 370M.
+const WIDTH: usize = 1024;
+const INNER: usize = 2 * WIDTH;
+const STATE: usize = 128;
+const TAPS: usize = 4;
+
+/// Blocks of a launch, the rows of a head that a part has, threads of a part.
+const PARTS: usize = STATE;
+const ROWS: usize = INNER / PARTS;
+const THREADS: u32 = 352;
+
+/// Mamba-2 blocks of a launch, at most.
+const MOST: usize = 32;
+
+/// Bytes of `Shared`, and of `Exchange` for a lane.
+const SHARED: usize = 231_808;
+pub(super) const EXCHANGE: usize = 57_348;
+
+/// The share of the memory's speed at which weights are asked for. Less leaves memory idle, with more of it what the parts exchange
+/// waits behind weights.
+const SHARE: f64 = 0.66;
+
+/// `Block` of the kernel.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+struct Block {
+    in_proj: u64,
+    out_proj: u64,
+    norm: u64,
+    conv_weight: u64,
+    conv_bias: u64,
+    dt_bias: u64,
+    a: u64,
+    d: u64,
+    gated_norm: u64,
+    history: u64,
+    state: u64,
+    eps: f32,
+    gated_eps: f32,
+}
+
+/// `Blocks` of the kernel.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Blocks {
+    count: u32,
+    dt_min: f32,
+    dt_max: f32,
+    head: u32,
+    block: [Block; MOST],
+}
+// SAFETY: the same fields in the same order.
+unsafe impl Argument for Blocks {}
+
+/// Whether the kernel is for blocks of this shape on this device.
+pub(super) fn takes_shape(cuda: &Cuda, shape: &SsmShape) -> bool {
+    let SsmShape { inner, heads, state, groups, conv, .. } = *shape;
+    let context = &cuda.context;
+    let fits = context.capability.0 >= 9 && context.processors as usize >= PARTS && SHARED <= context.shared;
+    let whole_parts = heads > 0 && inner.is_multiple_of(heads) && (inner / heads).is_multiple_of(ROWS);
+    fits && whole_parts && (inner, state, groups, conv) == (INNER, STATE, 1, TAPS)
+}
+
+/// Whether it is for blocks with these weights, if it is [for their shape](takes_shape).
+pub(super) fn takes(shape: &SsmShape, weights: &MambaWeights<'_, Weight, Buffer>) -> bool {
+    let MambaWeights { norm, in_proj, gated_norm, out_proj, .. } = weights;
+    (norm.width, gated_norm.width) == (WIDTH, INNER)
+        && halves([in_proj, out_proj])
+        && (in_proj.rows, in_proj.cols) == (shape.projected(), WIDTH)
+        && (out_proj.rows, out_proj.cols) == (WIDTH, INNER)
+}
+
+/// Runs `blocks`, all of which it [takes].
+pub(super) fn run(
+    cuda: &Cuda,
+    lane: &mut Lane,
+    shape: &SsmShape,
+    blocks: &[Stateful<'_, Weight, Buffer>],
+    x: &mut Buffer,
+) -> Result<()> {
+    need("mamba_blocks: x", x.len, &[WIDTH])?;
+    for (MambaWeights { norm, mixer, gated_norm, .. }, state) in blocks {
+        let SsmParams { conv_weight, conv_bias, dt_bias, a, d } = mixer;
+        let lengths = [conv_weight, conv_bias, dt_bias, a, d].map(|b| b.len);
+        shape.check_mix(1, 1, shape.projected(), INNER, lengths, [state.conv.len, state.ssm.len])?;
+        need("mamba_blocks: norm", norm.weight.len, &[WIDTH])?;
+        need("mamba_blocks: gated norm", gated_norm.weight.len, &[INNER])?;
+    }
+    let (cycles, bytes) = cuda.context.speed;
+    let pace = (PARTS * 2 * WIDTH) as f64 * cycles / (SHARE * bytes.max(1.0));
+    // Neighbours with weights of one type.
+    for alike in blocks.chunk_by(|(a, _), (b, _)| a.in_proj.dtype == b.in_proj.dtype) {
+        let name = match alike[0].0.in_proj.dtype {
+            DType::F16 => "mamba_blocks_f16",
+            _ => "mamba_blocks_bf16",
+        };
+        for some in alike.chunks(MOST) {
+            let mut all = Blocks {
+                count: some.len() as u32,
+                dt_min: shape.dt_min,
+                dt_max: shape.dt_max,
+                head: shape.head_dim() as u32,
+                block: [Block::default(); MOST],
+            };
+            for (block, (weights, state)) in all.block.iter_mut().zip(some) {
+                let SsmParams { conv_weight, conv_bias, dt_bias, a, d } = weights.mixer;
+                *block = Block {
+                    in_proj: weights.in_proj.parts().q,
+                    out_proj: weights.out_proj.parts().q,
+                    norm: weights.norm.weight.at(),
+                    conv_weight: conv_weight.at(),
+                    conv_bias: conv_bias.at(),
+                    dt_bias: dt_bias.at(),
+                    a: a.at(),
+                    d: d.at(),
+                    gated_norm: weights.gated_norm.weight.at(),
+                    history: state.conv.at(),
+                    state: state.ssm.at(),
+                    eps: weights.norm.eps,
+                    gated_eps: weights.gated_norm.eps,
+                };
+            }
+            let (x, exchange, pace) = (x.at(), lane.exchange(), pace as u32);
+            let arguments = &mut [pointer(&all), pointer(&x), pointer(&exchange), pointer(&pace)];
+            // SAFETY: all lengths were checked above, and shapes by `takes`.
+            unsafe {
+                cuda.kernels.launch_cooperative(&lane.stream, name, [PARTS, 1, 1], [THREADS, 1], SHARED, arguments)?;
+            }
+        }
+    }
+    Ok(())
+}
