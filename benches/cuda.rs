@@ -387,35 +387,32 @@ fn choices<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
     }
 }
 
+fn ssm_shape(heads: usize) -> SsmShape {
+    SsmShape { inner: 64 * heads, heads, state: 128, groups: 1, conv: 4, dt_min: 0.0, dt_max: f32::INFINITY }
+}
+
+fn ssm_params(cuda: &Cuda, s: &SsmShape) -> SsmParams<Buffer> {
+    let small = |n| cuda.vector(&vec![-0.5; n]).expect("memory");
+    SsmParams {
+        conv_weight: buffer(cuda, s.conv_channels() * s.conv),
+        conv_bias: buffer(cuda, s.conv_channels()),
+        dt_bias: small(s.heads),
+        a: small(s.heads),
+        d: small(s.heads),
+    }
+}
+
+fn ssm_state(cuda: &Cuda, s: &SsmShape, sequences: usize) -> SsmState<Buffer> {
+    SsmState { conv: buffer(cuda, sequences * s.conv_state_len()), ssm: buffer(cuda, sequences * s.ssm_state_len()) }
+}
+
 fn mixers<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
-    let shape = |heads: usize| SsmShape {
-        inner: 64 * heads,
-        heads,
-        state: 128,
-        groups: 1,
-        conv: 4,
-        dt_min: 0.0,
-        dt_max: f32::INFINITY,
-    };
-    let params = |s: &SsmShape| {
-        let small = |n| cuda.vector(&vec![-0.5; n]).expect("memory");
-        SsmParams {
-            conv_weight: buffer(cuda, s.conv_channels() * s.conv),
-            conv_bias: buffer(cuda, s.conv_channels()),
-            dt_bias: small(s.heads),
-            a: small(s.heads),
-            d: small(s.heads),
-        }
-    };
-    let state = |s: &SsmShape, sequences: usize| SsmState {
-        conv: buffer(cuda, sequences * s.conv_state_len()),
-        ssm: buffer(cuda, sequences * s.ssm_state_len()),
-    };
     for heads in [2048, 32] {
-        let s = shape(heads);
+        let s = ssm_shape(heads);
         let bytes = 8 * s.ssm_state_len();
         let copies = (ROTATE / bytes).clamp(2, 256);
-        let (params, mut states) = (params(&s), (0..copies).map(|_| state(&s, 1)).collect::<Vec<_>>());
+        let (params, mut states) =
+            (ssm_params(cuda, &s), (0..copies).map(|_| ssm_state(cuda, &s, 1)).collect::<Vec<_>>());
         let x = buffer(cuda, s.projected());
         let name = format!("ssm_step {} wide, state {}", s.inner, s.state);
         row(cuda, rows, name, Limit::Bytes, bytes, s.inner, move |i, y| {
@@ -423,8 +420,9 @@ fn mixers<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
         });
     }
     for (heads, sequences, n) in [(32, 1, 2048), (4, 14, 512)] {
-        let s = SsmShape { state: if heads == 4 { 32 } else { 128 }, ..shape(heads) };
-        let (params, mut state, x) = (params(&s), state(&s, sequences), buffer(cuda, sequences * n * s.projected()));
+        let s = SsmShape { state: if heads == 4 { 32 } else { 128 }, ..ssm_shape(heads) };
+        let (params, mut state, x) =
+            (ssm_params(cuda, &s), ssm_state(cuda, &s, sequences), buffer(cuda, sequences * n * s.projected()));
         // Per 64 tokens and head: C·Bᵀ, C·state, (C·Bᵀ)·x and the new state, each in three products.
         let (p, q) = (s.head_dim(), s.state);
         let work = 3 * 2 * sequences * n.div_ceil(64) * heads * 64 * (64 * q + p * q + 64 * p + p * q);
@@ -435,12 +433,12 @@ fn mixers<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
     }
 
     // A whole block of the shipped model. x grows with every call, but not far: its norm does not.
-    let (s, sequences, n, width) = (SsmShape { state: 32, ..shape(4) }, 14, 576, 128);
+    let (s, sequences, n, width) = (SsmShape { state: 32, ..ssm_shape(4) }, 14, 576, 128);
     let all = sequences * n;
     let [in_proj, out_proj] = [(s.projected(), width), (width, s.inner)]
         .map(|(rows, cols)| cuda.weight(weights(DType::F16, rows, cols)).expect("memory"));
     let (params, mut state, norm, gated) =
-        (params(&s), state(&s, sequences), buffer(cuda, width), buffer(cuda, s.inner));
+        (ssm_params(cuda, &s), ssm_state(cuda, &s, sequences), buffer(cuda, width), buffer(cuda, s.inner));
     let mut scratch = MambaScratch {
         normed: poisoned(cuda, all * width),
         projected: poisoned(cuda, all * s.projected()),
@@ -463,6 +461,44 @@ fn mixers<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
             out_proj: &out_proj,
         };
         cuda.mamba_block(&s, &weights, x, sequences, n, &mut state, &mut scratch).expect("shapes");
+    });
+    token(cuda, rows);
+}
+
+/// One token through the lower blocks of the published 370M: 366 MB, more than a cache holds.
+fn token<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
+    let (s, width, blocks) = (ssm_shape(32), 1024, 24);
+    let products: Vec<_> = (0..blocks)
+        .map(|_| {
+            [(s.projected(), width), (width, s.inner)]
+                .map(|(r, c)| cuda.weight(weights(DType::F16, r, c)).expect("memory"))
+        })
+        .collect();
+    let mut states: Vec<_> = (0..blocks).map(|_| ssm_state(cuda, &s, 1)).collect();
+    let (params, norm, gated) = (ssm_params(cuda, &s), buffer(cuda, width), buffer(cuda, s.inner));
+    let mut scratch = MambaScratch {
+        normed: poisoned(cuda, width),
+        projected: poisoned(cuda, s.projected()),
+        mixed: poisoned(cuda, s.inner),
+        mixed_norm: poisoned(cuda, s.inner),
+    };
+    let bytes = blocks * (2 * width * (s.projected() + s.inner) + 2 * 4 * s.ssm_state_len());
+    let name = format!("mamba_blocks 1 token, {blocks} of {width} -> {} wide, state {}", s.inner, s.state);
+    row(cuda, rows, name, Limit::Bytes, bytes, width, move |i, x| {
+        if i == 0 {
+            cuda.write(x, &vec![0.5; width]).expect("memory");
+        }
+        let run = products.iter().zip(&mut states).map(|([in_proj, out_proj], state)| {
+            let weights = MambaWeights {
+                norm: Norm { weight: &norm, width, eps: 1e-5 },
+                in_proj,
+                mixer: &params,
+                gated_norm: Norm { weight: &gated, width: s.inner, eps: 1e-5 },
+                out_proj,
+            };
+            (weights, state)
+        });
+        cuda.mamba_blocks(&s, run, x, &mut scratch).expect("shapes");
     });
 }
 

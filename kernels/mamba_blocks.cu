@@ -28,6 +28,7 @@ const u32 D = 1024, E = 2 * D, N = 128, CHANNELS = E + 2 * N, TAPS = 4;
 const u32 PARTS = N, ROWS = E / PARTS, OUT = D / PARTS;
 const u32 WARPS = 8, SUMS = 8, STREAM = 9, CONSTANTS = 10;
 const u32 COPIES = 4;
+const int REST = 200;  // nanoseconds
 // Bytes of a row of the input projection, half of one of the output projection. A slice is ROWS of them.
 const u32 ROW = 2 * D, SLICE = ROWS * ROW;
 // 16-byte pieces that a lane has of a row's eighth.
@@ -139,11 +140,15 @@ __device__ __forceinline__ uint4 look(const float* at) {
     return v;
 }
 __device__ __forceinline__ bool is_of(uint4 v, u32 tag) { return ((tag ? v.x & v.y & v.z & v.w : ~(v.x | v.y | v.z | v.w)) & 1) != 0; }
+// Before looking again: who looks all the time is in the way of what it looks for.
+__device__ __forceinline__ void rest() { asm volatile("nanosleep.u32 %0;" ::"n"(REST)); }
 // Four values for each of `lanes`, once all are there.
 __device__ __forceinline__ uint4 receive(const float* at, u32 tag, u32 lanes = ~0u) {
-    uint4 v;
-    do v = look(at);
-    while (!__all_sync(lanes, is_of(v, tag)));
+    uint4 v = look(at);
+    while (!__all_sync(lanes, is_of(v, tag))) {
+        rest();
+        v = look(at);
+    }
     return v;
 }
 __device__ __forceinline__ float4 values(uint4 v) {
@@ -292,10 +297,12 @@ __device__ __forceinline__ void compute(const Blocks& all, Exchange& exchange, S
         read_pieces(down, out + E / WARPS);
         __syncwarp();
         if (lane == 0) arrive(&s.empty[slot][2]);
-        uint4 v, w;
         const float* const from = exchange.y[copy] + E / WARPS * warp + 4 * lane;
-        do v = look(from), w = look(from + E / WARPS / 2);
-        while (!__all_sync(~0u, is_of(v, tag) && is_of(w, tag)));
+        uint4 v = look(from), w = look(from + E / WARPS / 2);
+        while (!__all_sync(~0u, is_of(v, tag) && is_of(w, tag))) {
+            rest();
+            v = look(from), w = look(from + E / WARPS / 2);
+        }
         unit = unit_of(Half(), __uint_as_float(__reduce_max_sync(~0u, max(most_of(v), most_of(w)))), inverse);
         put_split<Half>(s.split[warp], lane, v, inverse);
         put_split<Half>(s.split[warp], 32 + lane, w, inverse);

@@ -28,7 +28,7 @@ pub(super) const EXCHANGE: usize = 57_348;
 
 /// The share of the memory's speed at which weights are asked for. Less leaves memory idle, with more of it what the parts exchange
 /// waits behind weights.
-const SHARE: f64 = 0.66;
+const SHARE: f64 = 0.68;
 
 /// `Block` of the kernel.
 #[derive(Clone, Copy, Default)]

@@ -1,5 +1,6 @@
 // What every kernel of kernels/ computes, on a CPU by way of simt.h, against its formula in f64: with odd sizes, and the
-// block sizes and grids of src/cuda. Results hold NaN before. Run by tests/kernels.rs.
+// block sizes and grids of src/cuda. Results hold NaN before. Run by tests/kernels.rs. Without mamba_blocks.cu, whose blocks run at
+// once and wait for each other: tests/conformance has that on a device.
 #include "simt.h"
 
 #include <array>
