@@ -86,8 +86,8 @@ static_assert(sizeof(Shared) == 231808, "SHARED in mamba_blocks.rs");
 // Named barriers of the eight warps and SUMS, or of the eight.
 enum { FEW_THERE = 1, FACTOR_THERE, BC_THERE, Y_THERE, OUT_THERE };
 const u32 ALL = 32 * (WARPS + 1), EIGHT = 32 * WARPS;
-__device__ __forceinline__ void meet(u32 barrier, u32 threads) { asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory"); }
-__device__ __forceinline__ void pass(u32 barrier, u32 threads) { asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory"); }
+template <u32 BARRIER, u32 COUNT>
+__device__ __forceinline__ void meet() { asm volatile("bar.sync %0, %1;" ::"n"(BARRIER), "n"(COUNT) : "memory"); }
 
 __device__ __forceinline__ u32 shared_at(const void* p) { return (u32)__cvta_generic_to_shared(p); }
 __device__ __forceinline__ void begin(u64* barrier, u32 arrivals) {
@@ -223,7 +223,7 @@ __device__ __forceinline__ void compute(const Blocks& all, Exchange& exchange, S
             if (t == 0 && g < 3) s.few_sums[g][warp] = ((d[0][0] + d[1][0]) + (d[0][1] + d[1][1])) * unit;
         }
         __syncwarp();
-        pass(FEW_THERE, ALL);
+        meet<FEW_THERE, ALL>();
         // z and x, while B and C are on their way.
 #pragma unroll
         for (int m = 0; m < 2; m++) {
@@ -239,7 +239,7 @@ __device__ __forceinline__ void compute(const Blocks& all, Exchange& exchange, S
             if (t == 0) s.sums[ROWS * m + g][warp] = (d[0] + d[1]) * unit, s.sums[ROWS * m + g + 8][warp] = (d[2] + d[3]) * unit;
         }
         __syncwarp();
-        meet(FACTOR_THERE, ALL);
+        meet<FACTOR_THERE, ALL>();
 
         // Rows 2·warp and the one after it: eight lanes each of z, then of x.
         const Constants& c = s.constants[slot];
@@ -263,7 +263,7 @@ __device__ __forceinline__ void compute(const Blocks& all, Exchange& exchange, S
         const float dt = s.dt, decay = s.decay, straight = c.d;
         if (lane < 8) reinterpret_cast<uint4*>(s.bc)[warp * 8 + lane] = receive(exchange.bc[copy][0] + 32 * warp + 4 * lane, tag, 255);
         __syncwarp();
-        meet(BC_THERE, EIGHT);
+        meet<BC_THERE, EIGHT>();
         {
             const float4 first = reinterpret_cast<const float4*>(s.bc)[2 * lane], second = reinterpret_cast<const float4*>(s.bc)[2 * lane + 1];
             const float4 bs = make_float4(first.x, first.z, second.x, second.z), cs = make_float4(first.y, first.w, second.y, second.w);
@@ -284,7 +284,7 @@ __device__ __forceinline__ void compute(const Blocks& all, Exchange& exchange, S
             if (lane % 16 == 0) s.y[2 * warp + upper] = y;
         }
         __syncwarp();
-        pass(Y_THERE, ALL);
+        meet<Y_THERE, ALL>();
         if (lane == 0) arrive(&s.constants_empty[slot]);
         own[0] = h[0], own[N / 4] = h[1];
         asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
@@ -315,7 +315,7 @@ __device__ __forceinline__ void compute(const Blocks& all, Exchange& exchange, S
         if (t == 0) s.out_sums[g][warp] = ((d[0][0] + d[1][0]) + (d[0][1] + d[1][1])) * unit;
         if (t == 1) s.out_sums[g][WARPS + warp] = ((d[0][2] + d[1][2]) + (d[0][3] + d[1][3])) * unit;
         __syncwarp();
-        pass(OUT_THERE, ALL);
+        meet<OUT_THERE, ALL>();
     }
 }
 
@@ -342,7 +342,7 @@ __device__ __forceinline__ void sum_up(const Blocks& all, float* x, Exchange& ex
         if (lane == 0) s.factor = factor;
         wait(&s.constants_full[slot], l / 2);
         __syncwarp();
-        meet(FEW_THERE, ALL);
+        meet<FEW_THERE, ALL>();
         {
             float v = lane < 24 ? s.few_sums[0][lane] : 0.0f;
             for (int i = 1; i < 8; i <<= 1) v += __shfl_xor_sync(~0u, v, i);
@@ -361,14 +361,14 @@ __device__ __forceinline__ void sum_up(const Blocks& all, float* x, Exchange& ex
                 s.dt = dt, s.decay = __expf(dt * c.a);
             }
             __syncwarp();
-            pass(FACTOR_THERE, ALL);
+            meet<FACTOR_THERE, ALL>();
             if (lane % 16 == 0) {
                 float* const h = block.history + E + lane / 16 * N + part;
                 h[0] = before[1], h[CHANNELS] = before[2], h[2 * CHANNELS] = now;
             }
         }
         __syncwarp();
-        meet(Y_THERE, ALL);
+        meet<Y_THERE, ALL>();
         {
             const float4 y = reinterpret_cast<const float4*>(s.y)[lane % 4];
             if (lane / 4 < COPIES)
@@ -383,7 +383,7 @@ __device__ __forceinline__ void sum_up(const Blocks& all, float* x, Exchange& ex
         }
         const float gated = factor_of(exchange.y_squares[copy], tag, E, block.gated_eps);
         __syncwarp();
-        meet(OUT_THERE, ALL);
+        meet<OUT_THERE, ALL>();
         const float4 v = reinterpret_cast<const float4*>(s.out_sums)[lane];
         own += row_sum((v.x + v.y) + (v.z + v.w)) * gated;
         if (l + 1 < all.count) {
@@ -492,8 +492,7 @@ __device__ __forceinline__ void bring_constants(const Blocks& all, Shared& s) {
         if (lane < 12) reinterpret_cast<float4*>(to.x)[lane] = of_x;
         if (lane < 5) (&to.bias_b)[lane] = v;
         else if (lane < 11) (&to.b[0])[few] = v;
-        __syncwarp();
-        if (lane == 0) arrive(&s.constants_full[l % 2]);
+        arrive(&s.constants_full[l % 2]);
     }
 }
 
@@ -505,7 +504,7 @@ __device__ __forceinline__ void mamba_blocks(const Blocks& all, float* x, Exchan
     if (threadIdx.x == 0) {
         for (int i = 0; i < 2; i++) {
             for (int m = 0; m < 3; m++) begin(&s.full[i][m], 1), begin(&s.empty[i][m], WARPS);
-            begin(&s.state_full[i], 1), begin(&s.constants_full[i], 1), begin(&s.constants_empty[i], WARPS + 1);
+            begin(&s.state_full[i], 1), begin(&s.constants_full[i], 32), begin(&s.constants_empty[i], WARPS + 1);
         }
         begin(&s.few_full, 1), begin(&s.few_empty, WARPS);
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
