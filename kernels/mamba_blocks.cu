@@ -13,7 +13,7 @@
 // read the last one. COPIES of all values keep the readers apart.
 //
 // Bound by the bytes of weights and state. These must not be asked for as fast as possible: what the parts exchange passes through
-// the same queues, and takes 4,500 cycles instead of 1,500 behind a queue of weights. So a part asks for 2 KB every `pace` cycles.
+// the same queues, and takes up to three times as long behind a queue of weights. So a part asks for 2 KB every `pace` cycles.
 //
 // x, as a factor, is a sum of two numbers of 16 bits: see common.cuh. `exchange` is `Exchange`, zero before its first use.
 // CPU twin: the operations of backend/layer.rs.
