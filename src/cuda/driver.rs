@@ -33,7 +33,7 @@ pub(super) struct Context {
     pub processors: u32,
     /// Most bytes of shared memory of one block.
     pub shared: usize,
-    /// Cycles per second of a multiprocessor, bytes per second of the memory: at most, by what the driver says.
+    /// Cycles per second of a multiprocessor, bytes per second of the memory: at most, by what the driver says; 0 if it does not.
     pub speed: (f64, f64),
     /// Whether what the host writes for kernels stays in its memory, which they read there: where host and device have
     /// one memory, copies would be for nothing.
@@ -69,10 +69,12 @@ impl Context {
             // SAFETY: the result goes to a place of its type; the device exists.
             check(unsafe { sys::cuDeviceGetAttribute(&mut value, which, device) }, "asking the device").map(|()| value)
         };
-        let khz = |which| attribute(which).map(|v| f64::from(v) * 1e3);
+        // Only a hint: a driver need not know.
+        let hint = |which| attribute(which).map_or(0.0, f64::from);
+        let cycles = hint(Attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE) * 1e3;
         // Two transfers a cycle.
-        let bus = f64::from(attribute(Attribute::CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH)?) / 8.0 * 2.0;
-        let memory = bus * khz(Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE)?;
+        let bus = hint(Attribute::CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH) / 8.0 * 2.0;
+        let memory = bus * hint(Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE) * 1e3;
         let mut name = [0; 256];
         // SAFETY: writes at most 256 bytes, with a zero at the end.
         check(unsafe { sys::cuDeviceGetName(name.as_mut_ptr(), 256, device) }, "asking the device")?;
@@ -86,7 +88,7 @@ impl Context {
                 attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
             ),
             processors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.max(1) as u32,
-            speed: (khz(Attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE)?, memory),
+            speed: (cycles, memory),
             mapped: match mapped {
                 Some(mapped) => mapped,
                 None => attribute(Attribute::CU_DEVICE_ATTRIBUTE_INTEGRATED)? != 0,

@@ -97,7 +97,7 @@ pub(super) fn run(
         need("mamba_blocks: gated norm", gated_norm.weight.len, &[INNER])?;
     }
     let (cycles, bytes) = cuda.context.speed;
-    let pace = (PARTS * 2 * WIDTH) as f64 * cycles / (SHARE * bytes.max(1.0));
+    let pace = if bytes > 0.0 { (PARTS * 2 * WIDTH) as f64 * cycles / (SHARE * bytes) } else { 0.0 };
     // Neighbours with weights of one type.
     for alike in blocks.chunk_by(|(a, _), (b, _)| a.in_proj.dtype == b.in_proj.dtype) {
         let name = match alike[0].0.in_proj.dtype {
