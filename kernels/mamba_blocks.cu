@@ -10,7 +10,7 @@
 //   CONSTANTS  brings the constants and the history of the next block
 // In a block the parts exchange the normed x, then B and C, then y, and the squares for both norms. There is no barrier: a value
 // is there once its lowest bit is that of the number of the round, odd or even, and no part begins a round before all have
-// read the last one. COPIES of all values keep the readers apart.
+// read the last one. That bit is lost: 2^-23 of a value. COPIES of all values keep the readers apart.
 //
 // Bound by the bytes of weights and state. These must not be asked for as fast as possible: what the parts exchange passes through
 // the same queues, and takes up to three times as long behind a queue of weights. So a part asks for 2 KB every `pace` cycles.
@@ -35,17 +35,17 @@ const u32 ROW = 2 * D, SLICE = ROWS * ROW;
 const int PIECES = D / WARPS / 32;
 
 struct Block {
-    const u8* in_proj;   // (2·E + 2·N + heads, D)
-    const u8* out_proj;  // (D, E)
-    const float* norm;   // (D)
-    const float* conv_weight;
-    const float* conv_bias;
-    const float* dt_bias;
-    const float* a;
-    const float* d;
-    const float* gated_norm;  // (E)
-    float* history;
-    float* state;
+    const u8* in_proj;         // (2·E + 2·N + heads, D), rows z, x, B, C, dt
+    const u8* out_proj;        // (D, E)
+    const float* norm;         // (D)
+    const float* conv_weight;  // (CHANNELS, TAPS)
+    const float* conv_bias;    // (CHANNELS)
+    const float* dt_bias;      // (heads)
+    const float* a;            // (heads)
+    const float* d;            // (heads)
+    const float* gated_norm;   // (E)
+    float* history;            // (TAPS - 1, CHANNELS)
+    float* state;              // (E, N)
     float eps, gated_eps;
 };
 struct Blocks {
