@@ -88,6 +88,7 @@ fn main() {
         elementwise,
         choices,
         mixers,
+        token,
         encoder,
         whole_attention,
         memories,
@@ -406,6 +407,15 @@ fn ssm_state(cuda: &Cuda, s: &SsmShape, sequences: usize) -> SsmState<Buffer> {
     SsmState { conv: buffer(cuda, sequences * s.conv_state_len()), ssm: buffer(cuda, sequences * s.ssm_state_len()) }
 }
 
+fn mamba_scratch(cuda: &Cuda, s: &SsmShape, width: usize, rows: usize) -> MambaScratch<Buffer> {
+    MambaScratch {
+        normed: poisoned(cuda, rows * width),
+        projected: poisoned(cuda, rows * s.projected()),
+        mixed: poisoned(cuda, rows * s.inner),
+        mixed_norm: poisoned(cuda, rows * s.inner),
+    }
+}
+
 fn mixers<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
     for heads in [2048, 32] {
         let s = ssm_shape(heads);
@@ -439,12 +449,7 @@ fn mixers<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
         .map(|(rows, cols)| cuda.weight(weights(DType::F16, rows, cols)).expect("memory"));
     let (params, mut state, norm, gated) =
         (ssm_params(cuda, &s), ssm_state(cuda, &s, sequences), buffer(cuda, width), buffer(cuda, s.inner));
-    let mut scratch = MambaScratch {
-        normed: poisoned(cuda, all * width),
-        projected: poisoned(cuda, all * s.projected()),
-        mixed: poisoned(cuda, all * s.inner),
-        mixed_norm: poisoned(cuda, all * s.inner),
-    };
+    let mut scratch = mamba_scratch(cuda, &s, width, all);
     let (p, q) = (s.head_dim(), s.state);
     let work = 4 * all * width * (s.projected() + s.inner)
         + 3 * 2 * all.div_ceil(64) * s.heads * 64 * (64 * q / s.heads + p * q + 64 * p + p * q);
@@ -462,7 +467,6 @@ fn mixers<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
         };
         cuda.mamba_block(&s, &weights, x, sequences, n, &mut state, &mut scratch).expect("shapes");
     });
-    token(cuda, rows);
 }
 
 /// One token through the lower blocks of the published 370M: 366 MB, more than a cache holds.
@@ -476,12 +480,7 @@ fn token<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
         .collect();
     let mut states: Vec<_> = (0..blocks).map(|_| ssm_state(cuda, &s, 1)).collect();
     let (params, norm, gated) = (ssm_params(cuda, &s), buffer(cuda, width), buffer(cuda, s.inner));
-    let mut scratch = MambaScratch {
-        normed: poisoned(cuda, width),
-        projected: poisoned(cuda, s.projected()),
-        mixed: poisoned(cuda, s.inner),
-        mixed_norm: poisoned(cuda, s.inner),
-    };
+    let mut scratch = mamba_scratch(cuda, &s, width, 1);
     let bytes = blocks * (2 * width * (s.projected() + s.inner) + 2 * 4 * s.ssm_state_len());
     let name = format!("mamba_blocks 1 token, {blocks} of {width} -> {} wide, state {}", s.inner, s.state);
     row(cuda, rows, name, Limit::Bytes, bytes, width, move |i, x| {

@@ -673,7 +673,7 @@ pub trait Backend: Send + Sync + 'static {
     fn mamba_blocks<'a>(
         &self,
         shape: &SsmShape,
-        mut blocks: impl Iterator<Item = Stateful<'a, Self::Weight, Self::Buffer>>,
+        blocks: impl Iterator<Item = Stateful<'a, Self::Weight, Self::Buffer>>,
         x: &mut Self::Buffer,
         scratch: &mut MambaScratch<Self::Buffer>,
     ) -> Result<()>
@@ -681,7 +681,7 @@ pub trait Backend: Send + Sync + 'static {
         Self::Weight: 'a,
         Self::Buffer: 'a,
     {
-        blocks.try_for_each(|(weights, state)| self.mamba_block(shape, &weights, x, 1, 1, state, scratch))
+        layer::mamba_blocks(self, shape, blocks, x, [1, 1], scratch)
     }
 
     /// Bidirectional attention inside each of `chunks` chunks, with norms per head and rotary positions.

@@ -99,6 +99,22 @@ pub(crate) fn mamba<B: Backend + ?Sized>(
     backend.norm_matmul(gated_norm, mixed, rows, mixed_norm, &mut [Product::new(out_proj, x)], true)
 }
 
+/// [`Backend::mamba_block`] of `blocks`, one after the other, for `n` tokens of each of `sequences`.
+pub(crate) fn mamba_blocks<'a, B: Backend + ?Sized>(
+    backend: &B,
+    shape: &SsmShape,
+    mut blocks: impl Iterator<Item = Stateful<'a, B::Weight, B::Buffer>>,
+    x: &mut B::Buffer,
+    [sequences, n]: [usize; 2],
+    scratch: &mut MambaScratch<B::Buffer>,
+) -> Result<()>
+where
+    B::Weight: 'a,
+    B::Buffer: 'a,
+{
+    blocks.try_for_each(|(weights, state)| backend.mamba_block(shape, &weights, x, sequences, n, state, scratch))
+}
+
 /// [`Backend::norm_mlp`] of other operations.
 pub(crate) fn mlp<B: Backend + ?Sized>(
     backend: &B,

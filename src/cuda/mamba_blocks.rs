@@ -1,9 +1,9 @@
 //! One token through Mamba-2 blocks one after the other: `mamba_blocks.cu`.
 
 use super::lane::Lane;
-use super::module::{Argument, pointer};
+use super::module::{Argument, launch};
 use super::weight::halves;
-use super::{Buffer, Cuda, Weight};
+use super::{Buffer, Cuda, Weight, check_block};
 use crate::Result;
 use crate::backend::{MambaWeights, SsmParams, SsmShape, Stateful, need};
 use crate::quant::DType;
@@ -89,12 +89,8 @@ pub(super) fn run(
     x: &mut Buffer,
 ) -> Result<()> {
     need("mamba_blocks: x", x.len, &[WIDTH])?;
-    for (MambaWeights { norm, mixer, gated_norm, .. }, state) in blocks {
-        let SsmParams { conv_weight, conv_bias, dt_bias, a, d } = mixer;
-        let lengths = [conv_weight, conv_bias, dt_bias, a, d].map(|b| b.len);
-        shape.check_mix(1, 1, shape.projected(), INNER, lengths, [state.conv.len, state.ssm.len])?;
-        need("mamba_blocks: norm", norm.weight.len, &[WIDTH])?;
-        need("mamba_blocks: gated norm", gated_norm.weight.len, &[INNER])?;
+    for (weights, state) in blocks {
+        check_block(shape, weights, [1, 1], [shape.projected(), INNER], state)?;
     }
     let (cycles, bytes) = cuda.context.speed;
     let pace = if bytes > 0.0 { (PARTS * 2 * WIDTH) as f64 * cycles / (SHARE * bytes) } else { 0.0 };
@@ -130,11 +126,10 @@ pub(super) fn run(
                     gated_eps: weights.gated_norm.eps,
                 };
             }
-            let (x, exchange, pace) = (x.at(), lane.exchange(), pace as u32);
-            let arguments = &mut [pointer(&all), pointer(&x), pointer(&exchange), pointer(&pace)];
             // SAFETY: all lengths were checked above, and shapes by `takes`.
             unsafe {
-                cuda.kernels.launch_cooperative(&lane.stream, name, [PARTS, 1, 1], [THREADS, 1], SHARED, arguments)?;
+                launch!(together: cuda.kernels, &lane.stream, name, [PARTS, 1, 1], [THREADS, 1], SHARED;
+                    all, x.at(), lane.exchange(), pace as u32)?;
             }
         }
     }

@@ -237,6 +237,27 @@ fn check_products(
     Ok(())
 }
 
+/// In the order of [`SsmShape::check_mix`].
+fn lengths(params: &SsmParams<Buffer>) -> [usize; 5] {
+    let SsmParams { conv_weight, conv_bias, dt_bias, a, d } = params;
+    [conv_weight, conv_bias, dt_bias, a, d].map(|b| b.len)
+}
+
+/// Checks the lengths of a Mamba-2 block for a kernel of the whole, but for x, with those of z, x, B, C, dt and of y for
+/// `n` tokens of each of `sequences`.
+fn check_block(
+    shape: &SsmShape,
+    weights: &MambaWeights<'_, Weight, Buffer>,
+    [sequences, n]: [usize; 2],
+    [projected, mixed]: [usize; 2],
+    state: &SsmState<Buffer>,
+) -> Result<()> {
+    let MambaWeights { norm, in_proj, mixer, gated_norm, .. } = weights;
+    shape.check_mix(sequences, n, projected, mixed, lengths(mixer), [state.conv.len, state.ssm.len])?;
+    need("mamba_block: norm", norm.weight.len, &[in_proj.cols])?;
+    need("mamba_block: gated norm", gated_norm.weight.len, &[shape.inner])
+}
+
 /// By `DType as usize`.
 const EMBED: [&str; 7] =
     ["embed_f32", "embed_f16", "embed_bf16", "embed_q8_0", "embed_q4_0", "embed_q4_k", "embed_q6_k"];
@@ -538,8 +559,7 @@ impl Backend for Cuda {
         state: &mut SsmState<Buffer>,
         y: &mut Buffer,
     ) -> Result<()> {
-        let lengths = [&params.conv_weight, &params.conv_bias, &params.dt_bias, &params.a, &params.d].map(|b| b.len);
-        shape.check_mix(sequences, n, zxbcdt.len, y.len, lengths, [state.conv.len, state.ssm.len])?;
+        shape.check_mix(sequences, n, zxbcdt.len, y.len, lengths(params), [state.conv.len, state.ssm.len])?;
         check(shape.groups <= lane::COUNTERS, || format!("{} groups of heads", shape.groups))?;
         match (sequences, n) {
             (0, _) | (_, 0) => Ok(()),
@@ -561,13 +581,8 @@ impl Backend for Cuda {
         if !mamba::takes(self, shape, weights, n) {
             return layer::mamba(self, shape, weights, x, sequences, n, state, scratch);
         }
-        let SsmParams { conv_weight, conv_bias, dt_bias, a, d } = weights.mixer;
-        let lengths = [conv_weight, conv_bias, dt_bias, a, d].map(|b| b.len);
-        let (projected, mixed) = (scratch.projected.len, scratch.mixed.len);
-        shape.check_mix(sequences, n, projected, mixed, lengths, [state.conv.len, state.ssm.len])?;
+        check_block(shape, weights, [sequences, n], [scratch.projected.len, scratch.mixed.len], state)?;
         need("mamba_block: x", x.len, &[sequences, n, weights.in_proj.cols])?;
-        need("mamba_block: norm", weights.norm.weight.len, &[weights.in_proj.cols])?;
-        need("mamba_block: gated norm", weights.gated_norm.weight.len, &[shape.inner])?;
         if sequences == 0 {
             return Ok(());
         }
@@ -577,19 +592,18 @@ impl Backend for Cuda {
     fn mamba_blocks<'a>(
         &self,
         shape: &SsmShape,
-        mut blocks: impl Iterator<Item = Stateful<'a, Weight, Buffer>>,
+        blocks: impl Iterator<Item = Stateful<'a, Weight, Buffer>>,
         x: &mut Buffer,
         scratch: &mut MambaScratch<Buffer>,
     ) -> Result<()> {
-        if mamba_blocks::takes_shape(self, shape) {
-            let mut all: Vec<_> = blocks.collect();
-            if all.iter().all(|(weights, _)| mamba_blocks::takes(shape, weights)) {
-                return self.on_lane(|lane| mamba_blocks::run(self, lane, shape, &all, x));
-            }
-            let mut blocks = all.iter_mut();
-            return blocks.try_for_each(|(weights, state)| self.mamba_block(shape, weights, x, 1, 1, state, scratch));
+        if !mamba_blocks::takes_shape(self, shape) {
+            return layer::mamba_blocks(self, shape, blocks, x, [1, 1], scratch);
         }
-        blocks.try_for_each(|(weights, state)| self.mamba_block(shape, &weights, x, 1, 1, state, scratch))
+        let all: Vec<_> = blocks.collect();
+        if !all.iter().all(|(weights, _)| mamba_blocks::takes(shape, weights)) {
+            return layer::mamba_blocks(self, shape, all.into_iter(), x, [1, 1], scratch);
+        }
+        self.on_lane(|lane| mamba_blocks::run(self, lane, shape, &all, x))
     }
 
     fn encoder_attention(

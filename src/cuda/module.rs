@@ -94,10 +94,13 @@ impl Kernels {
         Ok(function)
     }
 
-    /// Starts a kernel, see [`Kernels::start`].
+    /// Starts a kernel with `grid` blocks of `block` threads and `shared` bytes of dynamic shared memory. If
+    /// they are `together`, because they wait for each other, none starts before all can.
     ///
     /// # Safety
-    /// As there.
+    /// `arguments` must point to values of the types of the kernel's parameters, and what those point to on the device
+    /// must be as long as the kernel's header says for this grid.
+    #[allow(clippy::too_many_arguments)]
     pub unsafe fn launch(
         &self,
         stream: &Stream,
@@ -105,44 +108,8 @@ impl Kernels {
         grid: [usize; 3],
         block: [u32; 2],
         shared: usize,
+        together: bool,
         arguments: &mut [*mut c_void],
-    ) -> Result<()> {
-        // SAFETY: the caller's promise.
-        unsafe { self.start(stream, name, grid, block, shared, arguments, false) }
-    }
-
-    /// [`Kernels::launch`] of a kernel whose blocks wait for each other: none starts before all can.
-    ///
-    /// # Safety
-    /// As there.
-    pub unsafe fn launch_cooperative(
-        &self,
-        stream: &Stream,
-        name: &'static str,
-        grid: [usize; 3],
-        block: [u32; 2],
-        shared: usize,
-        arguments: &mut [*mut c_void],
-    ) -> Result<()> {
-        // SAFETY: the caller's promise.
-        unsafe { self.start(stream, name, grid, block, shared, arguments, true) }
-    }
-
-    /// Starts a kernel with `grid` blocks of `block` threads and `shared` bytes of dynamic shared memory.
-    ///
-    /// # Safety
-    /// `arguments` must point to values of the types of the kernel's parameters, and what those point to on the device
-    /// must be as long as the kernel's header says for this grid.
-    #[allow(clippy::too_many_arguments)]
-    unsafe fn start(
-        &self,
-        stream: &Stream,
-        name: &'static str,
-        grid: [usize; 3],
-        block: [u32; 2],
-        shared: usize,
-        arguments: &mut [*mut c_void],
-        cooperative: bool,
     ) -> Result<()> {
         let limits = [i32::MAX as usize, 65535, 65535];
         if grid.contains(&0) {
@@ -161,20 +128,15 @@ impl Kernels {
             function.shared.store(shared, Ordering::Relaxed);
         }
         let [x, y, z] = grid.map(|g| g as u32);
-        let status = if self.early {
-            use sys::CUlaunchAttributeID as Id;
-            let mut attributes = [
-                sys::CUlaunchAttribute {
-                    id: Id::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
-                    pad: [0; 4],
-                    value: sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
-                },
-                sys::CUlaunchAttribute {
-                    id: Id::CU_LAUNCH_ATTRIBUTE_COOPERATIVE,
-                    pad: [0; 4],
-                    value: sys::CUlaunchAttributeValue { cooperative: 1 },
-                },
-            ];
+        use sys::CUlaunchAttributeID as Id;
+        let attribute = |id, value| sys::CUlaunchAttribute { id, pad: [0; 4], value };
+        let early = sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 };
+        let mut attributes = [
+            attribute(Id::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION, early),
+            attribute(Id::CU_LAUNCH_ATTRIBUTE_COOPERATIVE, sys::CUlaunchAttributeValue { cooperative: 1 }),
+        ];
+        let attributes = &mut attributes[usize::from(!self.early)..1 + usize::from(together)];
+        let status = if !attributes.is_empty() {
             let config = sys::CUlaunchConfig {
                 gridDimX: x,
                 gridDimY: y,
@@ -185,7 +147,7 @@ impl Kernels {
                 sharedMemBytes: shared as u32,
                 hStream: stream.handle,
                 attrs: attributes.as_mut_ptr(),
-                numAttrs: if cooperative { 2 } else { 1 },
+                numAttrs: attributes.len() as u32,
             };
             // SAFETY: function and stream exist; the arguments are the caller's promise. They are copied by the call.
             unsafe { sys::cuLaunchKernelEx(&config, function.handle, arguments.as_mut_ptr(), std::ptr::null_mut()) }
@@ -194,23 +156,6 @@ impl Kernels {
             let (shared, arguments) = (shared as u32, arguments.as_mut_ptr());
             // SAFETY: as above.
             unsafe {
-                if cooperative {
-                    return check(
-                        sys::cuLaunchCooperativeKernel(
-                            handle,
-                            x,
-                            y,
-                            z,
-                            block[0],
-                            block[1],
-                            1,
-                            shared,
-                            stream.handle,
-                            arguments,
-                        ),
-                        name,
-                    );
-                }
                 sys::cuLaunchKernel(handle, x, y, z, block[0], block[1], 1, shared, stream.handle, arguments, null)
             }
         };
@@ -302,10 +247,18 @@ pub(super) fn pointer<A: Argument>(argument: &A) -> *mut c_void {
 }
 
 /// [`Kernels::launch`] with a list of [`Argument`]s; to be used inside `unsafe`, with the reason why the buffers are as
-/// long as the kernel reads and writes.
+/// long as the kernel reads and writes. With `together:` in front, of a kernel whose blocks wait for each other.
 macro_rules! launch {
     ($kernels:expr, $stream:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),* $(,)?) => {
-        $kernels.launch($stream, $name, $grid, $block, $shared, &mut [$($crate::cuda::module::pointer(&$argument)),*])
+        $crate::cuda::module::launch!(@ false, $kernels, $stream, $name, $grid, $block, $shared; $($argument),*)
+    };
+    (together: $kernels:expr, $stream:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),* $(,)?) => {
+        $crate::cuda::module::launch!(@ true, $kernels, $stream, $name, $grid, $block, $shared; $($argument),*)
+    };
+    (@ $together:expr, $kernels:expr, $stream:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),*) => {
+        $kernels.launch(
+            $stream, $name, $grid, $block, $shared, $together, &mut [$($crate::cuda::module::pointer(&$argument)),*],
+        )
     };
 }
 pub(super) use launch;

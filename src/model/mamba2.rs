@@ -1,7 +1,7 @@
 //! A Mamba-2 block: x + out_proj(mixer(in_proj(RMSNorm(x)))).
 
 use crate::Result;
-use crate::backend::{Backend, MambaScratch, MambaWeights, Norm, SsmParams, SsmShape, SsmState};
+use crate::backend::{Backend, MambaScratch, MambaWeights, Norm, SsmParams, SsmShape, SsmState, layer};
 use crate::weights::Weights;
 
 use super::Config;
@@ -99,9 +99,9 @@ where
     B::Buffer: 's,
 {
     let shape = &config.ssm;
-    let mut blocks = blocks.iter().zip(states).map(|(block, state)| (block.weights(config), state));
-    if (sequences, n) == (1, 1) {
-        return backend.mamba_blocks(shape, blocks, x, scratch);
+    let blocks = blocks.iter().zip(states).map(|(block, state)| (block.weights(config), state));
+    match [sequences, n] {
+        [1, 1] => backend.mamba_blocks(shape, blocks, x, scratch),
+        size => layer::mamba_blocks(backend, shape, blocks, x, size, scratch),
     }
-    blocks.try_for_each(|(weights, state)| backend.mamba_block(shape, &weights, x, sequences, n, state, scratch))
 }

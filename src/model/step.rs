@@ -196,7 +196,7 @@ impl<B: Backend> Model<B> {
             if let Some((selection, memory, mirror, hsa)) = &mut reads {
                 layer.forward(&self.config, &u.hsa, &self.backend, x, n, selection, memory, mirror, hsa)?;
             }
-            mamba2::forward(&self.config, &self.backend, blocks, states.by_ref().take(blocks.len()), x, 1, n, mamba)?;
+            mamba2::forward(&self.config, &self.backend, blocks, &mut *states, x, 1, n, mamba)?;
         }
         Ok(())
     }
