@@ -9,8 +9,8 @@ A checkpoint is a folder with `config.json` and `model.safetensors` (or shards a
 the checkpoint lie `expected.json` (token ids of a prompt, positions, greedy continuation) and `expected.bin` (f32,
 little-endian: a row of logits for each position, then one for each token of the continuation).
 
-    cargo test --release --test convert                                   # the fixtures
-    RAMBA_PARITY=DIR cargo test --release --test convert -- --ignored --nocapture parity_of_a_folder
+    cargo test --release --test parity                                    # the fixtures
+    RAMBA_PARITY=DIR cargo test --release --test parity -- --ignored --nocapture parity_of_a_folder
 """
 
 import argparse

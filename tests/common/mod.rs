@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "no test file uses all of it")]
 
 pub mod build;
+pub mod checkpoint;
 pub mod gguf;
 pub mod model;
 pub mod random;
