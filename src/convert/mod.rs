@@ -190,7 +190,8 @@ fn plan(folder: &Path, options: &ConvertOptions) -> Result<Plan> {
     let header = Header::new(&entries, slots)?;
     // The reader's own checks of every hyperparameter, before anything is written.
     let gguf = Gguf::parse_header(&header.bytes, header.total)?;
-    Config::from_gguf(&gguf).map_err(|e| e.context("config.json, by the names of the model file"))?;
+    let config = Config::from_gguf(&gguf).map_err(|e| e.context("config.json, by the names of the model file"))?;
+    config.check_complete(&gguf)?;
     Ok(Plan { checkpoint, architecture, header, rows, notes })
 }
 

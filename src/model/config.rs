@@ -1,7 +1,10 @@
 //! The hyperparameters of a model, read from its file and checked before anything is allocated.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use crate::backend::{MAX_CONV, SsmShape, Weighting};
-use crate::gguf::Gguf;
+use crate::gguf::{Gguf, Quoted};
 use crate::memory::ChunkShape;
 use crate::memory::MAX_TOP_K;
 use crate::{Error, Result};
@@ -129,7 +132,8 @@ impl Config {
     ///
     /// # Errors
     /// `Unsupported` for another architecture or a value beyond this build's bounds, `Format` for values that are missing, of
-    /// the wrong type or inconsistent. That the tensors have the shapes that follow is checked when they are loaded.
+    /// the wrong type or inconsistent, and for keys and tensors that would be left unused. That the tensors of the model are there,
+    /// and have the shapes that follow, is checked when they are loaded.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self> {
         let architecture = gguf.str("general.architecture")?;
         if architecture != "mamba2" && architecture != "ramba" {
@@ -137,7 +141,7 @@ impl Config {
                 "architecture {architecture:?}: this build runs \"mamba2\" and \"ramba\""
             )));
         }
-        let keys = Keys { gguf, architecture };
+        let keys = Keys { gguf, architecture, named: RefCell::default() };
 
         let (hidden, vocab) = embedding_shape(gguf)?;
         if let Some(stated) = gguf.opt_u32(&keys.name("embedding_length"))? {
@@ -170,14 +174,22 @@ impl Config {
             answer_token: None,
         };
         if architecture == "ramba" {
-            if keys.count("upper_group_count", 0, MAX_BLOCKS)? > 0 {
+            let groups = keys.count("upper_group_count", 0, MAX_BLOCKS)?;
+            let lower = keys.name("lower_block_count");
+            if groups > 0 {
                 config.lower_blocks = keys.count("lower_block_count", 0, blocks as u64)?;
                 config.hsa = Some(keys.hsa(&config)?);
+            } else if let Some(count) = gguf.opt_u32(&lower)? {
+                require(count as usize == blocks, || {
+                    format!("{lower} is {count} of {blocks} blocks, but {}.upper_group_count is 0", architecture)
+                })?;
             }
             config.segments = keys.segments(config.hsa.as_ref().map_or(1, |hsa| hsa.chunk_size))?;
             config.question_token = keys.token("ask.question_token_id", vocab)?;
             config.answer_token = keys.token("ask.answer_token_id", vocab)?;
+            keys.check_all_used()?;
         }
+        config.check_all_used(gguf)?;
         Ok(config)
     }
 }
@@ -194,15 +206,51 @@ fn embedding_shape(gguf: &Gguf) -> Result<(usize, usize)> {
     Ok((hidden as usize, vocab as usize))
 }
 
+/// Keys of `ramba` that stand there for other readers, or for parts that a model may do without.
+const FOR_OTHERS: [&str; 8] = [
+    "context_length",
+    "vocab_size",
+    "feed_forward_length",
+    "attention.head_count",
+    "encoder.head_count",
+    "encoder.head_count_kv",
+    "encoder.feed_forward_length",
+    "encoder.rope.freq_base",
+];
+
 /// The keys of one architecture: `{architecture}.{name}`.
 struct Keys<'a> {
     gguf: &'a Gguf,
     architecture: &'a str,
+    /// Those that were asked for.
+    named: RefCell<BTreeSet<String>>,
 }
 
 impl Keys<'_> {
     fn name(&self, key: &str) -> String {
-        format!("{}.{key}", self.architecture)
+        let name = format!("{}.{key}", self.architecture);
+        self.named.borrow_mut().insert(name.clone());
+        name
+    }
+
+    /// Fails if the file has keys of this architecture that nobody asked for: what they say would be left out.
+    fn check_all_used(&self) -> Result<()> {
+        let named = self.named.borrow();
+        let unused = self.gguf.entries().find(|(key, _)| {
+            let ours = key.strip_prefix(self.architecture).and_then(|key| key.strip_prefix('.'));
+            ours.is_some_and(|name| !FOR_OTHERS.contains(&name)) && !named.contains(*key)
+        });
+        match unused {
+            Some((key, _)) if named.contains(&format!("{}.chunk.size", self.architecture)) => {
+                Err(Error::unsupported(format!("the key {} is unknown to this build", Quoted(key))))
+            }
+            Some((key, _)) => Err(Error::format(format!(
+                "the key {} is not used: it is unknown, or belongs to the upper half, and {}.upper_group_count is 0",
+                Quoted(key),
+                self.architecture
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// A required number within `min..=max`.
@@ -280,9 +328,13 @@ impl Keys<'_> {
                 self.name("retrieval.width")
             )
         })?;
+        let position_decay = self.flag("retrieval.position_decay")?;
         let weighting = if self.flag("retrieval.softmax")? {
-            Weighting::Softmax { position_decay: self.flag("retrieval.position_decay")? }
+            Weighting::Softmax { position_decay }
         } else {
+            require(!position_decay, || {
+                format!("{} needs {}", self.name("retrieval.position_decay"), self.name("retrieval.softmax"))
+            })?;
             Weighting::StickBreaking
         };
 

@@ -20,6 +20,7 @@ mod mamba2;
 mod retrieval;
 mod segment;
 mod step;
+mod tensors;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
