@@ -21,6 +21,11 @@ pub const MAX_TENSORS: u64 = 1 << 16;
 pub const MAX_KEY_BYTES: usize = 65_535;
 /// Longest tensor name, in bytes (a limit of the format).
 pub const MAX_NAME_BYTES: usize = 64;
+/// How Git LFS begins the file that stands for one that was not fetched (<https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>).
+pub(crate) const LFS_POINTER: &[u8] = b"version https://git-lfs";
+/// What to do about it.
+pub(crate) const LFS_ADVICE: &str =
+    "this is a Git LFS pointer, not the file that it stands for: `git lfs pull` fetches that";
 /// Alignment of tensor data if the file does not say.
 const DEFAULT_ALIGNMENT: u32 = 32;
 /// Alignments beyond this are nonsense; it is more than any page.
@@ -50,7 +55,9 @@ pub struct TensorInfo {
     pub dims: Vec<u64>,
     /// How the values are stored.
     pub dtype: DType,
-    /// First byte of the data, from the start of the file.
+    /// Which file holds the data: 0, or that of a later part of a split model.
+    pub part: usize,
+    /// First byte of the data, from the start of that file.
     pub offset: usize,
     /// Length of the data in bytes.
     pub bytes: usize,
@@ -365,3 +372,4 @@ impl fmt::Display for Quoted<'_> {
 }
 
 mod parse;
+pub(crate) mod split;

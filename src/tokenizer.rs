@@ -71,9 +71,13 @@ impl Tokenizer {
     /// in Unicode normal form C; `ramba`, GPT-2's expression after every digit has been split off alone.
     ///
     /// # Errors
-    /// `Unsupported` for another model or `pre`; `Format` for a missing key or an inconsistent vocabulary.
+    /// `Unsupported` for another model or `pre`, and where a key is missing: the file has no tokenizer that this build can use.
+    /// `Format` for an inconsistent vocabulary.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self> {
-        let model = gguf.str("tokenizer.ggml.model")?;
+        let lacks = |key: &str| Error::unsupported(format!("the file has no key {key}"));
+        let text = |key: &str| gguf.opt_str(key)?.ok_or_else(|| lacks(key));
+        let texts = |key: &str| gguf.opt_strings(key)?.ok_or_else(|| lacks(key));
+        let model = text("tokenizer.ggml.model")?;
         if model != "gpt2" {
             return Err(Error::unsupported(format!(
                 "tokenizer.ggml.model is {}; this build knows gpt2 (byte-level byte-pair encoding)",
@@ -81,10 +85,10 @@ impl Tokenizer {
             )));
         }
         Self::new(TokenizerParts {
-            pre: gguf.str("tokenizer.ggml.pre")?,
-            tokens: gguf.strings("tokenizer.ggml.tokens")?.iter().collect(),
+            pre: text("tokenizer.ggml.pre")?,
+            tokens: texts("tokenizer.ggml.tokens")?.iter().collect(),
             token_types: gguf.opt_i32s("tokenizer.ggml.token_type")?,
-            merges: gguf.strings("tokenizer.ggml.merges")?.iter().collect(),
+            merges: texts("tokenizer.ggml.merges")?.iter().collect(),
             bos: gguf.opt_u32("tokenizer.ggml.bos_token_id")?,
             eos: gguf.opt_u32("tokenizer.ggml.eos_token_id")?,
             pad: gguf.opt_u32("tokenizer.ggml.padding_token_id")?,

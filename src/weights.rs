@@ -13,14 +13,15 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
-use crate::gguf::{Gguf, Quoted, TensorInfo};
+use crate::gguf::{Gguf, Quoted, TensorInfo, split};
 use crate::quant::{self, DType};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
-/// A model file: its metadata and the bytes of its tensors. Cheap to clone; the clones share the file.
+/// A model file, or all parts of a split one: its metadata and the bytes of its tensors. Cheap to clone; the clones share the file.
 #[derive(Clone)]
 pub struct Weights {
-    file: Arc<Bytes>,
+    /// One, or the parts of a split model in their order.
+    files: Arc<[Arc<Bytes>]>,
     gguf: Arc<Gguf>,
 }
 
@@ -31,6 +32,27 @@ enum Bytes {
 }
 
 impl Bytes {
+    /// Maps the file at `path`.
+    fn map(path: &Path) -> Result<Bytes> {
+        let io = |e| Error::io(format!("opening the model {path:?}"), e);
+        let file = File::open(path).map_err(io)?;
+        let meta = file.metadata().map_err(io)?;
+        if !meta.is_file() {
+            return Err(io(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file")));
+        }
+        if meta.len() == 0 {
+            // Mapping nothing is an error of its own on some systems.
+            return Err(Error::format("the file is empty"));
+        }
+        // SAFETY: the map is read-only and private to this module, which hands out `&[u8]` only. Such a slice is sound
+        // while nobody changes the file. This process never writes to a model file; other processes cannot be
+        // kept from it (advisory locks bind only the willing), so this is a documented condition of `Weights::open`, and
+        // the damage of breaking it is bounded: nothing is read from the map that steers memory accesses, because
+        // the header is copied out and checked once by `Gguf::parse`.
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io(format!("mapping the model {path:?}"), e))?;
+        Ok(Bytes::Mapped(map))
+    }
+
     fn as_slice(&self) -> &[u8] {
         match self {
             Bytes::Mapped(map) => map,
@@ -40,7 +62,8 @@ impl Bytes {
 }
 
 impl Weights {
-    /// Maps the model file at `path` and reads its header.
+    /// Maps the model file at `path` and reads its header. If it is the first part of a split model
+    /// (`…-00001-of-00003.gguf`), the other parts are looked for beside it.
     ///
     /// The file must not change while it is mapped. If another process truncates it, a read of the lost part kills
     /// this process (SIGBUS); if another process writes into it, the weights change under the kernels, which
@@ -49,40 +72,36 @@ impl Weights {
     /// Where that cannot be relied on, read the file and use [`Weights::from_bytes`].
     ///
     /// # Errors
-    /// `Io` if the file cannot be opened or mapped, or is not a regular file; otherwise those of [`Gguf::parse`].
+    /// `Io` if the file cannot be opened or mapped, or is not a regular file; `Format` for a later part of a split model and for parts
+    /// that are missing or of another model; otherwise those of [`Gguf::parse`].
     pub fn open(path: &Path) -> Result<Weights> {
-        let io = |e| Error::io(format!("opening the model {path:?}"), e);
-        let file = File::open(path).map_err(io)?;
-        let meta = file.metadata().map_err(io)?;
-        if !meta.is_file() {
-            return Err(io(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file")));
-        }
-        if meta.len() == 0 {
-            // Mapping nothing is an error of its own on some systems.
-            return Err(Error::format("the file is empty").context(format_args!("model {path:?}")));
-        }
-        // SAFETY: the map is read-only and private to this module, which hands out `&[u8]` only. Such a slice is sound
-        // while nobody changes the file. This process never writes to a model file; other processes cannot be
-        // kept from it (advisory locks bind only the willing), so this is a documented condition of `open`, and
-        // the damage of breaking it is bounded: nothing is read from the map that steers memory accesses, because
-        // the header is copied out and checked once by `Gguf::parse`.
-        let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io(format!("mapping the model {path:?}"), e))?;
-        Weights::new(Bytes::Mapped(map)).map_err(|e| e.context(format_args!("model {path:?}")))
+        let map = |path: &Path| {
+            let bytes = Bytes::map(path)?;
+            let gguf = Gguf::parse(bytes.as_slice())?;
+            Ok((Arc::new(bytes), gguf))
+        };
+        let (files, gguf) = split::open_set(path, map).map_err(|e| match e.kind() {
+            // Which names the path.
+            ErrorKind::Io => e,
+            _ => e.context(format_args!("model {path:?}")),
+        })?;
+        Ok(Weights { files: files.into_iter().map(|(_, bytes)| bytes).collect(), gguf: Arc::new(gguf) })
     }
 
     /// A model file that is in memory already.
     ///
     /// # Errors
-    /// Those of [`Gguf::parse`].
+    /// Those of [`Gguf::parse`], and `Format` for a part of a split model.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Weights> {
-        Weights::new(Bytes::Owned(bytes))
+        let gguf = Gguf::parse(&bytes)?;
+        if let Some((no, count)) = gguf.part()? {
+            return Err(Error::format(format!(
+                "part {} of {count} of a split model alone: such a model is opened by the path of its first part",
+                no + 1
+            )));
+        }
+        Ok(Weights { files: [Arc::new(Bytes::Owned(bytes))].into(), gguf: Arc::new(gguf) })
     }
-
-    fn new(bytes: Bytes) -> Result<Weights> {
-        let gguf = Gguf::parse(bytes.as_slice())?;
-        Ok(Weights { file: Arc::new(bytes), gguf: Arc::new(gguf) })
-    }
-
     /// The metadata and the tensor table.
     pub fn gguf(&self) -> &Gguf {
         &self.gguf
@@ -157,7 +176,8 @@ impl Weights {
             cols: info.cols(),
             offset: info.offset,
             len: info.bytes,
-            data: Arc::clone(&self.file),
+            // The parts of a set were counted when it was opened.
+            data: Arc::clone(&self.files[info.part]),
         };
         match quant::first_non_finite(tensor.dtype, tensor.bytes()) {
             Some(i) => Err(Error::format(format!(

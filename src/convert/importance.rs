@@ -41,10 +41,9 @@ impl Importance {
 
     fn of(weights: &Weights, text: &str) -> Result<Self> {
         let gguf: &Gguf = weights.gguf();
-        if gguf.get("tokenizer.ggml.model").is_none() {
-            return Err(Error::unsupported("the model file has no tokenizer: it cannot read a text"));
-        }
-        let tokens = Tokenizer::from_gguf(gguf)?.encode(text)?;
+        let tokenizer = Tokenizer::from_gguf(gguf);
+        let tokenizer = tokenizer.map_err(|e| e.context("a model without a usable tokenizer cannot read a text"))?;
+        let tokens = tokenizer.encode(text)?;
         if tokens.is_empty() {
             return Err(Error::invalid("the text that tells which weights matter is empty"));
         }

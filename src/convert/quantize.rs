@@ -7,10 +7,12 @@ use std::path::Path;
 use super::transfer::{Encoding, Job, Source, Transfer};
 use super::writer::{Header, Slot, Writer};
 use super::{Importance, OnProgress, Report, TensorReport, Types, names, tell, types};
-use crate::gguf::{Gguf, MAX_HEADER_BYTES, Quoted, TensorInfo, Value};
+use crate::gguf::{Gguf, MAX_HEADER_BYTES, Quoted, TensorInfo, Value, split};
+use crate::model::Config;
 use crate::{Error, Result};
 
-/// Writes the model file `input` to `out` (which may be the same path) with its matrices in other types.
+/// Writes the model file `input` to `out` (which may be the same path) with its matrices in other types. The parts of a split model,
+/// whose first one is `input`, become one file.
 ///
 /// Matrices that `types` does not name keep their type, everything that is not a matrix its type and its bytes, and all
 /// metadata but `general.file_type` their values. A matrix whose rows do not fill whole blocks of its new type becomes F16, which a
@@ -18,7 +20,8 @@ use crate::{Error, Result};
 /// one made from the checkpoint; a note says that too.
 ///
 /// # Errors
-/// `Io` if a file cannot be read or written; those of [`Gguf::parse`]; `Format` for NaN and infinity; `Unsupported` for an architecture
+/// `Io` if a file cannot be read or written; those of [`Gguf::parse`] and [`Config::from_gguf`]; `Format` for NaN and infinity, for a
+/// model that lacks tensors and for a split one that lacks parts; `Unsupported` for an architecture
 /// other than `ramba` and `mamba2`; `InvalidArgument` for a type that names no matrix and for values beyond the range of
 /// their new type; `Cancelled` if `progress` says so.
 pub fn quantize(
@@ -57,10 +60,15 @@ fn rewrite(
     importance: &Importance,
     progress: &mut OnProgress<'_>,
 ) -> Result<Report> {
-    let (file, gguf) = open(input)?;
+    let (files, gguf) = split::open_set(input, open)?;
     let architecture = gguf.str("general.architecture")?;
     if !matches!(architecture, "ramba" | "mamba2") {
         return Err(Error::unsupported(format!("architecture {}: known are ramba and mamba2", Quoted(architecture))));
+    }
+    // A file that no reader would take is not written.
+    Config::from_gguf(&gguf)?.check_complete(&gguf)?;
+    if files.len() > 1 && files.iter().any(|(path, _)| same_file(path, out)) {
+        return Err(Error::invalid(format!("{} is a part of the split model itself", out.display())));
     }
     let (mut slots, mut notes, mut coarse) = (Vec::new(), Vec::new(), Vec::new());
     for t in gguf.tensors() {
@@ -78,8 +86,8 @@ fn rewrite(
         notes.push(format!("matrices of {from} are quantized a second time: errors are those against {from}"));
     }
     let mut entries: Vec<(String, Value)> = gguf.entries().map(|(k, v)| (k.to_owned(), v.clone())).collect();
-    // The new file has the usual alignment.
-    entries.retain(|(key, _)| key != "general.alignment");
+    // The new file has the usual alignment, and is whole.
+    entries.retain(|(key, _)| key != "general.alignment" && !split::is_split_key(key));
     if let Some(default) = types.rest() {
         entries.retain(|(key, _)| key != "general.file_type");
         entries.push(("general.file_type".into(), Value::U32(types::file_type(default))));
@@ -90,7 +98,8 @@ fn rewrite(
     let mut writer = Writer::create(out, &header)?;
     let (mut transfer, mut tensors) = (Transfer::default(), Vec::with_capacity(header.slots.len()));
     for (i, (t, slot)) in gguf.tensors().iter().zip(&header.slots).enumerate() {
-        let source = Source { file: &file, path: input, offset: t.offset as u64, encoding: Encoding::Gguf(t.dtype) };
+        let (path, file) = &files[t.part];
+        let source = Source { file, path, offset: t.offset as u64, encoding: Encoding::Gguf(t.dtype) };
         let len = t.dims.iter().product();
         writer.begin(i, &header)?;
         let weights = importance.weigh(&t.name, slot.dtype);
@@ -132,6 +141,11 @@ fn open(path: &Path) -> Result<(File, Gguf)> {
     (&file).take(MAX_HEADER_BYTES as u64).read_to_end(&mut header).map_err(io)?;
     let gguf = Gguf::parse_header(&header, meta.len())?;
     Ok((file, gguf))
+}
+
+/// Whether both paths lead to one file that is there.
+fn same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// Whether a tensor may be quantized: the names that are matrices in docs/format.md.

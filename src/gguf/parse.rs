@@ -79,6 +79,9 @@ pub(super) fn gguf(bytes: &[u8], file_len: usize) -> Result<Gguf> {
     let mut r = Reader { bytes: header, at: 0, cut: header.len() < file_len };
 
     let magic: [u8; 4] = r.array("magic")?;
+    if header.starts_with(LFS_POINTER) {
+        return Err(Error::format(LFS_ADVICE));
+    }
     if magic != *MAGIC {
         return Err(Error::format(format!("magic at byte 0: {}, not a GGUF file", magic.escape_ascii())));
     }
@@ -137,7 +140,7 @@ fn limit(what: &str, at: usize, count: u64, max: u64) -> Result<()> {
 }
 
 /// The order of `items` by name, or a name that occurs twice. The items number at most 2¹⁶.
-fn index<T>(items: &[T], name: impl Fn(&T) -> &String) -> std::result::Result<Vec<u32>, &str> {
+pub(super) fn index<T>(items: &[T], name: impl Fn(&T) -> &String) -> std::result::Result<Vec<u32>, &str> {
     let mut order: Vec<u32> = (0..items.len() as u32).collect();
     let name = |i: &u32| items.get(*i as usize).map(&name);
     order.sort_by(|a, b| name(a).cmp(&name(b)));
@@ -285,7 +288,7 @@ fn tensor_sizes(r: &mut Reader, name: &str) -> Result<TensorInfo> {
     let offset = r.u64("offset")?;
     let offset = usize::try_from(offset)
         .map_err(|_| Error::format(format!("offset at byte {at}: {offset} is beyond any file")))?;
-    Ok(TensorInfo { name: name.to_owned(), dims, dtype, offset, bytes })
+    Ok(TensorInfo { name: name.to_owned(), dims, dtype, part: 0, offset, bytes })
 }
 
 /// Makes the offset of a tensor absolute, once the start of the data is known.

@@ -11,7 +11,7 @@ use crate::session::device::{Device, Model};
 use crate::session::{Session, SessionOptions};
 use crate::tokenizer::Tokenizer;
 use crate::weights::Weights;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// How to open a model.
 #[derive(Debug, Clone, Default)]
@@ -34,13 +34,20 @@ pub struct Engine {
 pub(super) struct Shared {
     pub weights: Weights,
     pub model: Model,
-    /// Absent from files that were made for ids alone.
+    /// Absent from files that were made for ids alone, and where it is of a kind that is not known.
     pub tokenizer: Option<Tokenizer>,
+    /// Why there is none.
+    without: String,
+    /// Ends a text.
+    pub eos: Option<u32>,
+    /// Fills up the last chunk of a document.
+    pad: u32,
     pub threads: usize,
 }
 
 impl Engine {
-    /// Opens the GGUF file of a model (architecture `ramba` or `mamba2`).
+    /// Opens the GGUF file of a model (architecture `ramba` or `mamba2`), or the first part of a split one. A file without a tokenizer
+    /// that this build knows opens too: its sessions take token ids.
     ///
     /// The file is mapped into memory, not copied: it must not change while an engine uses it (see
     /// [`Weights::open`](crate::weights::Weights::open)).
@@ -61,9 +68,11 @@ impl Engine {
             (_, n) => threads(n),
         };
         let gguf = weights.gguf();
-        let tokenizer = match gguf.get("tokenizer.ggml.model") {
-            Some(_) => Some(Tokenizer::from_gguf(gguf)?),
-            None => None,
+        let (tokenizer, without) = match Tokenizer::from_gguf(gguf) {
+            Ok(tokenizer) => (Some(tokenizer), String::new()),
+            // The model runs without: it takes ids.
+            Err(e) if e.kind() == ErrorKind::Unsupported => (None, e.to_string()),
+            Err(e) => return Err(e),
         };
         let encoder = chunk_encoder::open(&options.encoder, &weights, threads)?;
         let model = Model::load(&weights, options.device, threads, encoder)?;
@@ -77,7 +86,19 @@ impl Engine {
                 )));
             }
         }
-        Ok(Self { shared: Arc::new(Shared { weights, model, tokenizer, threads }) })
+        let special = |name: &str| -> Result<Option<u32>> {
+            let key = format!("tokenizer.ggml.{name}");
+            let (id, vocab) = (gguf.opt_u32(&key)?, model.config().vocab);
+            match id {
+                Some(id) if id as usize >= vocab => {
+                    Err(Error::format(format!("{key} is {id}, but token_embd.weight has {vocab} rows")))
+                }
+                id => Ok(id),
+            }
+        };
+        let eos = special("eos_token_id")?;
+        let pad = special("padding_token_id")?.or(eos).unwrap_or(0);
+        Ok(Self { shared: Arc::new(Shared { weights, model, tokenizer, without, eos, pad, threads }) })
     }
 
     /// A new session: an empty document.
@@ -116,14 +137,16 @@ impl Engine {
     /// # Errors
     /// `Unsupported` if it has none.
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
+        let why = &self.shared.without;
         let tokenizer = self.shared.tokenizer.as_ref();
-        tokenizer.ok_or_else(|| Error::unsupported("the model file has no tokenizer: it takes token ids only"))
+        tokenizer.ok_or_else(|| {
+            Error::unsupported(format!("the model file has no usable tokenizer and takes token ids only: {why}"))
+        })
     }
 
     /// The token that fills up the last chunk of a document.
     pub(super) fn pad(&self) -> u32 {
-        let tokenizer = self.shared.tokenizer.as_ref();
-        tokenizer.and_then(|t| t.pad().or(t.eos())).unwrap_or(0)
+        self.shared.pad
     }
 
     /// The tokens that ask `question`: between the marks that the model was trained with, if it was.

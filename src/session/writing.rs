@@ -25,7 +25,7 @@ impl Writing<'_> {
     /// Reads `prompt` and writes on after it.
     pub fn run(&mut self, session: &mut Session, prompt: &[u32]) -> Result<Answer> {
         let tokenizer = session.engine.shared.tokenizer.clone();
-        let eos = tokenizer.as_ref().and_then(|t| t.eos()).filter(|_| !self.options.ignore_end);
+        let eos = session.engine.shared.eos.filter(|_| !self.options.ignore_end);
         let mut decoder = tokenizer.as_ref().map(|t| t.decoder());
         let mut next = Next::new(Sampler::new(self.options.sampling)?)?;
         let (mut text, mut tokens) = (String::new(), Vec::new());

@@ -68,6 +68,11 @@ pub fn write(dir: &Path, shape: Shape) -> PathBuf {
 
 /// The bytes of the model file.
 pub fn bytes(shape: Shape) -> Vec<u8> {
+    file(shape).build()
+}
+
+/// The model file, to be changed.
+pub fn file(shape: Shape) -> File {
     let mut random = Random(11);
     let mut file = tokenizer(metadata(File::new(), shape));
     let mut matrix = |file: File, name: &str, rows: usize, cols: usize, gain: f32| {
@@ -117,7 +122,7 @@ pub fn bytes(shape: Shape) -> Vec<u8> {
         file = matrix(file, &format!("hsa.{l}.q.weight"), D, D, 1.0);
         file = matrix(file, &format!("hsa.{l}.output.weight"), D, D, 2.0);
     }
-    file.build()
+    file
 }
 
 fn metadata(file: File, shape: Shape) -> File {

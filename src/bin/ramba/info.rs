@@ -39,9 +39,11 @@ fn as_text(gguf: &Gguf, needs: &MemoryNeeds, tensors: bool) -> Result<()> {
         print(format!("  {} = {}", one_line(key), describe(value)))?;
     }
     if tensors {
+        let split = gguf.tensors().iter().any(|t| t.part > 0);
         print("\nTensors (fastest dimension first)")?;
         for t in gguf.tensors() {
-            print(format!("  {:<32} {:<5} {:?}, {} bytes", one_line(&t.name), t.dtype.name(), t.dims, t.bytes))?;
+            let part = if split { format!(", part {}", t.part + 1) } else { String::new() };
+            print(format!("  {:<32} {:<5} {:?}, {} bytes{part}", one_line(&t.name), t.dtype.name(), t.dims, t.bytes))?;
         }
     }
     print("\nMemory")?;
@@ -63,7 +65,7 @@ fn as_json(gguf: &Gguf, needs: &MemoryNeeds) -> serde_json::Value {
     let tensors: Vec<_> = gguf
         .tensors()
         .iter()
-        .map(|t| json!({"name": t.name, "type": t.dtype.name(), "dims": t.dims, "offset": t.offset, "bytes": t.bytes}))
+        .map(|t| json!({"name": t.name, "type": t.dtype.name(), "dims": t.dims, "part": t.part + 1, "offset": t.offset, "bytes": t.bytes}))
         .collect();
     json!({
         "version": gguf.version(),
