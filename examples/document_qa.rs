@@ -13,8 +13,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use common::files::{self, Document};
+use common::interrupt;
 use common::show::{grouped, parse_size};
-use common::workdir::WorkDir;
 use ramba::{AskOptions, Engine, EngineOptions, Error, ErrorKind, Result, SessionOptions};
 
 /// Read a document, then answer questions about it, one a line, until the end of the input.
@@ -25,7 +25,7 @@ struct Args {
     /// The model file [default: the shipped models/ramba-small.gguf]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
-    /// Folder for the chunk memories [default: a new temporary folder]
+    /// Folder to keep the chunk memories in while the program runs [default: the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     memory: Option<PathBuf>,
     /// Bytes of memory that may hold chunk memories
@@ -34,13 +34,8 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("error: {e}");
-            ExitCode::FAILURE
-        }
-    }
+    let args = Args::parse();
+    interrupt::exit(interrupt::install().and_then(|()| run(&args)))
 }
 
 fn run(args: &Args) -> Result<()> {
@@ -48,11 +43,10 @@ fn run(args: &Args) -> Result<()> {
         return Err(Error::invalid("the questions come from standard input, so the document must be a file"));
     }
     let engine = Engine::open(&files::model_path(args.model.as_deref())?, &EngineOptions::default())?;
-    let dir = WorkDir::new(args.memory.as_deref())?;
-    let mut document = Document::open(&args.file, dir.path())?;
+    let mut document = Document::open(&args.file, args.memory.as_deref())?;
     let mut session = engine.session(&SessionOptions {
         budget: args.budget,
-        directory: Some(dir.path().to_owned()),
+        directory: args.memory.clone(),
         ..SessionOptions::default()
     })?;
     let reading = document.read_into(&mut session)?;
@@ -64,7 +58,7 @@ fn run(args: &Args) -> Result<()> {
         if prompt {
             eprint!("? ");
         }
-        let Some(line) = lines.next() else { return Ok(()) };
+        let Some(line) = interrupt::wait(|| lines.next())? else { return Ok(()) };
         let question = line.map_err(|e| Error::io("reading the question", e))?;
         if question.trim().is_empty() {
             continue;
@@ -74,10 +68,11 @@ fn run(args: &Args) -> Result<()> {
             // Shown as it comes, without what could steer a terminal. A closed pipe stops the answer, and the next line written reports it.
             let piece = piece.replace(char::is_control, " ");
             match out.write_all(piece.as_bytes()).and_then(|()| out.flush()) {
-                Ok(()) => ControlFlow::Continue(()),
+                Ok(()) => interrupt::asked(),
                 Err(_) => ControlFlow::Break(()),
             }
         });
+        interrupt::check()?;
         let answer = match answer {
             // A question that is too long is no reason to forget the document.
             Err(e) if e.kind() == ErrorKind::InvalidArgument => {

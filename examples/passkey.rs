@@ -17,10 +17,10 @@ use clap::Parser;
 use common::encoder::EncoderArgs;
 use common::facts::{self, Fact};
 use common::files;
+use common::interrupt;
 use common::process;
 use common::prose::{self, Rng};
 use common::show::{grouped, mib, parse_count, parse_size, print};
-use common::workdir::WorkDir;
 use ramba::{AskOptions, Device, Engine, EngineOptions, Error, Result, Session, SessionOptions};
 use serde_json::json;
 
@@ -43,7 +43,7 @@ struct Args {
     /// The model file [default: the shipped models/ramba-small.gguf]
     #[arg(long)]
     model: Option<PathBuf>,
-    /// Folder for the chunk memories [default: a new temporary folder]
+    /// Folder to keep the chunk memories in while the program runs [default: the system's temporary folder]
     #[arg(long)]
     memory: Option<PathBuf>,
     /// Bytes of memory that may hold chunk memories
@@ -72,13 +72,8 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("error: {e}");
-            ExitCode::FAILURE
-        }
-    }
+    let args = Args::parse();
+    interrupt::exit(interrupt::install().and_then(|()| run(&args)))
 }
 
 /// Sums over the texts of one length.
@@ -97,7 +92,6 @@ fn run(args: &Args) -> Result<()> {
     let model = files::model_path(args.model.as_deref())?;
     let encoder = args.encoder.options()?;
     let engine = Engine::open(&model, &EngineOptions { threads: args.threads, device: args.device, encoder })?;
-    let dir = WorkDir::new(args.memory.as_deref())?;
     let haystack = haystack(args)?;
     // Lengths are counted in tokens, text is cut in bytes: a sample says how they relate.
     let sample = &haystack[..next_space(&haystack, haystack.len().min(200_000))];
@@ -117,9 +111,10 @@ fn run(args: &Args) -> Result<()> {
             let mut session = engine.session(&SessionOptions {
                 budget: args.budget,
                 device_budget: args.device_budget,
-                directory: Some(dir.path().to_owned()),
+                directory: args.memory.clone(),
                 ..SessionOptions::default()
             })?;
+            session.on_progress(Some(Box::new(|_| interrupt::asked())));
             let started = Instant::now();
             let starts = feed(&mut session, &haystack, &facts, length as f64 * bytes_per_token, &mut rng)?;
             score.read += started.elapsed();
@@ -210,7 +205,7 @@ fn next_space(text: &str, from: usize) -> usize {
 
 fn ask(session: &mut Session, fact: &Fact, start: u64, misses: bool, score: &mut Score) -> Result<()> {
     let options = AskOptions { min_source_weight: 0.0, ..AskOptions::default() };
-    let answer = session.answer(&fact.question, &options)?;
+    let answer = interrupt::answer(session, &fact.question, &options)?;
     let number = fact.text.find(&fact.answer).unwrap_or(0) as u64 + start;
     let number = number..number + fact.answer.len() as u64;
     let read = answer.sources.iter().any(|s| s.bytes.start < number.end && number.start < s.bytes.end);

@@ -7,7 +7,7 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -16,8 +16,8 @@ use common::facts::{self, Fact};
 use common::files::{self, Document, Reading};
 use common::prose::{self, Rng};
 use common::show::{grouped, mib, one_line, parse_size, print};
-use common::{process, workdir};
-use ramba::{Answer, AskOptions, Device, Engine, EngineOptions, Error, Result, Session, SessionOptions};
+use common::{interrupt, process};
+use ramba::{Answer, AskOptions, Device, Engine, EngineOptions, Result, Session, SessionOptions};
 use serde_json::json;
 
 /// Stream a document through the model and ask about it.
@@ -32,7 +32,7 @@ struct Args {
     /// The model file [default: the shipped models/ramba-small.gguf]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
-    /// Folder for the chunk memories, which are deleted at the end [default: a new temporary folder]
+    /// Folder to keep the chunk memories in while the program runs [default: the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     memory: Option<PathBuf>,
     /// Bytes of memory that may hold chunk memories; the rest stays on disk
@@ -56,39 +56,32 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("error: {e}");
-            ExitCode::FAILURE
-        }
-    }
+    interrupt::exit(interrupt::install().and_then(|()| run(&args)))
 }
 
 fn run(args: &Args) -> Result<()> {
     let model = files::model_path(args.model.as_deref())?;
     let encoder = args.encoder.options()?;
     let engine = Engine::open(&model, &EngineOptions { threads: args.threads, device: args.device, encoder })?;
-    let dir = workdir::WorkDir::new(args.memory.as_deref())?;
+    let directory = args.memory.as_deref();
 
     // Facts that we hid ourselves are asked for, each, and the answers are counted.
     let mut hidden: Vec<Fact> = Vec::new();
-    let file = match &args.file {
-        Some(file) => file.clone(),
+    let mut document = match &args.file {
+        Some(file) => Document::open(file, directory)?,
         None => {
-            let file = dir.path().join("document.txt");
-            hidden = write_document(&file)?;
-            file
+            let (text, facts) = generated();
+            hidden = facts;
+            Document::of(&text, directory)?
         }
     };
     let questions: Vec<&str> =
         hidden.iter().map(|f| f.question.as_str()).chain(args.ask.iter().map(String::as_str)).collect();
 
-    let mut document = Document::open(&file, dir.path())?;
     let mut session = engine.session(&SessionOptions {
         budget: args.budget,
         device_budget: args.device_budget,
-        directory: Some(dir.path().to_owned()),
+        directory: args.memory.clone(),
         ..SessionOptions::default()
     })?;
     if !args.json && args.file.is_none() {
@@ -102,7 +95,7 @@ fn run(args: &Args) -> Result<()> {
     let mut answers = Vec::new();
     let mut found = 0;
     for (i, question) in questions.iter().enumerate() {
-        let answer = session.answer(question, &AskOptions::default())?;
+        let answer = interrupt::answer(&mut session, question, &AskOptions::default())?;
         let right = hidden.get(i).map(|f| f.answer == answer.text.trim());
         found += usize::from(right == Some(true));
         if !args.json {
@@ -118,14 +111,13 @@ fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Writes about 1 MB of prose with facts in it to `path`. The same document every time, so that runs compare.
-fn write_document(path: &Path) -> Result<Vec<Fact>> {
+/// About 1 MB of prose with facts in it, and the facts. The same document every time, so that runs compare.
+fn generated() -> (String, Vec<Fact>) {
     let mut rng = Rng::new(7);
     let facts = facts::facts(&mut rng, 12);
     let text = prose::prose(&mut rng, 1_000_000);
     let (text, _) = facts::hide(&mut rng, &text, &facts);
-    std::fs::write(path, text).map_err(|e| Error::io(format!("writing {}", path.display()), e))?;
-    Ok(facts)
+    (text, facts)
 }
 
 fn summary(reading: &Reading, session: &Session) -> Result<()> {

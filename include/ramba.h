@@ -72,8 +72,8 @@ enum ramba_status ramba_model_open(const char *path, uint32_t threads, struct ra
 void ramba_model_close(struct ramba_model *model);
 
 // Starts a session, an empty document, and stores a handle in `*session`, to be closed with ramba_session_close().
-// Chunk memories take `budget_bytes` of memory; the rest of them lies in a file in `directory` (null for the system's
-// temporary folder), which is deleted with the session.
+// Chunk memories take `budget_bytes` of memory; the rest of them lies in files in the folder `directory`, which must
+// exist (null for the system's temporary folder). The files have no names and are gone with the session or the process.
 //
 // # Safety
 // `model` must be an open model, `directory` null or a string ended by a null byte, `session` a valid place for a pointer.

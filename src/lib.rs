@@ -38,6 +38,7 @@ pub mod quant;
 pub mod sampler;
 mod session;
 pub mod tokenizer;
+mod unfinished;
 pub mod weights;
 
 pub use chunk_encoder::{EncoderOptions, OrtOptions, Provider};

@@ -35,6 +35,7 @@ fn world() -> (TempDir, PathBuf, String) {
 fn json_has_the_promised_fields() {
     let (dir, model, document) = world();
     let memory = dir.path().join("memory");
+    std::fs::create_dir(&memory).unwrap();
     let output = stream_file(
         &[&document, "--ask", "What is it?", "--ask", "And now?", "--json", "--budget", "2MiB", "--memory"]
             .map(|s| s as &str)

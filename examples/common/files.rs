@@ -2,14 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ramba::{Error, ErrorKind, Result, Session};
 
-use super::{process, show};
+use super::{interrupt, process, show};
 
 /// The model file to use: `given`, or the shipped one, looked for in the crate's folder and under the current one.
 pub fn model_path(given: Option<&Path>) -> Result<PathBuf> {
@@ -33,21 +33,8 @@ pub struct Document {
 
 enum Source {
     File(File),
-    /// Standard input can be read once only, so what is read is kept beside the memories, to quote from.
-    Stdin(Spool),
-}
-
-/// A file that is deleted when it is no longer needed.
-struct Spool {
-    path: PathBuf,
-    file: File,
-}
-
-impl Drop for Spool {
-    fn drop(&mut self) {
-        // Nothing useful can be done about a failure here, and nothing depends on it.
-        let _ = std::fs::remove_file(&self.path);
-    }
+    /// Standard input can be read once only, so what is read is kept in a file without a name, to quote from.
+    Stdin(File),
 }
 
 /// What reading a document took.
@@ -65,13 +52,10 @@ impl Reading {
 }
 
 impl Document {
-    /// Opens `path`, or standard input for `-`, which is then copied into `spool_dir` while it is read.
-    pub fn open(path: &Path, spool_dir: &Path) -> Result<Self> {
+    /// Opens `path`, or standard input for `-`, which is then copied into a file of `directory` while it is read.
+    pub fn open(path: &Path, directory: Option<&Path>) -> Result<Self> {
         if path == Path::new("-") {
-            let spool = spool_dir.join(format!("ramba-input-{}.txt", std::process::id()));
-            let file = File::options().read(true).write(true).create_new(true).open(&spool);
-            let file = file.map_err(|e| Error::io(format!("creating {}", spool.display()), e))?;
-            let source = Source::Stdin(Spool { path: spool, file });
+            let source = Source::Stdin(temporary(directory)?);
             return Ok(Self { name: "standard input".into(), len: None, source });
         }
         let name = path.display().to_string();
@@ -84,6 +68,15 @@ impl Document {
         Ok(Self { name, len: meta.is_file().then_some(meta.len()), source: Source::File(file) })
     }
 
+    /// `text` as a document, in a file of `directory`.
+    pub fn of(text: &str, directory: Option<&Path>) -> Result<Self> {
+        let name = "the document".to_owned();
+        let mut file = temporary(directory)?;
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.rewind());
+        written.map_err(|e| Error::io(format!("writing {name}"), e))?;
+        Ok(Self { name, len: Some(text.len() as u64), source: Source::File(file) })
+    }
+
     /// Feeds the whole document to `session`, with a progress bar on standard error if that is a terminal.
     pub fn read_into(&mut self, session: &mut Session) -> Result<Reading> {
         let started = Instant::now();
@@ -94,7 +87,7 @@ impl Document {
             let rate = p.tokens as f64 / started.elapsed().as_secs_f64();
             let rss = process::rss().map_or(String::new(), |b| format!(", {} in RAM", show::mib(b)));
             shown.set_message(format!("{rate:.0} tokens/s{rss}"));
-            ControlFlow::Continue(())
+            interrupt::asked()
         })));
         let bytes = self.feed(session).and_then(|bytes| session.settle().map(|()| bytes));
         session.on_progress(None);
@@ -110,10 +103,10 @@ impl Document {
         let mut block = vec![0; 256 * 1024];
         let mut total = 0;
         loop {
-            let got = match &mut self.source {
+            let got = interrupt::wait(|| match &mut self.source {
                 Source::File(file) => file.read(&mut block),
                 Source::Stdin(_) => io::stdin().lock().read(&mut block),
-            };
+            })?;
             let got = match got {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 got => got.map_err(|e| Error::io("reading", e))?,
@@ -121,8 +114,8 @@ impl Document {
             if got == 0 {
                 return Ok(total);
             }
-            if let Source::Stdin(spool) = &mut self.source {
-                spool.file.write_all(&block[..got]).map_err(|e| Error::io("keeping the text to quote from", e))?;
+            if let Source::Stdin(kept) = &mut self.source {
+                kept.write_all(&block[..got]).map_err(|e| Error::io("keeping the text to quote from", e))?;
             }
             session.feed_bytes(&block[..got])?;
             total += got as u64;
@@ -131,15 +124,19 @@ impl Document {
 
     /// The text at `bytes`, on one line. A pipe that was named as a file cannot be read again: `None`.
     pub fn quote(&mut self, bytes: &Range<u64>) -> Option<String> {
-        let file = match &mut self.source {
-            Source::File(file) => file,
-            Source::Stdin(spool) => &mut spool.file,
-        };
+        let (Source::File(file) | Source::Stdin(file)) = &mut self.source;
         let mut passage = vec![0; usize::try_from(bytes.end.checked_sub(bytes.start)?).ok()?];
         file.seek(SeekFrom::Start(bytes.start)).ok()?;
         file.read_exact(&mut passage).ok()?;
         Some(show::one_line(&String::from_utf8_lossy(&passage)))
     }
+}
+
+/// A file that only its owner may read and that has no name: it is gone when the process ends, however it ends.
+fn temporary(directory: Option<&Path>) -> Result<File> {
+    let made = directory.map_or_else(tempfile::tempfile, tempfile::tempfile_in);
+    let place = directory.map_or_else(std::env::temp_dir, Path::to_owned);
+    made.map_err(|e| Error::io(format!("making a temporary file in {}", place.display()), e))
 }
 
 fn bar(len: Option<u64>) -> ProgressBar {

@@ -6,7 +6,7 @@
 pub mod encoder;
 pub mod facts;
 pub mod files;
+pub mod interrupt;
 pub mod process;
 pub mod prose;
 pub mod show;
-pub mod workdir;

@@ -10,11 +10,20 @@ pub fn rss() -> Option<u64> {
     status_field("VmRSS:")
 }
 
+/// Whether this process ignores `signal`; `false` where the system does not tell.
+pub fn ignores(signal: i32) -> bool {
+    let mask = status("SigIgn:").and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
 fn status_field(name: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix(name))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    let kib: u64 = status(name)?.strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
+}
+
+fn status(name: &str) -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    Some(status.lines().find_map(|l| l.strip_prefix(name))?.trim().to_owned())
 }
 
 /// Starts [`peak_rss`] again from the resident set of now, where the system can (Linux: see proc_pid_clear_refs(5)).

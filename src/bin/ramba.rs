@@ -18,13 +18,17 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use common::encoder::EncoderArgs;
 use common::files::{self, Document};
+use common::interrupt;
 use common::show::{self, parse_size, print};
-use common::workdir::WorkDir;
 use ramba::{AskOptions, Device, Engine, EngineOptions, Result, SessionOptions};
+
+const STATUS_HELP: &str = "\
+Exit status: 0 done, 1 failed, 2 wrong usage; when stopped by a signal, 128 + its number: 130 for Ctrl-C (SIGINT), 143 for SIGTERM,
+129 for SIGHUP.";
 
 /// Run RAMba models: documents of any length in bounded memory.
 #[derive(Parser)]
-#[command(name = "ramba", version)]
+#[command(name = "ramba", version, after_help = STATUS_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -57,7 +61,7 @@ struct AskArgs {
     question: Vec<String>,
     #[command(flatten)]
     model: ModelArgs,
-    /// Folder for the chunk memories [default: a new temporary folder]
+    /// Folder to keep the chunk memories in while the program runs [default: the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     memory: Option<PathBuf>,
     /// Bytes of memory that may hold chunk memories; the rest stays on disk
@@ -100,7 +104,11 @@ impl ModelArgs {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
-    let done = match &cli.command {
+    interrupt::exit(interrupt::install().and_then(|()| run(&cli.command)))
+}
+
+fn run(command: &Command) -> Result<()> {
+    match command {
         Command::Ask(args) => ask(args),
         Command::Info(args) => info::run(args),
         Command::Convert(args) => convert::convert(args),
@@ -108,30 +116,22 @@ fn main() -> ExitCode {
         Command::ExportEncoder(args) => export::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Version => version(),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("error: {e}");
-            ExitCode::FAILURE
-        }
     }
 }
 
 fn ask(args: &AskArgs) -> Result<()> {
     let engine = args.model.open()?;
-    let dir = WorkDir::new(args.memory.as_deref())?;
-    let mut document = Document::open(&args.file, dir.path())?;
+    let mut document = Document::open(&args.file, args.memory.as_deref())?;
     let mut session = engine.session(&SessionOptions {
         budget: args.budget,
         device_budget: args.device_budget,
-        directory: Some(dir.path().to_owned()),
+        directory: args.memory.clone(),
         ..SessionOptions::default()
     })?;
     document.read_into(&mut session)?;
     let options = AskOptions { max_tokens: args.max_tokens, ..AskOptions::default() };
     for question in &args.question {
-        let answer = session.answer(question, &options)?;
+        let answer = interrupt::answer(&mut session, question, &options)?;
         print(show::one_line(&answer.text))?;
         for source in answer.sources.iter().filter(|_| args.sources) {
             let quote = document.quote(&source.bytes).map_or(String::new(), |q| format!("  “{q}”"));

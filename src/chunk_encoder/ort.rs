@@ -5,12 +5,12 @@
 //! runtime is told not to fall back, and a first run is profiled to see where each operator really ran.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
 use ort::session::Session;
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+use tempfile::TempDir;
 
 use crate::model::{ChunkEncoder, Memories};
 use crate::onnx::names;
@@ -149,8 +149,8 @@ fn session_on(
     if !allow_cpu {
         builder = builder.with_disable_cpu_fallback().map_err(|e| device(e.to_string()))?;
     }
-    let profile = Folder::new()?;
-    builder = builder.with_profiling(profile.0.join("profile")).map_err(|e| device(e.to_string()))?;
+    let profile = folder()?;
+    builder = builder.with_profiling(profile.path().join("profile")).map_err(|e| device(e.to_string()))?;
     let session = match builder.commit_from_memory(bytes) {
         Ok(session) => session,
         // If the CPU can do it, the model is not what is wrong.
@@ -239,24 +239,10 @@ fn run(session: &mut Session, signature: &Signature, hidden: &[f32], chunks: usi
     out.fill(chunks, keys, values, landmarks)
 }
 
-/// A folder that nobody else writes into, gone at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Result<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("ramba-ort-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).map_err(|e| Error::io(format!("making the folder {path:?} for a profile"), e))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Nothing useful can be done about a failure here, and nothing depends on it.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// A folder that nobody else can look into or write to, gone at the end.
+fn folder() -> Result<TempDir> {
+    let named = tempfile::Builder::new().prefix("ramba-ort-").tempdir();
+    named.map_err(|e| Error::io("making a temporary folder for a profile", e))
 }
 
 fn device(message: impl Into<String>) -> Error {
@@ -308,10 +294,10 @@ mod tests {
         assert!(error.to_string().contains("does not run the whole encoder"), "{error}");
         session_on(&idle, &bytes, &signature, 1, true).unwrap();
         // What the profile says of such a session.
-        let profile = Folder::new().unwrap();
+        let profile = folder().unwrap();
         let builder = builder(1).unwrap().with_execution_providers([idle.dispatch.clone()]).unwrap();
         let mut session =
-            builder.with_profiling(profile.0.join("profile")).unwrap().commit_from_memory(&bytes).unwrap();
+            builder.with_profiling(profile.path().join("profile")).unwrap().commit_from_memory(&bytes).unwrap();
         let hidden = vec![0.5; signature.input().iter().product()];
         run(&mut session, &signature, &hidden, 1, &mut Memories::new(signature.chunk)).unwrap();
         let text = std::fs::read_to_string(session.end_profiling().unwrap()).unwrap();

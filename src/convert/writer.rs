@@ -1,11 +1,11 @@
-//! Writes a model file: the header first, then the tensors as they come, under a temporary name until it is complete.
+//! Writes a model file: the header first, then the tensors as they come. The file gets its name when it is complete.
 
-use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::gguf::{Array, Value};
 use crate::quant::DType;
+use crate::unfinished::Unfinished;
 use crate::{Error, Result};
 
 /// Tensor data starts at multiples of this.
@@ -64,29 +64,15 @@ impl Header {
 
 /// A file in the making. Dropped before [`Writer::finish`], it leaves nothing behind.
 pub(super) struct Writer {
-    file: File,
-    temporary: PathBuf,
-    path: PathBuf,
+    file: Unfinished,
     written: u64,
     total: u64,
-    finished: bool,
 }
 
 impl Writer {
-    /// Writes the header beside `path`.
+    /// Writes the header of the file that will be `path`.
     pub(super) fn create(path: &Path, header: &Header) -> Result<Self> {
-        let io = |e| Error::io(format!("creating {}", path.display()), e);
-        let name = path.file_name().ok_or_else(|| Error::invalid(format!("{} names no file", path.display())))?;
-        if path.is_dir() {
-            return Err(Error::invalid(format!("{} is a folder", path.display())));
-        }
-        let mut temporary = std::ffi::OsString::from(".");
-        temporary.push(name);
-        temporary.push(format!(".{}.part", std::process::id()));
-        let temporary = path.with_file_name(temporary);
-        let file = File::options().write(true).create_new(true).open(&temporary).map_err(io)?;
-        let path = path.to_owned();
-        let mut writer = Self { file, temporary, path, written: 0, total: header.total, finished: false };
+        let mut writer = Self { file: Unfinished::create(path)?, written: 0, total: header.total };
         writer.write(&header.bytes)?;
         Ok(writer)
     }
@@ -98,7 +84,8 @@ impl Writer {
 
     /// Appends bytes of the slot at hand.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|e| Error::io(format!("writing {}", self.temporary.display()), e))?;
+        let written = self.file.file().write_all(bytes);
+        written.map_err(|e| Error::io(format!("writing {}", self.file.path().display()), e))?;
         self.written += bytes.len() as u64;
         Ok(())
     }
@@ -111,16 +98,7 @@ impl Writer {
     /// Brings the file to the disk and gives it its name. Returns its length.
     pub(super) fn finish(mut self) -> Result<u64> {
         self.pad(self.total)?;
-        let io = |e| Error::io(format!("completing {}", self.path.display()), e);
-        self.file.sync_all().map_err(io)?;
-        std::fs::rename(&self.temporary, &self.path).map_err(io)?;
-        self.finished = true;
-        // The name is in the folder, which is a file of its own.
-        #[cfg(unix)]
-        {
-            let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            File::open(folder).and_then(|f| f.sync_all()).map_err(io)?;
-        }
+        self.file.finish()?;
         Ok(self.total)
     }
 
@@ -128,16 +106,6 @@ impl Writer {
         match to.checked_sub(self.written) {
             Some(n) if n < ALIGNMENT => self.write(&[0; ALIGNMENT as usize][..n as usize]),
             _ => Err(Error::invalid(format!("{} bytes are written where {to} belong", self.written))),
-        }
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        if !self.finished
-            && let Err(e) = std::fs::remove_file(&self.temporary)
-        {
-            log::warn!("removing {}: {e}", self.temporary.display());
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -10,6 +11,7 @@ use cudarc::driver::sys;
 use cudarc::nvrtc;
 
 use super::driver::{Context, Stream, check};
+use crate::unfinished::Unfinished;
 use crate::{Error, ErrorKind, Result};
 
 /// One file of `kernels/`.
@@ -210,15 +212,20 @@ fn compile(source: &Source, (major, minor): (i32, i32)) -> Result<Vec<u8>> {
     ptx.retain(|&b| b != 0);
     ptx.push(0);
     if let Some(path) = cache {
-        // Only a cache: written aside and renamed, so that nobody reads half of it.
-        let aside = path.with_extension(format!("{}.tmp", std::process::id()));
-        let kept = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        let kept = kept.and_then(|()| std::fs::write(&aside, &ptx)).and_then(|()| std::fs::rename(&aside, &path));
-        if let Err(e) = kept {
-            log::info!("compiled kernels are not kept in {}: {e}", path.display());
+        // Only a cache. Nobody reads half of it: it gets its name when it is complete.
+        if let Err(e) = keep(&path, &ptx) {
+            log::info!("compiled kernels are not kept: {e}");
         }
     }
     Ok(ptx)
+}
+
+fn keep(path: &Path, ptx: &[u8]) -> Result<()> {
+    let io = |e| Error::io(format!("writing {}", path.display()), e);
+    path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(io)?;
+    let mut file = Unfinished::create(path)?;
+    file.file().write_all(ptx).map_err(io)?;
+    file.finish()
 }
 
 /// `$RAMBA_CACHE`, or `ramba` in the user's folder for caches.

@@ -1,10 +1,10 @@
 //! Where the bytes of a chunk memory live: positioned reads and writes, without a memory map.
 
 use std::collections::hash_map::RandomState;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::{Error, Result};
 
@@ -48,35 +48,14 @@ pub trait Storage: Send + Sync {
     fn sync(&self) -> io::Result<()>;
 }
 
-/// A file that exists as long as this value.
-pub(super) struct TempFile {
-    file: File,
-    path: PathBuf,
-}
-
-impl TempFile {
-    /// Creates the file, which must not exist. Its content can be private, so only the owner may read it.
-    fn create(path: PathBuf) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        Ok(Self { file: options.open(&path)?, path })
-    }
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        if let Err(e) = std::fs::remove_file(&self.path) {
-            log::warn!("removing {:?}: {e}", self.path);
-        }
-    }
-}
+/// A file without a name, which the system deletes with this value or when the process ends, however it ends. Its content can be
+/// private, so only the owner may read it.
+pub(super) struct TempFile(File);
 
 impl TempFile {
     fn read_exact_at(&self, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
         while !buf.is_empty() {
-            match read_at(&self.file, buf, offset) {
+            match read_at(&self.0, buf, offset) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(n) => {
                     buf = buf.get_mut(n..).unwrap_or_default();
@@ -91,7 +70,7 @@ impl TempFile {
 
     fn write_all_at(&self, mut data: &[u8], mut offset: u64) -> io::Result<()> {
         while !data.is_empty() {
-            match write_at(&self.file, data, offset) {
+            match write_at(&self.0, data, offset) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => {
                     data = data.get(n..).unwrap_or_default();
@@ -106,21 +85,24 @@ impl TempFile {
 }
 
 /// One array of bytes in several files, a stripe after the other in each of them in turn.
-pub(super) struct Striped(Vec<TempFile>);
+pub(super) struct Striped {
+    parts: Vec<TempFile>,
+    /// How messages call it.
+    name: String,
+}
 
 impl Striped {
     /// The file of the byte at `offset`, where it is there, and how many bytes of the stripe there are from it on.
     fn place(&self, offset: u64) -> (&TempFile, u64, usize) {
         let (stripe, within) = (offset / STRIPE, offset % STRIPE);
-        let parts = self.0.len() as u64;
-        (&self.0[(stripe % parts) as usize], stripe / parts * STRIPE + within, (STRIPE - within) as usize)
+        let parts = self.parts.len() as u64;
+        (&self.parts[(stripe % parts) as usize], stripe / parts * STRIPE + within, (STRIPE - within) as usize)
     }
 }
 
 impl Storage for Striped {
     fn name(&self) -> String {
-        let name = self.0.first().map_or(String::new(), |part| format!("{:?}", part.path));
-        if self.0.len() > 1 { format!("{name} and its other parts") } else { name }
+        self.name.clone()
     }
 
     fn read_exact_at(&self, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
@@ -146,18 +128,18 @@ impl Storage for Striped {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let (parts, whole) = (self.0.len() as u64, len / STRIPE);
-        for (i, part) in (0..).zip(&self.0) {
+        let (parts, whole) = (self.parts.len() as u64, len / STRIPE);
+        for (i, part) in (0..).zip(&self.parts) {
             // Whole stripes before the end, and what is left of the one that the end is in.
             let stripes = whole / parts + u64::from(i < whole % parts);
             let rest = if i == whole % parts { len % STRIPE } else { 0 };
-            part.file.set_len(stripes * STRIPE + rest)?;
+            part.0.set_len(stripes * STRIPE + rest)?;
         }
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.iter().try_for_each(|part| part.file.sync_data())
+        self.parts.iter().try_for_each(|part| part.0.sync_data())
     }
 }
 
@@ -193,31 +175,23 @@ pub(super) struct Files {
     pub(super) id: [u8; 16],
 }
 
-/// Creates the files of a memory in `dir`, which is made if it does not exist, under names that nobody else uses.
+/// Creates the files of a memory in the folder `dir`. They have no names there, or lose them at once.
 ///
 /// # Errors
-/// `Io` if the directory or a file cannot be made.
+/// `Io` if there is no such folder or a file cannot be made in it.
 pub(super) fn create_files(dir: &Path) -> Result<Files> {
-    std::fs::create_dir_all(dir).map_err(|e| Error::io(format!("making the memory directory {dir:?}"), e))?;
-    let left = others(dir);
-    if left > 0 {
-        log::info!("{dir:?} holds {left} files of other sessions, or left by sessions that were killed");
-    }
-    let id = unique_id();
-    let name: String = id.iter().take(8).map(|b| format!("{b:02x}")).collect();
-    let create = |kind: String| {
-        let path = dir.join(format!("ramba-{}-{name}{kind}", std::process::id()));
-        TempFile::create(path.clone()).map_err(|e| Error::io(format!("creating {path:?}"), e))
+    let there =
+        std::fs::metadata(dir).and_then(|m| if m.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) });
+    there.map_err(|e| Error::io(format!("opening the folder {dir:?} for chunk memories"), e))?;
+    let create = |what: &str, parts: usize| {
+        let name = format!("the {what} file in {dir:?}");
+        let part = |_| tempfile::tempfile_in(dir).map(TempFile);
+        match (0..parts).map(part).collect() {
+            Ok(parts) => Ok(Striped { parts, name }),
+            Err(e) => Err(Error::io(format!("creating {name}"), e)),
+        }
     };
-    let chunks = (0..PARTS).map(|part| create(format!("-{part}.chunks"))).collect::<Result<_>>()?;
-    Ok(Files { chunks: Striped(chunks), landmarks: Striped(vec![create(".landmarks".into())?]), id })
-}
-
-/// The number of chunk memory files in `dir`.
-fn others(dir: &Path) -> usize {
-    let ours = |name: &str| name.starts_with("ramba-") && (name.ends_with(".chunks") || name.ends_with(".landmarks"));
-    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
-    entries.flatten().filter(|e| e.file_name().to_str().is_some_and(ours)).count()
+    Ok(Files { chunks: create("chunk", PARTS)?, landmarks: create("landmark", 1)?, id: unique_id() })
 }
 
 /// Sixteen bytes that no other memory has: the standard library's hash keys are random and differ at every call.
@@ -257,7 +231,7 @@ mod tests {
             assert_eq!(beyond.kind(), io::ErrorKind::UnexpectedEof);
             for len in [all.len(), 8 * stripe + 1, 8 * stripe, 5 * stripe - 1, 1, 0] {
                 storage.set_len(len as u64).unwrap();
-                let kept: u64 = storage.0.iter().map(|part| part.file.metadata().unwrap().len()).sum();
+                let kept: u64 = storage.parts.iter().map(|part| part.0.metadata().unwrap().len()).sum();
                 assert_eq!(kept, len as u64);
                 let last = &mut [0; 2][..len.min(2)];
                 storage.read_exact_at(last, (len - last.len()) as u64).unwrap();
@@ -273,9 +247,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let files = create_files(dir.path()).unwrap();
         files.chunks.write_all_at(&vec![1; 3 * PARTS * STRIPE as usize], 0).unwrap();
-        assert_eq!(files.chunks.0.len(), PARTS);
-        for part in &files.chunks.0 {
-            assert_eq!(part.file.metadata().unwrap().len(), 3 * STRIPE);
+        assert_eq!(files.chunks.parts.len(), PARTS);
+        for part in &files.chunks.parts {
+            assert_eq!(part.0.metadata().unwrap().len(), 3 * STRIPE);
         }
     }
 }

@@ -72,12 +72,12 @@ pub struct ChunkMemory {
 }
 
 impl ChunkMemory {
-    /// An empty memory whose files live in `dir` as long as this value. The directory is made if need be; files of
-    /// other sessions in it are left alone. All of `budget_bytes` that will ever be used is taken here.
+    /// An empty memory whose files live in the folder `dir` as long as this value. They have no names there: nothing else in the
+    /// folder is touched, and nothing stays in it however the process ends. All of `budget_bytes` that will ever be used is taken here.
     ///
     /// # Errors
     /// `InvalidArgument` for a shape out of range, `Capacity` if the budget is too small (the message names the
-    /// smallest) or cannot be had, `Io` if the files cannot be made.
+    /// smallest) or cannot be had, `Io` if there is no such folder or the files cannot be made in it.
     pub fn create(dir: &Path, shape: ChunkShape, precision: Precision, budget_bytes: u64) -> Result<Self> {
         let layout = Layout::new(shape, precision)?;
         let plan = Plan::new(&layout, budget_bytes)?;

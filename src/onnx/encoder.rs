@@ -3,7 +3,11 @@
 //! Only operators that every runtime has, and none that asks for a shape: with the number of chunks open, such operators
 //! would run on the CPU in the middle of a graph on another device.
 
+use std::io::Write;
+use std::path::Path;
+
 use crate::model::{Config, EncoderConfig, HsaConfig};
+use crate::unfinished::Unfinished;
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -25,6 +29,18 @@ pub(crate) mod names {
 
 /// The version of the layout that `docs/onnx.md` describes.
 const LAYOUT: u32 = 1;
+
+/// Writes the [`encoder`] of `weights` to a file, which gets its name when it is complete, and returns its length.
+///
+/// # Errors
+/// As [`encoder`]; `Io` if the file cannot be written, which then does not stay.
+pub fn export(weights: &Weights, path: &Path) -> Result<u64> {
+    let bytes = encoder(weights)?;
+    let mut file = Unfinished::create(path)?;
+    file.file().write_all(&bytes).map_err(|e| Error::io(format!("writing {}", path.display()), e))?;
+    file.finish()?;
+    Ok(bytes.len() as u64)
+}
 
 /// The chunk encoder of `weights` as an ONNX file, its weights decoded to f32.
 ///

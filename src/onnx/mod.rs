@@ -5,7 +5,7 @@ mod encoder;
 mod graph;
 mod wire;
 
-pub use encoder::encoder;
 #[cfg(any(feature = "tract", feature = "ort", test))]
 pub(crate) use encoder::names;
+pub use encoder::{encoder, export};
 pub use graph::{Attribute, Dim, Element, Graph, OPSET, Value};

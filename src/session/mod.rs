@@ -57,7 +57,8 @@ const WINDOW_AT_ONCE: u64 = 16;
 pub struct SessionOptions {
     /// Bytes of RAM for chunk memories; what does not fit stays on disk. The default is 64 MiB.
     pub budget: u64,
-    /// Folder for the file of chunk memories, which is deleted with the session; by default the system's temporary folder.
+    /// Folder for the files of chunk memories, which must exist; by default the system's temporary folder. The files have no names
+    /// there, and are gone with the session or with the process, however it ends.
     pub directory: Option<PathBuf>,
     /// Bytes of its own memory that a device other than the CPU may use for chunk memories. The default is 64 MiB. Tokens take
     /// the least time while it holds all chunks and their landmarks.

@@ -1,7 +1,6 @@
 //! `ramba bench`: how fast a model reads and writes, and how fast the kernels under it are.
 
 use std::hint::black_box;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -14,9 +13,9 @@ use ramba::{AskOptions, Device, Engine, EngineOptions, Result, SessionOptions};
 use serde_json::{Value, json};
 
 use super::common::files;
+use super::common::interrupt;
 use super::common::prose::{self, Rng};
 use super::common::show::{parse_count, print};
-use super::common::workdir::WorkDir;
 
 #[derive(Args)]
 pub struct BenchArgs {
@@ -91,7 +90,6 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 
 /// Reading a document and writing after it.
 fn end_to_end(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<Row>> {
-    let dir = WorkDir::new(None)?;
     // The time to read does not depend on what is read: a model without a tokenizer gets any ids.
     let mut tokens = match engine.tokenizer() {
         Ok(tokenizer) => tokenizer.encode(&prose::prose(&mut Rng::new(1), 64 * 1024))?,
@@ -106,8 +104,8 @@ fn end_to_end(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<R
     let segment = engine.config().segments.size().unwrap_or(u64::MAX);
     let asked = args.prompt.min(tokens.len() as u64).min(segment - 1).max(1) as usize;
     for _ in 0..args.runs.max(1) {
-        let mut session =
-            engine.session(&SessionOptions { directory: Some(dir.path().to_owned()), ..SessionOptions::default() })?;
+        let mut session = engine.session(&SessionOptions::default())?;
+        session.on_progress(Some(Box::new(|_| interrupt::asked())));
         let started = Instant::now();
         session.feed_tokens(&tokens)?;
         session.settle()?;
@@ -115,7 +113,8 @@ fn end_to_end(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<R
 
         let options = AskOptions { max_tokens: 1, ..AskOptions::default() };
         let mut ask = |n: usize| {
-            let answer = session.ask_tokens(&tokens[..n], &options, &mut |_, _| ControlFlow::Continue(()));
+            let answer = session.ask_tokens(&tokens[..n], &options, &mut |_, _| interrupt::asked());
+            interrupt::check()?;
             answer.map(|answer| answer.first_token)
         };
         // Once before, for what is made when it is first needed.
@@ -128,8 +127,9 @@ fn end_to_end(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<R
         let mut first = None;
         session.generate("", &options, &mut |_, _| {
             first.get_or_insert_with(Instant::now);
-            ControlFlow::Continue(())
+            interrupt::asked()
         })?;
+        interrupt::check()?;
         decode.push(first.map_or(Duration::ZERO, |first| first.elapsed()));
     }
     let per_s = |n: usize, time: Duration| n as f64 / time.as_secs_f64().max(1e-9);

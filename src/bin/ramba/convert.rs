@@ -11,8 +11,8 @@ use ramba::convert::{ConvertOptions, Importance, Progress, Report, TensorReport,
 use ramba::{Error, Result};
 use serde_json::{Value, json};
 
-use super::common::process;
 use super::common::show::{grouped, mib, one_line, print};
+use super::common::{interrupt, process};
 
 const TYPE_HELP: &str = "\
 Types are F32, F16, BF16, Q8_0, Q4_0, Q4_K and Q6_K. A list such as ssm_in=Q4_0,hsa=Q8_0,F16 gives each matrix the type of
@@ -96,7 +96,7 @@ fn run(
         bar.set_length(p.total);
         bar.set_position(p.written);
         bar.set_message(one_line(p.tensor));
-        ControlFlow::Continue(())
+        interrupt::asked()
     });
     bar.finish_and_clear();
     let report = report?;
