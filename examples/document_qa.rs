@@ -15,7 +15,7 @@ use clap::Parser;
 use common::files::{self, Document};
 use common::interrupt;
 use common::show::{grouped, parse_size};
-use ramba::{AskOptions, Engine, EngineOptions, Error, ErrorKind, Result, SessionOptions};
+use ramba::{AskOptions, Engine, EngineOptions, Error, ErrorKind, Result, SessionOptions, printable};
 
 /// Read a document, then answer questions about it, one a line, until the end of the input.
 #[derive(Parser)]
@@ -66,7 +66,7 @@ fn run(args: &Args) -> Result<()> {
         let mut out = io::stdout().lock();
         let answer = session.ask(question.trim(), &AskOptions::default(), &mut |_, piece| {
             // Shown as it comes, without what could steer a terminal. A closed pipe stops the answer, and the next line written reports it.
-            let piece = piece.replace(char::is_control, " ");
+            let piece = printable(piece);
             match out.write_all(piece.as_bytes()).and_then(|()| out.flush()) {
                 Ok(()) => interrupt::asked(),
                 Err(_) => ControlFlow::Break(()),

@@ -20,7 +20,7 @@ use common::files;
 use common::interrupt;
 use common::process;
 use common::prose::{self, Rng};
-use common::show::{grouped, mib, parse_count, parse_size, print};
+use common::show::{grouped, mib, parse_count, parse_size, print, print_json};
 use ramba::{AskOptions, Device, Engine, EngineOptions, Error, Result, Session, SessionOptions};
 use serde_json::json;
 
@@ -145,7 +145,7 @@ fn run(args: &Args) -> Result<()> {
         }
     }
     if args.json {
-        print(serde_json::Value::from(rows))?;
+        print_json(&serde_json::Value::from(rows))?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use common::encoder::EncoderArgs;
 use common::facts::{self, Fact};
 use common::files::{self, Document, Reading};
 use common::prose::{self, Rng};
-use common::show::{grouped, mib, one_line, parse_size, print};
+use common::show::{grouped, mib, one_line, parse_size, print, print_json};
 use common::{interrupt, process};
 use ramba::{Answer, AskOptions, Device, Engine, EngineOptions, Result, Session, SessionOptions};
 use serde_json::json;
@@ -104,7 +104,7 @@ fn run(args: &Args) -> Result<()> {
         answers.push((*question, answer));
     }
     if args.json {
-        print(report(&reading, &session, &answers))?;
+        print_json(&report(&reading, &session, &answers))?;
     } else if !hidden.is_empty() {
         print(format!("\n{found} of {} hidden facts found.", hidden.len()))?;
     }

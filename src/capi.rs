@@ -95,7 +95,7 @@ fn enter(body: impl FnOnce() -> Result<()>) -> RambaStatus {
         Err(panic) => {
             let message = panic.downcast_ref::<String>().map(String::as_str);
             let message = message.or(panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
-            remember(&format!("internal error: {message}"));
+            remember(&Error::new(ErrorKind::Io, format!("internal error: {message}")).to_string());
             RambaStatus::Internal
         }
     }

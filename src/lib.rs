@@ -42,7 +42,7 @@ mod unfinished;
 pub mod weights;
 
 pub use chunk_encoder::{EncoderOptions, OrtOptions, Provider};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Result, printable};
 pub use memory::Precision;
 pub use sampler::SamplerOptions;
 pub use session::{

@@ -3,7 +3,8 @@
 use std::fmt::Display;
 use std::io::Write;
 
-use ramba::{Error, Result};
+use ramba::{Error, Result, printable};
+use serde_json::Value;
 
 /// Prints a line. A pipe that nobody reads any more is an error like any other, where `println!` would panic.
 pub fn print(line: impl Display) -> Result<()> {
@@ -70,7 +71,34 @@ pub fn mib(bytes: u64) -> String {
 }
 
 /// `text` on one line, with runs of white space and control characters (which an untrusted document may hold, and which
-/// must not reach a terminal) as single spaces.
+/// must not reach a terminal) as single spaces, and those that change the direction of text escaped.
 pub fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ")
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty());
+    printable(&words.collect::<Vec<_>>().join(" ")).into_owned()
+}
+
+/// As [`one_line`], cut off after 120 characters.
+pub fn one_short_line(text: &str) -> String {
+    // Enough of it: a text may have megabytes.
+    let start = text.char_indices().nth(1000).map_or(text, |(at, _)| &text[..at]);
+    let line = one_line(start);
+    match line.char_indices().nth(120) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None if start.len() < text.len() => format!("{line}…"),
+        None => line,
+    }
+}
+
+/// Prints a JSON value. What could steer a terminal is escaped, which means the same to who reads the JSON.
+pub fn print_json(value: &Value) -> Result<()> {
+    let mut line = String::new();
+    for c in value.to_string().chars() {
+        // Outside of texts JSON has no such characters.
+        if printable(c.encode_utf8(&mut [0; 4])).len() == c.len_utf8() {
+            line.push(c);
+        } else {
+            line += &format!("\\u{:04x}", u32::from(c));
+        }
+    }
+    print(line)
 }

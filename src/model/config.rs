@@ -138,7 +138,8 @@ impl Config {
         let architecture = gguf.str("general.architecture")?;
         if architecture != "mamba2" && architecture != "ramba" {
             return Err(Error::unsupported(format!(
-                "architecture {architecture:?}: this build runs \"mamba2\" and \"ramba\""
+                "architecture {}: this build runs \"mamba2\" and \"ramba\"",
+                Quoted(architecture)
             )));
         }
         let keys = Keys { gguf, architecture, named: RefCell::default() };

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::common::files;
 use super::common::interrupt;
 use super::common::prose::{self, Rng};
-use super::common::show::{parse_count, print};
+use super::common::show::{parse_count, print, print_json};
 
 #[derive(Args)]
 pub struct BenchArgs {
@@ -70,7 +70,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         }
     }
     if args.json {
-        return print(json!({"model": model.display().to_string(), "rows": rows}));
+        return print_json(&json!({"model": model.display().to_string(), "rows": rows}));
     }
     print("what                              threads   tokens/s         ms    GFLOP/s     GB/s")?;
     for row in &rows {

@@ -11,7 +11,7 @@ use ramba::convert::{ConvertOptions, Importance, Progress, Report, TensorReport,
 use ramba::{Error, Result};
 use serde_json::{Value, json};
 
-use super::common::show::{grouped, mib, one_line, print};
+use super::common::show::{grouped, mib, one_line, print, print_json};
 use super::common::{interrupt, process};
 
 const TYPE_HELP: &str = "\
@@ -101,7 +101,7 @@ fn run(
     bar.finish_and_clear();
     let report = report?;
     let seconds = started.elapsed().as_secs_f64();
-    if as_json { print(to_json(&report, seconds)) } else { to_text(&report, seconds) }
+    if as_json { print_json(&to_json(&report, seconds)) } else { to_text(&report, seconds) }
 }
 
 fn to_text(report: &Report, seconds: f64) -> Result<()> {

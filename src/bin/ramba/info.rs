@@ -8,7 +8,7 @@ use ramba::weights::Weights;
 use ramba::{MemoryNeeds, Precision, Result};
 use serde_json::json;
 
-use super::common::show::{grouped, mib, one_line, print};
+use super::common::show::{grouped, mib, one_line, one_short_line, print, print_json};
 
 #[derive(Args)]
 pub struct InfoArgs {
@@ -29,14 +29,14 @@ pub fn run(args: &InfoArgs) -> Result<()> {
     let weights = Weights::open(&args.model)?;
     let gguf = weights.gguf();
     let needs = MemoryNeeds::of(gguf, args.threads, Precision::default())?;
-    if args.json { print(as_json(gguf, &needs)) } else { as_text(gguf, &needs, args.tensors) }
+    if args.json { print_json(&as_json(gguf, &needs)) } else { as_text(gguf, &needs, args.tensors) }
 }
 
 fn as_text(gguf: &Gguf, needs: &MemoryNeeds, tensors: bool) -> Result<()> {
     print(format!("GGUF version {}, {} tensors", gguf.version(), gguf.tensors().len()))?;
     print("\nMetadata")?;
     for (key, value) in gguf.entries() {
-        print(format!("  {} = {}", one_line(key), describe(value)))?;
+        print(format!("  {} = {}", one_short_line(key), describe(value)))?;
     }
     if tensors {
         let split = gguf.tensors().iter().any(|t| t.part > 0);
@@ -97,11 +97,7 @@ fn describe(value: &Value) -> String {
         Value::F32(v) => v.to_string(),
         Value::F64(v) => v.to_string(),
         Value::Bool(v) => v.to_string(),
-        Value::Str(text) => {
-            let line = one_line(text);
-            let short: String = line.chars().take(120).collect();
-            if short.len() < line.len() { format!("{short}…") } else { short }
-        }
+        Value::Str(text) => one_short_line(text),
         Value::Array(array) => format!("array of {} values", array.len()),
     }
 }
