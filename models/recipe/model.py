@@ -111,9 +111,10 @@ class Mamba(nn.Module):
         super().__init__()
         self.norm = Norm(cfg["hidden_size"], cfg["layer_norm_epsilon"])
         self.mixer = Mixer(cfg)
+        self.dropout = cfg.get("dropout", 0.0)
 
     def forward(self, x, mask=None):
-        return x + self.mixer(self.norm(x), mask)
+        return x + F.dropout(self.mixer(self.norm(x), mask), self.dropout, self.training)
 
 
 class Attention(nn.Module):
@@ -144,7 +145,7 @@ class Attention(nn.Module):
         rep = self.h // self.g
         if rep > 1:
             k, v = k.repeat_interleave(rep, 1), v.repeat_interleave(rep, 1)
-        o = (q @ k.transpose(-1, -2) / math.sqrt(self.d)).softmax(-1) @ v
+        o = F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v)
         return self.o_proj(o.transpose(1, 2).reshape(n, s, -1))
 
 
@@ -165,10 +166,11 @@ class EncoderLayer(nn.Module):
         self.self_attn = Attention(cfg)
         self.mlp = Mlp(d, cfg["encoder_intermediate_size"])
         self.input_layernorm, self.post_attention_layernorm = Norm(d), Norm(d)
+        self.dropout = cfg.get("dropout", 0.0)
 
     def forward(self, x):
-        x = x + self.self_attn(self.input_layernorm(x))
-        return x + self.mlp(self.post_attention_layernorm(x))
+        x = x + F.dropout(self.self_attn(self.input_layernorm(x)), self.dropout, self.training)
+        return x + F.dropout(self.mlp(self.post_attention_layernorm(x)), self.dropout, self.training)
 
 
 class Encoder(nn.Module):
@@ -210,6 +212,7 @@ class Retrieval(nn.Module):
         self.pre_norm = Norm(cfg["hidden_size"])
         self.ln = linear(cfg["hidden_size"], cfg["retrieval_dim"])
         self.k, self.r = cfg["chunk_topk"], cfg["retrieval_dim"]
+        self.softmax = cfg.get("enable_softmax", False)
 
     def forward(self, x, landmarks, visible):
         """x (T, D), landmarks (C, R), visible (T, C) -> scores (T, C), ids and weights (T, K), most recent first."""
@@ -217,7 +220,7 @@ class Retrieval(nn.Module):
         hidden = scores.masked_fill(~visible, -1e4)
         ids = hidden.topk(min(self.k, hidden.shape[1]), -1).indices.sort(-1, descending=True).values
         s = hidden.gather(-1, ids)
-        weights = (s - F.softplus(s).cumsum(-1)).exp()
+        weights = s.float().softmax(-1) if self.softmax else (s - F.softplus(s).cumsum(-1)).exp()
         return scores, ids, weights
 
 
