@@ -188,8 +188,8 @@ fn checkpoints_are_converted_and_models_quantized() {
         (String::from_utf8(output.stdout).unwrap(), error)
     };
     let checkpoint = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/convert/base");
-    let (text, _) = run(&["convert", checkpoint, &at("a.gguf"), "--type", "F32"], 0);
-    assert!(text.contains("note: there is no tokenizer.json") && text.contains("ramba: "), "{text}");
+    let (text, _) = run(&["convert", checkpoint, &at("a.gguf"), "--type", "F32", "--no-tokenizer"], 0);
+    assert!(text.contains("note: the file has no tokenizer") && text.contains("ramba: "), "{text}");
     let (json, _) = run(&["quantize", &at("a.gguf"), &at("b.gguf"), "--type", "ssm_out=Q8_0", "--json"], 0);
     let report: serde_json::Value = serde_json::from_str(&json).unwrap();
     let changed: Vec<_> = report["tensors"].as_array().unwrap().iter().filter(|t| t["type"] == "Q8_0").collect();
@@ -202,6 +202,11 @@ fn checkpoints_are_converted_and_models_quantized() {
 
     let (_, error) = run(&["convert", checkpoint, &at("c.gguf"), "--type", "Q3"], 1);
     assert!(error.starts_with("error: ") && error.contains("\"Q3\""), "{error}");
+    let (_, error) = run(&["convert", checkpoint, &at("c.gguf"), "--type", "Q4_K_M"], 1);
+    assert!(error.contains("did you mean Q4_K?"), "{error}");
+    let (_, error) = run(&["convert", checkpoint, &at("c.gguf")], 1);
+    assert!(error.contains("--no-tokenizer"), "{error}");
+    run(&["convert", checkpoint, &at("c.gguf"), "--segments", "sometimes"], 2);
     let (_, error) = run(&["convert", &at(""), &at("c.gguf")], 1);
     assert!(error.contains("config.json"), "{error}");
     run(&["quantize", &at("a.gguf"), &at("c.gguf")], 2);

@@ -8,9 +8,10 @@ use std::alloc::System;
 use std::path::Path;
 
 use cap::Cap;
-use common::checkpoint::{World, on, refused, to};
+use common::checkpoint::{World, on, refused};
 use ramba::ErrorKind::{self, Format, Unsupported};
-use ramba::convert::convert;
+use ramba::convert::{ConvertOptions, Types, convert};
+use ramba::quant::DType;
 use ramba::weights::Weights;
 use ramba::{Engine, EngineOptions};
 use serde_json::{Value, json};
@@ -18,6 +19,10 @@ use serde_json::{Value, json};
 /// Nothing here needs more; a size taken from a hostile file would.
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, 256 << 20);
+
+fn with_tokenizer() -> ConvertOptions {
+    ConvertOptions { types: Types::all(DType::F32), ..ConvertOptions::default() }
+}
 
 fn json_of(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -36,7 +41,7 @@ fn the_ids_are_those_of_the_shipped_model() {
     let w = world();
     w.put("tokenizer.json", json_of("models/recipe/small-tokenizer.json").to_string());
     let out = w.path("model.gguf");
-    convert(w.dir.path(), &out, &to("F32"), &mut on).unwrap();
+    convert(w.dir.path(), &out, &with_tokenizer(), &mut on).unwrap();
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ramba-small.gguf");
     let open = |path: &Path| Engine::open(path, &EngineOptions { threads: 1, ..EngineOptions::default() }).unwrap();
     let text = "The pass key of QXRT is 482913.\n\n  Übermäßig, 我们 — <|end|> he'd say 3.14.";
@@ -57,7 +62,7 @@ fn tokenizers_that_are_not_understood() {
         let mut json = sound.clone();
         change(&mut json);
         w.put("tokenizer.json", json.to_string());
-        refused(w.run(&to("F32")), kind, &[&["tokenizer.json"], words].concat());
+        refused(w.run(&with_tokenizer()), kind, &[&["tokenizer.json"], words].concat());
     };
     with(&|t| t["model"]["type"] = json!("Unigram"), Unsupported, &["Unigram"]);
     with(&|t| t["model"]["byte_fallback"] = json!(true), Unsupported, &["byte_fallback"]);
@@ -90,7 +95,7 @@ fn tokenizers_that_are_not_understood() {
     with(&|t| t["model"]["vocab"] = json!({}), Format, &["byte"]);
     with(&|t| *t = json!([]), Format, &[]);
     w.put("tokenizer.json", vec![b' '; (16 << 20) + 1]);
-    refused(w.run(&to("F32")), Unsupported, &["tokenizer.json", "limit"]);
+    refused(w.run(&with_tokenizer()), Unsupported, &["tokenizer.json", "limit"]);
     w.put("tokenizer.json", format!("{{\"normalizer\": {}", "[".repeat(100_000)));
-    refused(w.run(&to("F32")), Format, &["tokenizer.json", "recursion"]);
+    refused(w.run(&with_tokenizer()), Format, &["tokenizer.json", "recursion"]);
 }

@@ -6,9 +6,9 @@ mod common;
 
 use std::path::Path;
 
-use common::checkpoint::{Tensors, fixtures, on, to};
+use common::checkpoint::{Tensors, config, fixtures, on, to};
 use common::model::{Runner, ids};
-use ramba::convert::convert;
+use ramba::convert::{ConvertOptions, SegmentMode, convert};
 use ramba::cpu::Cpu;
 use ramba::memory::Precision;
 use ramba::model::{Logits, Model};
@@ -85,7 +85,10 @@ fn run(model: &Model<Cpu>, expected: &Expected, step: usize) -> (Difference, usi
 fn check(folder: &Path) -> std::result::Result<(), String> {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("model.gguf");
-    convert(folder, &file, &to("F32"), &mut on).unwrap_or_else(|e| panic!("{e}"));
+    // What was expected was computed with the segments of the config.
+    let segments =
+        if config(folder)["segment_size"].as_i64() > Some(0) { SegmentMode::Reset } else { SegmentMode::Carry };
+    convert(folder, &file, &ConvertOptions { segments, ..to("F32") }, &mut on).unwrap_or_else(|e| panic!("{e}"));
     let model = Model::load(&Weights::open(&file).unwrap(), Cpu::new(2).unwrap()).unwrap();
     let expected = Expected::read(folder);
     let name = folder.file_name().unwrap().to_string_lossy();

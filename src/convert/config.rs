@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value as Json};
 
+use super::SegmentMode;
 use super::safetensors::Checkpoint;
 use crate::gguf::{Quoted, Value};
 use crate::{Error, Result};
@@ -19,50 +20,101 @@ const MAX_LAYERS: u64 = 1024;
 /// Base of the encoder's rotary positions, a constant of the authors' code.
 const ROPE_BASE: f64 = 10_000.0;
 
-/// Fields about training, loading or the saving program, which change nothing that a model computes.
+/// Fields about training, loading, the saving program and how text is generated, which change nothing that a model computes, and fields that
+/// the authors' code never reads (`insert_lmk`, `stick_breaking`).
 const INERT: &[&str] = &[
+    "_attn_implementation",
+    "_attn_implementation_autoset",
+    "_attn_implementation_internal",
+    "_commit_hash",
+    "_experts_implementation",
+    "_experts_implementation_autoset",
+    "_flash_attn_2_enabled",
     "_name_or_path",
     "add_cross_attention",
     "architectures",
+    "attn_implementation",
+    "auto_map",
+    "bad_words_ids",
+    "begin_suppress_tokens",
+    "cache_implementation",
     "chunk_size_feed_forward",
     "cross_attention_hidden_size",
+    "custom_pipelines",
     "decoder_start_token_id",
+    "diversity_penalty",
+    "do_sample",
     "dt_rank",
     "dtype",
+    "early_stopping",
     "enable_gumbel_noise",
     "encoder_dropout",
+    "encoder_no_repeat_ngram_size",
+    "epsilon_cutoff",
+    "eta_cutoff",
+    "exponential_decay_length_penalty",
     "finetuning_task",
-    "flash_inference",
+    "forced_bos_token_id",
+    "forced_decoder_ids",
+    "forced_eos_token_id",
     "fused_add_norm",
+    "generation_config",
+    "gradient_checkpointing",
+    "guidance_scale",
     "id2label",
     "inference_segment",
     "initializer_range",
+    "insert_lmk",
     "intermediate_size",
     "is_decoder",
     "is_encoder_decoder",
+    "is_fast",
     "label2id",
+    "length_penalty",
     "lmk_token_id",
+    "loss_type",
     "mamba_chunk_size",
     "max_length",
+    "max_new_tokens",
     "max_position_embeddings",
     "max_seq_len",
+    "max_time",
     "min_length",
+    "min_new_tokens",
+    "min_p",
+    "model_name",
+    "no_repeat_ngram_size",
     "norm_before_gate",
+    "num_beam_groups",
+    "num_beams",
+    "num_labels",
+    "num_return_sequences",
     "offloading_to_cpu",
     "output_attentions",
     "output_hidden_states",
+    "output_scores",
     "pad_id",
     "pad_vocab_size_multiple",
+    "penalty_alpha",
     "prefix",
     "problem_type",
     "pruned_heads",
+    "remove_invalid_values",
+    "renormalize_logits",
+    "repetition_penalty",
     "rescale_prenorm_residual",
     "residual_in_fp32",
     "return_dict",
+    "return_dict_in_generate",
     "sep_token_id",
+    "sequence_bias",
     "slide_window",
     "sliding_window",
+    "stick_breaking",
+    "stop_strings",
+    "suppress_tokens",
     "task_specific_params",
+    "temperature",
     "tf_legacy_loss",
     "tie_encoder_decoder",
     "time_step_floor",
@@ -72,11 +124,17 @@ const INERT: &[&str] = &[
     "time_step_rank",
     "time_step_scale",
     "tokenizer_class",
+    "top_k",
+    "top_p",
     "torch_dtype",
     "torchscript",
     "transformers_version",
+    "typical_p",
+    "unsloth_fixed",
+    "unsloth_version",
     "use_bfloat16",
     "use_cache",
+    "use_return_dict",
 ];
 
 /// What a model looks like. Numbers are as the file says: that they fit one another is checked by the reader of the
@@ -173,6 +231,32 @@ impl Shape {
         Ok(shape)
     }
 
+    /// Decides whether the recurrence starts anew at segments.
+    pub(super) fn settle_segments(&mut self, mode: SegmentMode, notes: &mut Vec<String>) -> Result<()> {
+        match (mode, self.segment) {
+            (SegmentMode::Carry, 0) | (SegmentMode::Reset, 1..) => {}
+            (SegmentMode::Carry, size) => {
+                notes.push(format!(
+                    "segment_size = {size} of config.json is not used: the recurrence is carried on, as its authors evaluate. With \
+                     --segments reset it starts anew at every segment, as in their training, and documents are read in parallel"
+                ));
+                (self.segment, self.overlap) = (0, 0);
+            }
+            (SegmentMode::Reset, 0) => {
+                return Err(Error::invalid("config.json has no segment_size at which the recurrence could be reset"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves out of `checkpoint` the decay of positions where nothing reads it: the authors' code does with softmax alone.
+    pub(super) fn settle_decay(&mut self, checkpoint: &mut Checkpoint, notes: &mut Vec<String>) {
+        let Some(upper) = self.upper.as_mut().filter(|upper| upper.pos_decay && !upper.softmax) else { return };
+        upper.pos_decay = false;
+        checkpoint.forget_leaf("pos_decay");
+        notes.push("enable_pos_decay of config.json has no effect without enable_softmax, and is left out".into());
+    }
+
     /// Whether the output matrix is the embedding: what the config says, or else what the tensors show. An output matrix that
     /// repeats the embedding is left out of `checkpoint`.
     pub(super) fn settle_output(&mut self, checkpoint: &mut Checkpoint) -> Result<bool> {
@@ -187,6 +271,10 @@ impl Shape {
             return Ok(false);
         }
         let names = super::names::EMBEDDING;
+        if !names.iter().any(|name| checkpoint.has(name)) {
+            // Which is said when the tensors are looked for.
+            return Ok(true);
+        }
         let same = checkpoint.same(OUTPUT, names[0])? || checkpoint.same(OUTPUT, names[1])?;
         match (same, self.tied) {
             (true, _) => {
@@ -351,9 +439,14 @@ fn hugging_face(f: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<Shape> {
 
 fn upper(f: &mut Fields<'_>, hidden: u64) -> Result<Option<Upper>> {
     f.only("hsa_only", &[true.into()])?;
-    for off in ["skip_hsa", "mask_slide_window", "insert_lmk", "reset_hsa_residual", "enable_stable_enc"] {
+    for off in ["skip_hsa", "mask_slide_window", "reset_hsa_residual", "enable_stable_enc"] {
         f.only(off, &[false.into()])?;
     }
+    f.only("flash_inference", &[false.into()]).map_err(|e| {
+        Error::unsupported(format!(
+            "{e}: with it, the authors' code leaves HSA out while it reads a prompt. Set it to false"
+        ))
+    })?;
     f.only("block_q", &[1.into()])?;
     let groups = f.uint("num_upper_groups")?.unwrap_or(0);
     let blocks = f.uint("num_upper_layers")?.unwrap_or(0);
@@ -390,8 +483,6 @@ fn upper(f: &mut Fields<'_>, hidden: u64) -> Result<Option<Upper>> {
         enc_prenorm: f.flag("enc_prenorm")?.unwrap_or(false) && enc_layers > 0,
         rope_base: f.float("encoder_rope_theta")?.unwrap_or(ROPE_BASE) as f32,
     };
-    // An older name of the same choice.
-    f.only("stick_breaking", &[(!found.softmax).into()]).map_err(|e| e.context("with enable_softmax"))?;
     if groups == 0 {
         return match blocks {
             0 => Ok(None),

@@ -10,10 +10,10 @@ use std::path::Path;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::gguf::Quoted;
+use crate::gguf::{LFS_ADVICE, LFS_POINTER, Quoted};
 use crate::{Error, Result};
 
-/// The text of the file at `path`, of at most `limit` bytes.
+/// The text of the file at `path`, of at most `limit` bytes, without a byte order mark.
 pub(super) fn text(path: &Path, limit: u64) -> Result<String> {
     let io = |e| Error::io(format!("reading {}", path.display()), e);
     let file = File::open(path).map_err(io)?;
@@ -21,6 +21,13 @@ pub(super) fn text(path: &Path, limit: u64) -> Result<String> {
     file.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() as u64 > limit {
         return Err(Error::unsupported(format!("{}: more than the limit of {limit} bytes", path.display())));
+    }
+    if bytes.starts_with(LFS_POINTER) {
+        return Err(Error::format(format!("{}: {LFS_ADVICE}", path.display())));
+    }
+    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
     }
     String::from_utf8(bytes)
         .map_err(|e| Error::format(format!("{}: not UTF-8 at byte {}", path.display(), e.utf8_error().valid_up_to())))
@@ -66,6 +73,7 @@ fn quote_non_finite(text: &str) -> String {
 }
 
 /// The entries of an object in their order, none of whose keys occurs twice: readers differ in which of two they take.
+#[derive(Default)]
 pub(super) struct Unique<T>(pub Vec<(String, T)>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Unique<T> {

@@ -21,8 +21,10 @@ mod transfer;
 mod types;
 mod writer;
 
+use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use crate::gguf::{Gguf, Quoted, Value};
 use crate::model::Config;
@@ -41,8 +43,6 @@ use writer::{Header, Slot, Writer};
 
 /// Largest `config.json`.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
-/// Largest `tokenizer.json`: that of a vocabulary of 128,000 tokens takes 9 MiB.
-const MAX_TOKENIZER_BYTES: u64 = 16 << 20;
 
 /// How to convert a checkpoint.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +53,42 @@ pub struct ConvertOptions {
     pub name: Option<String>,
     /// Fields of `config.json` that are known not to matter, although this crate does not know them.
     pub ignored_fields: Vec<String>,
+    /// What becomes of the recurrence at the segments of a RAMba.
+    pub segments: SegmentMode,
+    /// Leave the tokenizer out: the model takes token ids alone. Without this, a folder that has none is refused.
+    pub no_tokenizer: bool,
+}
+
+/// What becomes of the recurrence of a RAMba at every `segment_size` tokens. The authors' code resets it while it trains, and carries it on in
+/// evaluation: the same weights run in either way, and differ from the first boundary on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SegmentMode {
+    /// It goes on, as in the evaluation that published results come from. Documents are read in order, through the whole model.
+    #[default]
+    Carry,
+    /// It starts anew, as in training. Documents are read in parallel, through the lower half alone: for models made for that.
+    Reset,
+}
+
+impl FromStr for SegmentMode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "carry" => Ok(Self::Carry),
+            "reset" => Ok(Self::Reset),
+            other => Err(Error::invalid(format!("{} is neither carry nor reset", Quoted(other)))),
+        }
+    }
+}
+
+impl fmt::Display for SegmentMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Carry => "carry",
+            Self::Reset => "reset",
+        })
+    }
 }
 
 /// How far a conversion is.
@@ -116,8 +152,8 @@ pub struct TypeError {
 /// Converts the checkpoint in the folder `checkpoint` to the GGUF file `out`, which is replaced if it exists.
 ///
 /// Read are `config.json`, `model.safetensors` or the shards that `model.safetensors.index.json` names, and
-/// `tokenizer.json` if there is one. The tensors may have the names of a published RAMba checkpoint, of Hugging Face's
-/// `Mamba2ForCausalLM` or of the original Mamba-2 models, and be of type F64, F32, F16 or BF16.
+/// `tokenizer.json`, or `vocab.json` and `merges.txt` where that is missing. The tensors may have the names of a published RAMba checkpoint, of Hugging Face's
+/// `Mamba2ForCausalLM` or of the original Mamba-2 models, all of them after one prefix if need be, and be of type F64, F32, F16 or BF16.
 ///
 /// Norms, biases, convolutions and vectors are stored as F32; matrices as [`ConvertOptions::types`] says, but as F16 where
 /// rows do not fill whole blocks of the type, which a note of the report says.
@@ -154,7 +190,13 @@ fn plan(folder: &Path, options: &ConvertOptions) -> Result<Plan> {
     let fields = json::object(&json::text(&config_path, MAX_CONFIG_BYTES)?).map_err(|e| e.context("config.json"))?;
     let mut shape = Shape::read(&fields, &options.ignored_fields, &mut notes).map_err(|e| e.context("config.json"))?;
 
+    shape.settle_segments(options.segments, &mut notes)?;
+
     let mut checkpoint = Checkpoint::open(folder)?;
+    if let Some(prefix) = checkpoint.strip_prefix() {
+        notes.push(format!("the names of all tensors begin with {}, which was taken off", Quoted(&prefix)));
+    }
+    shape.settle_decay(&mut checkpoint, &mut notes);
     let tied = shape.settle_output(&mut checkpoint)?;
     let rows = names::table(&shape, tied)?;
     checkpoint.check(&rows)?;
@@ -168,14 +210,11 @@ fn plan(folder: &Path, options: &ConvertOptions) -> Result<Plan> {
         ("general.file_type".to_owned(), Value::U32(types::file_type(default))),
     ];
     entries.extend(shape.entries());
-    let tokenizer_path = folder.join("tokenizer.json");
-    if tokenizer_path.exists() {
-        let text = json::text(&tokenizer_path, MAX_TOKENIZER_BYTES)?;
-        let keys = tokenizer::entries(&text, &shape).map_err(|e| e.context("tokenizer.json"))?;
-        entries.extend(keys);
+    if options.no_tokenizer {
+        notes.push("the file has no tokenizer, as asked, and can be used by token ids alone".into());
+        entries.extend(tokenizer::none(&shape));
     } else {
-        notes.push("there is no tokenizer.json: the file has no vocabulary and can be used by token ids alone".into());
-        entries.extend(shape.question_entries(shape.question, shape.answer));
+        entries.extend(tokenizer::entries(folder, &shape, &mut notes)?);
     }
 
     let mut slots = Vec::with_capacity(rows.len());

@@ -18,9 +18,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
 use super::json::{self, Unique};
-use super::names::Row;
+use super::names::{self, Row};
 use super::transfer::{Encoding, Source};
-use crate::gguf::Quoted;
+use crate::gguf::{LFS_ADVICE, LFS_POINTER, Quoted};
 use crate::quant::DType;
 use crate::{Error, Result};
 
@@ -205,6 +205,27 @@ impl Checkpoint {
         self.tensors.contains_key(name)
     }
 
+    /// Takes the prefix off that all names have before those of a model (`_orig_mod.`, `module.`, `model.` …), and returns it.
+    pub(super) fn strip_prefix(&mut self) -> Option<String> {
+        let prefix = self.tensors.keys().find_map(|name| {
+            let before = names::EMBEDDING.iter().find_map(|embedding| name.strip_suffix(embedding))?;
+            before.ends_with('.').then(|| before.to_owned())
+        })?;
+        if !self.tensors.keys().all(|name| name.starts_with(&prefix)) {
+            return None;
+        }
+        let tensors = std::mem::take(&mut self.tensors);
+        self.tensors = tensors.into_iter().map(|(name, place)| (name[prefix.len()..].to_owned(), place)).collect();
+        Some(prefix)
+    }
+
+    /// Leaves out all tensors called `leaf` in any layer. Returns how many there were.
+    pub(super) fn forget_leaf(&mut self, leaf: &str) -> usize {
+        let before = self.tensors.len();
+        self.tensors.retain(|name, _| name.rsplit('.').next() != Some(leaf));
+        before - self.tensors.len()
+    }
+
     /// Leaves `name` out of what [`Self::check`] looks at.
     pub(super) fn forget(&mut self, name: &str) {
         self.tensors.remove(name);
@@ -235,9 +256,19 @@ impl Checkpoint {
 
     /// Checks that `rows` name every tensor that there is, and each with the shape it has.
     pub(super) fn check(&self, rows: &[Row]) -> Result<()> {
-        let mut wanted = BTreeMap::new();
+        let wanted: HashSet<&str> = rows.iter().flat_map(|row| row.names.iter().map(String::as_str)).collect();
+        let extra: Vec<_> = self.tensors.keys().filter(|name| !wanted.contains(name.as_str())).collect();
+        let list = || {
+            const SHOWN: usize = 5;
+            let list: Vec<_> = extra.iter().take(SHOWN).map(|name| Quoted(name).to_string()).collect();
+            let more = if extra.len() > SHOWN { format!(" and {} more", extra.len() - SHOWN) } else { String::new() };
+            list.join(", ") + &more
+        };
         for row in rows {
-            let (name, place) = self.find(row)?;
+            let (name, place) = self.find(row).map_err(|e| match extra.len() {
+                0 => e,
+                n => Error::format(format!("{e}; {n} tensors are not understood: {}", list())),
+            })?;
             if place.shape != row.shape {
                 return Err(Error::format(format!(
                     "tensor {} has the shape {:?}, config.json asks for {:?}",
@@ -253,20 +284,11 @@ impl Checkpoint {
                     place.dtype.name
                 )));
             }
-            wanted.insert(name, ());
         }
-        let extra: Vec<_> = self.tensors.keys().filter(|name| !wanted.contains_key(name.as_str())).collect();
         if extra.is_empty() {
             return Ok(());
         }
-        const SHOWN: usize = 5;
-        let list: Vec<_> = extra.iter().take(SHOWN).map(|name| Quoted(name).to_string()).collect();
-        let more = if extra.len() > SHOWN { format!(" and {} more", extra.len() - SHOWN) } else { String::new() };
-        Err(Error::unsupported(format!(
-            "{} tensors are not understood with this config.json: {}{more}",
-            extra.len(),
-            list.join(", ")
-        )))
+        Err(Error::unsupported(format!("{} tensors are not understood with this config.json: {}", extra.len(), list())))
     }
 
     /// Where to read the tensor of `row`, whose shape has been checked.
@@ -320,6 +342,13 @@ impl Shard {
             return Err(Error::format("not a regular file"));
         }
         let file_len = meta.len();
+        if file_len >= LFS_POINTER.len() as u64 {
+            let mut start = [0; LFS_POINTER.len()];
+            self.read(0, &mut start)?;
+            if start == *LFS_POINTER {
+                return Err(Error::format(LFS_ADVICE));
+            }
+        }
         if file_len < 8 {
             return Err(Error::format(format!("header length at byte 0: the file has only {file_len} bytes")));
         }

@@ -1,11 +1,13 @@
-//! `tokenizer.json` of Hugging Face's `tokenizers` → the keys that [`Tokenizer`] reads.
+//! `tokenizer.json` of Hugging Face's `tokenizers`, or `vocab.json` and `merges.txt` of older programs → the keys that [`Tokenizer`]
+//! reads.
 //!
 //! Byte-level BPE alone is understood: anything that would cut or spell text in another way is refused by its name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json, json};
 
 use super::config::Shape;
 use super::json::{self, Unique};
@@ -25,6 +27,9 @@ const PADDING: [&str; 2] = ["<|pad|>", "<|padding|>"];
 const QUESTION: [&str; 1] = ["<|question|>"];
 const ANSWER: [&str; 1] = ["<|answer|>"];
 
+/// Largest `tokenizer.json`: that of a vocabulary of 128,000 tokens takes 9 MiB.
+const MAX_BYTES: u64 = 16 << 20;
+
 #[derive(Deserialize)]
 struct File {
     #[serde(default)]
@@ -40,7 +45,7 @@ struct File {
     model: Model,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct Added {
     id: u32,
     content: String,
@@ -54,7 +59,7 @@ struct Added {
     special: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct Model {
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -82,10 +87,46 @@ enum Merge {
     Pair(String, String),
 }
 
-/// The keys `tokenizer.ggml.…` and, for a RAMba, those of its question tokens.
-pub(super) fn entries(text: &str, shape: &Shape) -> Result<Vec<(String, Value)>> {
-    let file: File = json::parse(text)?;
-    let pre = pre_tokenizer(&file)?;
+/// The keys of a file without a tokenizer: llama.cpp's name for none, and the ids of special tokens that the config tells.
+pub(super) fn none(shape: &Shape) -> Vec<(String, Value)> {
+    let mut entries = vec![("tokenizer.ggml.model".to_owned(), Value::Str("none".into()))];
+    entries.extend(special_entries(shape.bos, shape.eos, shape.pad));
+    entries.extend(shape.question_entries(shape.question, shape.answer));
+    entries
+}
+
+fn special_entries(bos: Option<u32>, eos: Option<u32>, pad: Option<u32>) -> impl Iterator<Item = (String, Value)> {
+    let ids = [("bos_token_id", bos), ("eos_token_id", eos), ("padding_token_id", pad)];
+    ids.into_iter().filter_map(|(name, id)| Some((format!("tokenizer.ggml.{name}"), Value::U32(id?))))
+}
+
+/// The keys `tokenizer.ggml.…` and, for a RAMba, those of its question tokens, from the files in `folder`.
+pub(super) fn entries(folder: &Path, shape: &Shape, notes: &mut Vec<String>) -> Result<Vec<(String, Value)>> {
+    const WHOLE: &str = "tokenizer.json";
+    if folder.join(WHOLE).exists() {
+        let text = json::text(&folder.join(WHOLE), MAX_BYTES)?;
+        return json::parse(&text).and_then(|file| file_entries(&file, shape)).map_err(|e| e.context(WHOLE));
+    }
+    match (folder.join(VOCAB).exists(), folder.join(MERGES).exists()) {
+        (true, true) => {
+            notes.push(format!("there is no {WHOLE}: the tokenizer was made of {VOCAB} and {MERGES}"));
+            let file = vocab_and_merges(folder)?;
+            file_entries(&file, shape).map_err(|e| e.context(format_args!("{VOCAB} and {MERGES}")))
+        }
+        (false, false) => Err(Error::format(format!(
+            "there is no {WHOLE}, and no {VOCAB} with {MERGES}: the model could not read text. With --no-tokenizer \
+             (`ConvertOptions::no_tokenizer`) it is converted for token ids alone"
+        ))),
+        (vocab, _) => Err(Error::format(format!(
+            "there is no {WHOLE}; {} is there, but {} is not",
+            if vocab { VOCAB } else { MERGES },
+            if vocab { MERGES } else { VOCAB }
+        ))),
+    }
+}
+
+fn file_entries(file: &File, shape: &Shape) -> Result<Vec<(String, Value)>> {
+    let pre = pre_tokenizer(file)?;
     check_model(&file.model)?;
 
     // Bounded by the table of tensors, and by the reader.
@@ -146,9 +187,7 @@ pub(super) fn entries(text: &str, shape: &Shape) -> Result<Vec<(String, Value)>>
         (key("token_type"), Value::Array(Array::I32(types))),
         (key("merges"), Value::Array(Array::Str(Strings::new(&merges)?))),
     ];
-    for (name, id) in [("bos_token_id", bos), ("eos_token_id", eos), ("padding_token_id", pad)] {
-        entries.extend(id.map(|id| (key(name), Value::U32(id))));
-    }
+    entries.extend(special_entries(bos, eos, pad));
     entries.extend(shape.question_entries(known(shape.question, &QUESTION), known(shape.answer, &ANSWER)));
     Ok(entries)
 }
@@ -160,6 +199,97 @@ fn spelled(merge: &Merge) -> Result<String> {
         Merge::Pair(a, b) => {
             Err(Error::unsupported(format!("merge of {} and {}: a space in it", Quoted(a), Quoted(b))))
         }
+    }
+}
+
+const VOCAB: &str = "vocab.json";
+const MERGES: &str = "merges.txt";
+
+/// What `tokenizer.json` would say, by the files of programs before it: the vocabulary, the merges one a line, tokens that were added later
+/// (`added_tokens.json`), special ones (`special_tokens_map.json`), and the class that reads them (`tokenizer_config.json`). The last
+/// three may be missing.
+fn vocab_and_merges(folder: &Path) -> Result<File> {
+    let text = |name: &str| json::text(&folder.join(name), MAX_BYTES);
+    let optional = |name: &str| -> Result<Map<String, Json>> {
+        if !folder.join(name).exists() {
+            return Ok(Map::new());
+        }
+        json::object(&text(name)?).map_err(|e| e.context(name))
+    };
+    let vocab: Unique<u32> = json::parse(&text(VOCAB)?).map_err(|e| e.context(VOCAB))?;
+    let merges = text(MERGES)?;
+    // The first line may tell the version of the format. Each of the others is a pair.
+    let lines =
+        merges.lines().enumerate().filter(|(i, line)| !(line.is_empty() || *i == 0 && line.starts_with("#version")));
+    let merges = lines.map(|(_, line)| Merge::Spaced(line.to_owned())).collect();
+
+    const CONFIG: &str = "tokenizer_config.json";
+    let (config, special) = (optional(CONFIG)?, optional("special_tokens_map.json")?);
+    let nfc = class(&config).map_err(|e| e.context(CONFIG))?;
+    for (field, default) in [("add_prefix_space", false), ("add_bos_token", false), ("add_eos_token", false)] {
+        if config.get(field).is_some_and(|value| !value.is_null() && *value != default) {
+            return Err(unknown(field, &config[field]).context(CONFIG));
+        }
+    }
+    let mut specials: BTreeSet<String> = BTreeSet::new();
+    for (name, value) in special
+        .iter()
+        .chain(&config)
+        .filter(|(name, _)| name.ends_with("_token") || name.as_str() == "additional_special_tokens")
+    {
+        let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        for value in values.iter().filter(|value| value.is_string() || value.is_object()) {
+            let content = value.as_str().or_else(|| value["content"].as_str());
+            specials.insert(content.ok_or_else(|| unknown(name, value))?.to_owned());
+        }
+    }
+    if specials.is_empty() {
+        specials.insert(DEFAULT_SPECIAL.to_owned());
+    }
+
+    let mut added: BTreeMap<u32, Added> = BTreeMap::new();
+    for (content, id) in optional("added_tokens.json")? {
+        let id = id.as_u64().and_then(|id| u32::try_from(id).ok()).ok_or_else(|| unknown("added_tokens.json", &id))?;
+        added.insert(id, Added { id, special: specials.contains(&content), content, ..Added::default() });
+    }
+    if let Some(Json::Object(tokens)) = config.get("added_tokens_decoder") {
+        for (id, token) in tokens {
+            let id: u32 = id.parse().map_err(|_| unknown("added_tokens_decoder", token).context(CONFIG))?;
+            let mut with_id = token.clone();
+            with_id["id"] = id.into();
+            let token =
+                serde_json::from_value(with_id).map_err(|e| Error::format(format!("{CONFIG}: token {id}: {e}")))?;
+            added.insert(id, token);
+        }
+    }
+    // Special tokens of the vocabulary itself.
+    for (content, id) in vocab.0.iter().filter(|(content, _)| specials.contains(content)) {
+        let token = Added { id: *id, content: content.clone(), special: true, ..Added::default() };
+        added.entry(*id).or_insert(token);
+    }
+    let bytes = json!({"type": "ByteLevel", "add_prefix_space": false});
+    Ok(File {
+        added_tokens: added.into_values().collect(),
+        normalizer: if nfc { json!({"type": "NFC"}) } else { Json::Null },
+        pre_tokenizer: bytes.clone(),
+        post_processor: Json::Null,
+        decoder: bytes,
+        model: Model { vocab, merges, ..Model::default() },
+    })
+}
+
+/// The end of text of GPT-2, whose class has it where nothing else is said.
+const DEFAULT_SPECIAL: &str = "<|endoftext|>";
+
+/// Whether the class of the tokenizer brings text into normal form C. Other classes than these cut text in other ways.
+fn class(config: &Map<String, Json>) -> Result<bool> {
+    match config.get("tokenizer_class").filter(|class| !class.is_null()) {
+        None => Ok(false),
+        Some(class) => match class.as_str().map(|class| class.strip_suffix("Fast").unwrap_or(class)) {
+            Some("GPT2Tokenizer") => Ok(false),
+            Some("GPTNeoXTokenizer") => Ok(true),
+            _ => Err(unknown("tokenizer_class", class)),
+        },
     }
 }
 

@@ -83,7 +83,8 @@ impl FromStr for Types {
             let (part, name) = entry.split_once('=').map_or(("default", entry), |(p, t)| (p.trim(), t.trim()));
             let dtype = DType::ALL.into_iter().find(|d| d.name().eq_ignore_ascii_case(name)).ok_or_else(|| {
                 let known = DType::ALL.map(DType::name).join(", ");
-                Error::invalid(format!("{} is not a type; known are {known}", Quoted(name)))
+                let meant = similar(name).map_or(String::new(), |dtype| format!(" (did you mean {dtype}?)"));
+                Error::invalid(format!("{} is not a type{meant}; known are {known}", Quoted(name)))
             })?;
             if part.is_empty() {
                 return Err(Error::invalid(format!("{}: no part of a name before the =", Quoted(entry))));
@@ -96,6 +97,24 @@ impl FromStr for Types {
         }
         Ok(types)
     }
+}
+
+/// The type that someone means who writes the name of a mixture of llama.cpp's (`Q4_K_M`), of a family (`Q8`) or of a type elsewhere
+/// (`float16`).
+fn similar(name: &str) -> Option<DType> {
+    let name = name.to_ascii_uppercase().replace('-', "_");
+    let name = name.strip_prefix("MOSTLY_").unwrap_or(&name);
+    let begins = |d: &DType| name.strip_prefix(d.name()).is_some_and(|rest| rest.starts_with('_'));
+    let family = |d: &DType| !name.is_empty() && d.name().strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
+    let elsewhere = match name {
+        "FP32" | "FLOAT32" | "FLOAT" => Some(DType::F32),
+        "FP16" | "FLOAT16" | "HALF" => Some(DType::F16),
+        "BFLOAT16" => Some(DType::BF16),
+        "INT8" | "Q8_K" | "Q8_1" => Some(DType::Q8_0),
+        "INT4" | "Q4_1" => Some(DType::Q4_0),
+        _ => None,
+    };
+    elsewhere.or_else(|| DType::ALL.into_iter().find(begins)).or_else(|| DType::ALL.into_iter().find(family))
 }
 
 /// llama.cpp's number for files whose matrices are mostly of one type (`enum llama_ftype` in `include/llama.h`).
@@ -135,6 +154,27 @@ mod tests {
         assert_eq!(of("blk.0.ssm_in.weight", 320), DType::F16);
         assert!(notes.len() == 1 && notes[0].contains("320"), "{notes:?}");
         assert_eq!("token_embd=Q4_K,Q4_K".parse::<Types>().unwrap().named("token_embd.weight"), Some(DType::Q4_K));
+    }
+
+    #[test]
+    fn names_of_others_suggest_a_type() {
+        let message = |text: &str| text.parse::<Types>().unwrap_err().to_string();
+        for (name, meant) in [
+            ("Q4_K_M", "Q4_K"),
+            ("q4_k_s", "Q4_K"),
+            ("Q6_K_L", "Q6_K"),
+            ("Q8", "Q8_0"),
+            ("Q6", "Q6_K"),
+            ("MOSTLY_Q4_K_M", "Q4_K"),
+            ("fp16", "F16"),
+            ("bfloat16", "BF16"),
+            ("ssm_in=Q4_K_M,F16", "Q4_K"),
+        ] {
+            assert!(message(name).contains(&format!("did you mean {meant}?")), "{}", message(name));
+        }
+        for name in ["Q3_K_M", "", "Q", "IQ2_XXS"] {
+            assert!(!message(name).contains("mean") && message(name).contains("Q4_0, "), "{}", message(name));
+        }
     }
 
     #[test]

@@ -14,11 +14,17 @@ pub fn on(_: Progress<'_>) -> ControlFlow<()> {
 }
 
 pub fn to(types: &str) -> ConvertOptions {
-    ConvertOptions { types: types.parse().unwrap(), ..ConvertOptions::default() }
+    ConvertOptions { types: types.parse().unwrap(), no_tokenizer: true, ..ConvertOptions::default() }
 }
 
 pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/convert")
+}
+
+/// The `config.json` of a folder, without the numbers that JSON does not have.
+pub fn config(folder: &Path) -> Value {
+    let text = std::fs::read_to_string(folder.join("config.json")).unwrap();
+    serde_json::from_str(&text.replace("Infinity", "null")).unwrap()
 }
 
 /// A safetensors file to be. Everything may be set to nonsense.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use ramba::convert::{ConvertOptions, Importance, Progress, Report, TensorReport, Types};
+use ramba::convert::{ConvertOptions, Importance, Progress, Report, SegmentMode, TensorReport, Types};
 use ramba::{Error, Result};
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ whose rows are not whole blocks of its type (32 values, 256 for Q4_K and Q6_K) b
 #[derive(Args)]
 #[command(after_help = TYPE_HELP)]
 pub struct ConvertArgs {
-    /// Folder with config.json, model.safetensors (or shards and their index) and tokenizer.json
+    /// Folder with config.json, model.safetensors (or shards and their index) and tokenizer.json (or vocab.json and merges.txt)
     checkpoint: PathBuf,
     /// The model file to write
     out: PathBuf,
@@ -36,6 +36,13 @@ pub struct ConvertArgs {
     /// A field of config.json that is unknown here but known not to matter (may be given several times)
     #[arg(long = "ignore", value_name = "FIELD")]
     ignored_fields: Vec<String>,
+    /// What becomes of the recurrence of a RAMba at its segments: `carry` lets it go on, as its authors evaluate; `reset` lets it start
+    /// anew, as they train, which makes reading parallel
+    #[arg(long, value_name = "MODE", default_value_t = SegmentMode::Carry)]
+    segments: SegmentMode,
+    /// Leave the tokenizer out: the model takes token ids alone
+    #[arg(long)]
+    no_tokenizer: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -65,6 +72,8 @@ pub fn convert(args: &ConvertArgs) -> Result<()> {
         types: args.types.parse()?,
         name: args.name.clone(),
         ignored_fields: args.ignored_fields.clone(),
+        segments: args.segments,
+        no_tokenizer: args.no_tokenizer,
     };
     run(args.json, |progress| ramba::convert::convert(&args.checkpoint, &args.out, &options, progress))
 }
