@@ -35,6 +35,9 @@ pub mod memory;
 pub mod model;
 pub mod onnx;
 pub mod quant;
+#[cfg(test)]
+#[path = "../tests/common/require.rs"]
+mod require;
 pub mod sampler;
 mod session;
 pub mod tokenizer;

@@ -61,14 +61,13 @@ fn a_c_program_gets_the_answer_that_rust_gets() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("UTF-8"));
 }
 
-/// Where cbindgen is installed, the committed header must be what it makes today.
+/// Where cbindgen is installed (0.29.2, as in cbindgen.toml), the committed header must be what it makes today.
 #[test]
 fn the_header_is_up_to_date() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let made = Command::new("cbindgen").args(["--config", "cbindgen.toml", "src/capi.rs"]).current_dir(root).output();
     let Ok(made) = made else {
-        eprintln!("cbindgen is not installed: header not checked");
-        return;
+        return common::require::lacking("cbindgen is not installed: the header is not checked");
     };
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let committed = std::fs::read_to_string(root.join("include/ramba.h")).unwrap();

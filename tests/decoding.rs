@@ -32,7 +32,7 @@ macro_rules! everywhere {
         #[cfg(feature = "cuda")]
         match ramba::cuda::Cuda::new(0) {
             Ok(cuda) => $test($name, cuda),
-            Err(e) => eprintln!("not run on a CUDA device: {e}"),
+            Err(e) => common::require::no_cuda_device(e),
         }
     };
 }

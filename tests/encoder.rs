@@ -31,7 +31,7 @@ fn runtimes(file: Option<&Path>) -> Vec<(&'static str, EncoderOptions)> {
         runtimes.push(("ort", EncoderOptions::Ort(OrtOptions { file, ..OrtOptions::default() })));
     }
     if runtimes.is_empty() {
-        println!("skipped: this build has no other encoder than the built-in one");
+        common::require::not_built("other encoders than the built-in one (features tract and ort)");
     }
     runtimes
 }
@@ -39,7 +39,7 @@ fn runtimes(file: Option<&Path>) -> Vec<(&'static str, EncoderOptions)> {
 fn ort_is_here() -> bool {
     let named = std::env::var_os("ORT_DYLIB_PATH").is_some_and(|path| !path.is_empty());
     if cfg!(feature = "ort") && !named {
-        println!("skipped for ONNX Runtime: ORT_DYLIB_PATH names no library");
+        common::require::lacking("ONNX Runtime: ORT_DYLIB_PATH names no library");
     }
     cfg!(feature = "ort") && named
 }

@@ -189,7 +189,7 @@ fn check_all(precision: Precision, tolerance: impl Fn(&Fixture) -> Tolerance) {
     #[cfg(feature = "cuda")]
     match ramba::cuda::Cuda::new(0) {
         Ok(_) => check_on(|| ramba::cuda::Cuda::new(0).unwrap(), precision, &tolerance),
-        Err(e) => eprintln!("not run on a CUDA device: {e}"),
+        Err(e) => common::require::no_cuda_device(e),
     }
 }
 

@@ -8,12 +8,13 @@ use std::path::Path;
 use std::process::Command;
 
 use common::build::run;
+use common::require::lacking;
 
 #[test]
 fn every_kernel_follows_its_formula() {
     let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
     if Command::new(&compiler).arg("--version").output().is_err() {
-        return eprintln!("not run: there is no C++ compiler ({compiler})");
+        return lacking(format_args!("the CUDA kernels on the CPU: there is no C++ compiler ({compiler})"));
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let dir = tempfile::tempdir().unwrap();
@@ -30,4 +31,19 @@ fn every_kernel_follows_its_formula() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
     assert_eq!(text.lines().filter(|line| line.ends_with(": ok")).count(), 17, "{text}");
+}
+
+/// What is skipped is said, and is a failure where everything must run: here for want of a compiler.
+#[test]
+fn nothing_is_skipped_silently() {
+    let skip = |require: &str| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "every_kernel_follows_its_formula"]).env("CXX", "/nowhere/c++");
+        command.env("RAMBA_REQUIRE_ALL", require).output().unwrap()
+    };
+    let (skipped, required) = (skip(""), skip("1"));
+    let text = String::from_utf8_lossy(&skipped.stderr).into_owned();
+    assert!(skipped.status.success() && text.contains("NOT TESTED") && text.contains("/nowhere/c++"), "{text}");
+    assert!(!required.status.success());
+    assert!(String::from_utf8_lossy(&required.stdout).contains("RAMBA_REQUIRE_ALL forbids"));
 }

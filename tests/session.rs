@@ -339,7 +339,7 @@ fn room_for_chunks_does_not_change_an_answer() {
     let devices = match ramba::cuda::Cuda::new(0) {
         Ok(_) => vec![Device::Cpu, Device::Cuda(0)],
         Err(e) => {
-            eprintln!("not run on a CUDA device: {e}");
+            common::require::no_cuda_device(e);
             vec![Device::Cpu]
         }
     };

@@ -18,7 +18,7 @@ fn main() {
         #[cfg(feature = "cuda")]
         match ramba::cuda::Cuda::new(0) {
             Ok(cuda) => steady_on(name, cuda),
-            Err(e) => eprintln!("not run on a CUDA device: {e}"),
+            Err(e) => common::require::no_cuda_device(e),
         }
     }
 }

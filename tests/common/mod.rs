@@ -6,3 +6,4 @@ pub mod checkpoint;
 pub mod gguf;
 pub mod model;
 pub mod random;
+pub mod require;

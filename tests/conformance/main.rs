@@ -58,11 +58,28 @@ macro_rules! everywhere {
         for mapped in [false, true] {
             match ramba::cuda::Cuda::with_mapped_memory(0, mapped) {
                 Ok(cuda) => $test(&cuda $(, $argument)?),
-                Err(e) => eprintln!("not run on a CUDA device: {e}"),
+                Err(e) => require::no_cuda_device(e),
             }
         }
     };
 }
+
+/// Where everything must be tested, no kernels of this architecture may be left out for want of a CPU that has them.
+#[test]
+fn every_instruction_set_of_the_architecture_is_here() {
+    let fast = match () {
+        () if cfg!(target_arch = "x86_64") => "Avx2",
+        () if cfg!(target_arch = "aarch64") => "Neon",
+        () => "Scalar",
+    };
+    let here: Vec<_> = Isa::available().map(|isa| format!("{isa:?}")).collect();
+    if !here.iter().any(|isa| isa == fast) {
+        require::lacking(format_args!("{fast}: this CPU has {here:?} alone"));
+    }
+}
+
+#[path = "../common/require.rs"]
+mod require;
 
 // Behind the macro that they use.
 mod attention;

@@ -6,8 +6,9 @@
 //!
 //! Many rows: 16 rows of weights are unpacked once into a tile in which the same columns of 8 rows lie side by side, so
 //! that a vector holds partial sums of 8 rows from the start. Two forms:
-//! - 4-bit weights stay unsigned bytes and are multiplied by signed bytes (`vpmaddubsw`); 32 products of at most 15 · 127
-//!   fit 16 bits, so that a block needs 8 multiplications and one widening per 8 rows;
+//! - 4-bit weights stay unsigned bytes and are multiplied by signed bytes (`vpmaddubsw`). In a lane of 16 bits stands the
+//!   sum of 16 products of at most 15 · 127, which fits (30,480), so that a block needs 8 multiplications and one widening per
+//!   8 rows;
 //! - 8- and 6-bit weights become 16 bits, those of Q6_K with their scale multiplied in, for `vpmaddwd`, which is as many
 //!   multiplications as the byte form with its widening, without its saturation.
 
