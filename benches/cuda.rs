@@ -21,8 +21,9 @@ use ramba::backend::{
     SsmParams, SsmShape, SsmState,
 };
 use ramba::cuda::Cuda;
-use ramba::memory::{ChunkMemory, ChunkShape, Precision, TopK};
+use ramba::memory::{ChunkMemory, ChunkShape, Precision};
 use ramba::quant::DType;
+use ramba::topk::TopK;
 
 type Buffer = <Cuda as Backend>::Buffer;
 

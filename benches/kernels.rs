@@ -14,8 +14,9 @@ use std::time::Instant;
 use common::{hsa_shape, values, weights};
 use ramba::backend::{Backend, EncoderShape, HeadNorms, Pick, SsmParams, SsmShape, SsmState};
 use ramba::cpu::Cpu;
-use ramba::memory::{ChunkMemory, ChunkShape, Precision, TopK};
+use ramba::memory::{ChunkMemory, ChunkShape, Precision};
 use ramba::quant::DType;
+use ramba::topk::TopK;
 
 type Buffer = <Cpu as Backend>::Buffer;
 

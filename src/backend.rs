@@ -25,7 +25,8 @@ pub use layer::{Attention, MambaScratch, MambaWeights, MemoryWeights, Mlp, State
 pub use weighting::Weighting;
 pub(crate) use weighting::weigh;
 
-use crate::memory::{ChunkMemory, ChunkShape, MAX_TOP_K, Precision, TopK};
+use crate::memory::{ChunkMemory, ChunkShape, Precision};
+use crate::topk::{MAX_TOP_K, TopK};
 use crate::weights::Tensor;
 use crate::{Error, Result};
 

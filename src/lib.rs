@@ -40,7 +40,9 @@ pub mod quant;
 mod require;
 pub mod sampler;
 mod session;
+mod slots;
 pub mod tokenizer;
+pub mod topk;
 mod unfinished;
 pub mod weights;
 

@@ -1,7 +1,6 @@
 //! Logits to the next token.
 
-use crate::backend::check;
-use crate::memory::{Candidate, MAX_TOP_K, TopK};
+use crate::topk::{Candidate, MAX_TOP_K, TopK, highest};
 use crate::{Error, Result};
 
 /// How to choose among the tokens that a model finds likely.
@@ -163,25 +162,6 @@ impl Sampler {
 
 fn best(top: &TopK) -> Result<Candidate> {
     top.best_first().first().copied().ok_or_else(|| Error::invalid("there are no logits to choose from"))
-}
-
-/// Fills `top` with the highest of `logits`: an id is that of a token, of equals the lower one comes first, and −∞ is left
-/// out. All logits are checked. See [`Backend::top_logits`](crate::backend::Backend::top_logits).
-pub(crate) fn highest(logits: &[f32], top: &mut TopK) -> Result<()> {
-    top.clear();
-    let mut least = f32::NEG_INFINITY;
-    for (id, &logit) in (0u64..).zip(logits) {
-        // Nearly all of them. NaN goes on.
-        if logit <= least {
-            continue;
-        }
-        if logit.is_nan() || logit == f32::INFINITY {
-            return Err(Error::invalid(format!("the logit of token {id} is {logit}")));
-        }
-        top.push(id, logit);
-        least = top.threshold();
-    }
-    check(!top.is_empty(), || format!("none of {} tokens has a logit above -inf", logits.len()))
 }
 
 /// SplitMix64: a counter with an odd stride, and a mixing function. Steele, Lea and Flood, "Fast Splittable

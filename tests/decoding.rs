@@ -5,8 +5,9 @@ mod common;
 use common::model::{Fixture, Runner, argmax, relative};
 use ramba::backend::Backend;
 use ramba::cpu::Cpu;
-use ramba::memory::{Precision, TopK};
+use ramba::memory::Precision;
 use ramba::model::{Logits, Model, Pass, Reading};
+use ramba::topk::TopK;
 
 /// A backend, and how far its ways may differ.
 trait Named: Backend {

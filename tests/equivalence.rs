@@ -5,8 +5,9 @@ mod common;
 use common::model::{Fixture, Runner, argmax, relative, token_range};
 use ramba::ErrorKind;
 use ramba::cpu::{Cpu, Isa};
-use ramba::memory::{ChunkMemory, Precision, TopK};
+use ramba::memory::{ChunkMemory, Precision};
 use ramba::model::{Logits, Model, Pass};
+use ramba::topk::TopK;
 
 /// What a fixture's document gives: logits of all tokens, and all memories.
 struct Outcome {

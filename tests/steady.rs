@@ -5,8 +5,9 @@ mod common;
 use common::model::{Fixture, argmax};
 use ramba::backend::Backend;
 use ramba::cpu::Cpu;
-use ramba::memory::{ChunkMemory, Precision, TopK};
+use ramba::memory::{ChunkMemory, Precision};
 use ramba::model::{Logits, Model, Pass, Trace};
+use ramba::topk::TopK;
 
 #[global_allocator]
 static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);

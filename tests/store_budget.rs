@@ -1,6 +1,7 @@
 //! The chunk memory's budget, counted by the allocator. One test alone in its process: the counters are global.
 
-use ramba::memory::{ChunkMemory, ChunkShape, Precision, TopK};
+use ramba::memory::{ChunkMemory, ChunkShape, Precision};
+use ramba::topk::TopK;
 
 #[global_allocator]
 static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);

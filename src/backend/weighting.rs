@@ -1,6 +1,6 @@
 //! How scores of chosen chunks become weights.
 
-use crate::memory::{Candidate, TopK};
+use crate::topk::{Candidate, TopK};
 
 /// How the scores of the selected chunks, most recent first, become weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use super::quantized::{self, QuantizedProduct, RowMut};
 use super::retrieval::{self, Scoring};
 use super::ssm::{self, Mixed, Mixer};
 use crate::backend::{EncoderShape, HeadNorms, SsmShape};
-use crate::memory::TopK;
 use crate::quant::DType;
+use crate::topk::TopK;
 
 /// Instruction sets that have kernels in this build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -31,9 +31,9 @@ use crate::backend::{
     Backend, EncoderShape, HeadNorms, HsaShape, Norm, Pick, Product, Selecting, Span, SsmParams, SsmShape, SsmState,
     check, need,
 };
-use crate::memory::{ChunkMemory, ChunkShape, MAX_TOP_K, Precision, TopK};
+use crate::memory::{ChunkMemory, ChunkShape, Precision};
 use crate::quant;
-use crate::sampler::highest;
+use crate::topk::{MAX_TOP_K, TopK, highest};
 use crate::weights::Tensor;
 use crate::{Error, Result};
 use attention::Reading;

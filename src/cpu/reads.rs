@@ -2,7 +2,8 @@
 
 use crate::Result;
 use crate::backend::{Pick, Selecting, weigh};
-use crate::memory::{ChunkView, TopK};
+use crate::memory::ChunkView;
+use crate::topk::TopK;
 
 /// The chunks to read next.
 #[derive(Debug, Default)]

@@ -7,7 +7,8 @@ use super::dense::{View, ViewMut, dot_block, dot_panel, pack_panel, panel_len};
 use super::kernels::Kernels;
 use super::pool::Pool;
 use super::simd::{Element, F16, F32, Simd};
-use crate::memory::{LandmarkBlock, LandmarkData, TopK};
+use crate::memory::{LandmarkBlock, LandmarkData};
+use crate::topk::TopK;
 
 /// Landmarks that are scored at a time.
 const TILE: usize = 32;

@@ -9,8 +9,7 @@ use super::driver::{Context, Pinned};
 use super::lane::Lane;
 use super::module::{Kernels, launch};
 use crate::backend::check;
-use crate::memory::{MAX_TOP_K, TopK};
-use crate::sampler::highest;
+use crate::topk::{MAX_TOP_K, TopK, highest};
 use crate::{Error, Result};
 
 /// An entry of the kernel's result.

@@ -14,7 +14,9 @@ use super::lane::Lane;
 use super::module::{Argument, Kernels, launch};
 use super::scoring::{Among, Lists, Scoring, lists_bytes};
 use crate::backend::{HsaShape, Pick, Selecting, check, need};
-use crate::memory::{Cache, ChunkMemory, ChunkShape, KvData, LandmarkBlock, LandmarkData, MAX_TOP_K, Precision, TopK};
+use crate::memory::{ChunkMemory, ChunkShape, KvData, LandmarkBlock, LandmarkData, Precision};
+use crate::slots::Slots;
+use crate::topk::{MAX_TOP_K, TopK};
 use crate::{Error, Result};
 
 /// The fewest chunks to keep.
@@ -47,7 +49,7 @@ pub struct Mirror {
     /// Landmarks on their way.
     passing: Memory,
     /// Which chunk is in which slot.
-    index: Cache,
+    index: Slots,
     /// For each slot keys (S, G, d), values (S, G, d), and for int8 their scales (S, G) each, from a multiple of 16 on.
     chunks: Memory,
     /// Bytes of a slot.
@@ -164,7 +166,7 @@ impl Mirror {
             capacity: capacity as u64,
             kept: 0,
             passing: Memory::filled_by_host(context, passing)?,
-            index: Cache::index(chunks)?,
+            index: Slots::new(chunks)?,
             chunks: Memory::new(context, chunks * stride)?,
             stride,
             picks: Memory::filled_by_host(context, picks)?,
@@ -183,7 +185,7 @@ impl Mirror {
 
     /// How many different chunks can be ready at once.
     pub(super) fn slots(&self) -> usize {
-        self.index.slots()
+        self.index.len()
     }
 
     /// Forgets what the memory has forgotten.
@@ -311,7 +313,7 @@ impl Mirror {
             let most = left.min(memory.slots());
             let mut next = self.settled;
             while next < upto && missing.len() < most {
-                if self.index.slot(next) != Some(next as usize) {
+                if self.index.get(next) != Some(next as usize) {
                     missing.push(next);
                 }
                 next += 1;
@@ -409,7 +411,7 @@ impl Mirror {
         for pick in picks {
             let slot = match ids.get(pick.chunk as usize) {
                 _ if pick.weight == 0.0 => 0,
-                Some(&id) => self.index.slot(id).ok_or_else(|| Error::invalid(format!("chunk {id} is not ready")))?,
+                Some(&id) => self.index.get(id).ok_or_else(|| Error::invalid(format!("chunk {id} is not ready")))?,
                 None => return Err(Error::invalid(format!("fetch: chunk {} of {}", pick.chunk, ids.len()))),
             };
             self.slot_picks.push(SlotPick { slot: slot as u32, weight: pick.weight });

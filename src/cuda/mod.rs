@@ -32,8 +32,9 @@ use crate::backend::{
     Attention, Backend, EncoderShape, HeadNorms, HsaShape, MambaScratch, MambaWeights, MemoryWeights, Mlp, Norm, Pick,
     Product, Selecting, Span, SsmParams, SsmShape, SsmState, Stateful, check, layer, need,
 };
-use crate::memory::{ChunkMemory, ChunkShape, MAX_TOP_K, Precision, TopK};
+use crate::memory::{ChunkMemory, ChunkShape, Precision};
 use crate::quant::DType;
+use crate::topk::{MAX_TOP_K, TopK};
 use crate::weights::Tensor;
 use crate::{Error, Result};
 use driver::{Context, Event, Graph, Memory};

@@ -7,7 +7,8 @@ use super::lane::{COUNTERS, Lane};
 use super::module::{Argument, Kernels, launch};
 use super::{Buffer, FEW};
 use crate::backend::{Selecting, Weighting};
-use crate::memory::{ChunkShape, MAX_TOP_K, TopK};
+use crate::memory::ChunkShape;
+use crate::topk::{MAX_TOP_K, TopK};
 use crate::{Error, Result};
 
 /// Host sides of a scoring.

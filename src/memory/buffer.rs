@@ -2,6 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::slots::filled;
 use crate::{Error, Result};
 
 /// Alignment of every buffer: a cache line.
@@ -34,19 +35,6 @@ impl Buffer {
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.words.as_mut_bytes()[self.start..][..self.len]
     }
-}
-
-/// A vector of `len` copies of `value`, which is to have a bit set, so that the allocator cannot hand out pages that
-/// are only promised.
-///
-/// # Errors
-/// `Capacity` if there is not enough memory.
-pub(super) fn filled<T: Clone>(len: usize, value: T) -> Result<Vec<T>> {
-    let mut v = Vec::new();
-    v.try_reserve_exact(len)
-        .map_err(|e| Error::capacity(format!("reserving {len} × {} bytes: {e}", size_of::<T>())))?;
-    v.resize(len, value);
-    Ok(v)
 }
 
 /// The numbers that `bytes` hold in the host's byte order.

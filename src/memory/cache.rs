@@ -1,7 +1,8 @@
-//! A fixed number of slots for chunk records, replaced by the CLOCK rule, and how a byte budget is divided.
+//! The records of the chunks in use, and how a byte budget is divided.
 
-use super::buffer::{ALIGN, Buffer, filled};
+use super::buffer::{ALIGN, Buffer};
 use super::store::Layout;
+use crate::slots::Slots;
 use crate::{Error, Result};
 
 /// The smallest cache, in chunks.
@@ -10,8 +11,8 @@ const MIN_SLOTS: usize = 8;
 const OVERHEAD: usize = 4096;
 /// A larger buffer for reads or writes would not make them faster.
 const MAX_IO_BYTES: usize = 1 << 20;
-/// Bytes per slot beside the record: its entry, two places in the table, two in the list of misses.
-const SLOT_INDEX_BYTES: usize = size_of::<Slot>() + 2 * size_of::<u32>() + 2 * size_of::<u64>();
+/// Bytes per slot beside the record: those of [`Slots`], and two places in the list of misses.
+const SLOT_INDEX_BYTES: usize = Slots::BYTES_EACH + 2 * size_of::<u64>();
 
 /// How a byte budget is divided. Up to a quarter holds landmarks, up to a sixteenth each the read and the write
 /// buffer (at most 1 MiB each, at least one record), the rest cached chunks and their index.
@@ -71,32 +72,12 @@ impl Plan {
     }
 }
 
-/// No chunk.
-const NONE: u64 = u64::MAX;
-/// No slot.
-const FREE: u32 = u32::MAX;
-
-#[derive(Debug, Clone, Copy)]
-struct Slot {
-    /// The chunk in it, or [`NONE`].
-    id: u64,
-    /// The last round that asked for it.
-    round: u64,
-    /// Asked for since the hand last passed.
-    referenced: bool,
-}
-
-/// Slots for chunk records and the map from chunk ids to slots. Its size depends on the number of slots alone.
-pub(crate) struct Cache {
+/// Chunk records in slots. Its size depends on the number of slots alone.
+pub(super) struct Cache {
     data: Buffer,
     stride: usize,
-    slots: Vec<Slot>,
-    /// Open addressing with linear probing; slot numbers or [`FREE`]. Half full at most.
-    table: Vec<u32>,
-    hand: usize,
-    round: u64,
-    /// Slots that the current round asked for.
-    pinned: usize,
+    /// Which chunk is in which slot.
+    pub(super) slots: Slots,
 }
 
 impl Cache {
@@ -104,170 +85,18 @@ impl Cache {
     /// `Capacity` if there is not enough memory.
     pub(super) fn new(slots: usize, stride: usize) -> Result<Self> {
         debug_assert_eq!(stride % ALIGN, 0);
-        Ok(Self {
-            data: Buffer::new(slots * stride)?,
-            stride,
-            slots: filled(slots, Slot { id: NONE, round: 0, referenced: false })?,
-            table: filled(2 * slots, FREE)?,
-            hand: 0,
-            round: 0,
-            pinned: 0,
-        })
-    }
-
-    /// Slots without records, for who keeps those elsewhere.
-    ///
-    /// # Errors
-    /// `Capacity` if there is not enough memory.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn index(slots: usize) -> Result<Self> {
-        Self::new(slots, 0)
-    }
-
-    /// The slot of a resident chunk.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn slot(&self, id: u64) -> Option<usize> {
-        self.find(id)
-    }
-
-    pub(crate) fn slots(&self) -> usize {
-        self.slots.len()
+        Ok(Self { data: Buffer::new(slots * stride)?, stride, slots: Slots::new(slots)? })
     }
 
     /// The record of a resident chunk.
     pub(super) fn get(&self, id: u64) -> Option<&[u8]> {
-        let slot = self.find(id)?;
+        let slot = self.slots.get(id)?;
         self.data.bytes().get(slot * self.stride..)?.get(..self.stride)
-    }
-
-    /// Starts a round: what it pins stays resident until the next one.
-    pub(crate) fn begin(&mut self) {
-        self.round += 1;
-        self.pinned = 0;
-    }
-
-    /// Slots pinned in this round.
-    pub(crate) fn pinned(&self) -> usize {
-        self.pinned
-    }
-
-    /// Pins a chunk if it is resident.
-    pub(crate) fn pin(&mut self, id: u64) -> bool {
-        let Some(index) = self.find(id) else { return false };
-        let slot = &mut self.slots[index];
-        self.pinned += usize::from(slot.round != self.round);
-        (slot.round, slot.referenced) = (self.round, true);
-        true
-    }
-
-    /// Empties a slot that this round does not need, and returns its number. None if the round pinned all.
-    pub(crate) fn claim(&mut self) -> Option<usize> {
-        // The first turn clears the marks, the second finds a slot.
-        for _ in 0..2 * self.slots.len() {
-            let index = self.hand;
-            self.hand = (self.hand + 1) % self.slots.len();
-            let slot = &mut self.slots[index];
-            if slot.id != NONE && slot.round == self.round {
-                continue;
-            }
-            if slot.id != NONE && slot.referenced {
-                slot.referenced = false;
-                continue;
-            }
-            self.release(index);
-            return Some(index);
-        }
-        None
-    }
-
-    /// As [`Cache::claim`], but the slot of the chunk's own number if that is empty.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn claim_for(&mut self, id: u64) -> Option<usize> {
-        let own = usize::try_from(id).ok().filter(|&own| self.slots.get(own).is_some_and(|slot| slot.id == NONE));
-        own.or_else(|| self.claim())
-    }
-
-    /// Empties the slot of the chunk's own number for it, and drops the chunk from any other. None if there is no such slot.
-    /// Neither slot may be pinned.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn settle(&mut self, id: u64) -> Option<usize> {
-        let own = usize::try_from(id).ok().filter(|&own| own < self.slots.len())?;
-        if let Some(other) = self.find(id) {
-            self.release(other);
-        }
-        self.release(own);
-        Some(own)
     }
 
     /// The bytes of a claimed slot.
     pub(super) fn record_mut(&mut self, index: usize) -> &mut [u8] {
         &mut self.data.bytes_mut()[index * self.stride..][..self.stride]
-    }
-
-    /// Makes a claimed slot, whose record is complete, the place of chunk `id` and pins it.
-    pub(crate) fn publish(&mut self, index: usize, id: u64) {
-        let mut at = self.home(id);
-        while self.table[at] != FREE {
-            at = (at + 1) % self.table.len();
-        }
-        self.table[at] = index as u32;
-        self.slots[index] = Slot { id, round: self.round, referenced: true };
-        self.pinned += 1;
-    }
-
-    /// Drops the chunks from `len` on.
-    pub(crate) fn truncate(&mut self, len: u64) {
-        for index in 0..self.slots.len() {
-            if self.slots[index].id >= len {
-                self.release(index);
-            }
-        }
-    }
-
-    /// Where the search for a chunk starts.
-    fn home(&self, id: u64) -> usize {
-        // Fibonacci hashing (Knuth, The Art of Computer Programming, vol. 3, 6.4), scaled to the table.
-        let hash = id.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        ((u128::from(hash) * self.table.len() as u128) >> 64) as usize
-    }
-
-    /// The place in the table of a resident chunk.
-    fn place(&self, id: u64) -> Option<usize> {
-        let mut at = self.home(id);
-        loop {
-            match self.table[at] {
-                FREE => return None,
-                slot if self.slots[slot as usize].id == id => return Some(at),
-                _ => at = (at + 1) % self.table.len(),
-            }
-        }
-    }
-
-    fn find(&self, id: u64) -> Option<usize> {
-        self.place(id).map(|at| self.table[at] as usize)
-    }
-
-    /// Makes a slot empty, and closes the gap in the table so that no search stops too early.
-    fn release(&mut self, index: usize) {
-        let place = match self.slots[index].id {
-            NONE => None,
-            id => self.place(id),
-        };
-        self.slots[index] = Slot { id: NONE, round: 0, referenced: false };
-        let Some(mut gap) = place else { return };
-        let n = self.table.len();
-        self.table[gap] = FREE;
-        let mut at = (gap + 1) % n;
-        while self.table[at] != FREE {
-            let home = self.home(self.slots[self.table[at] as usize].id);
-            // An entry may move back to the gap unless its search starts after the gap.
-            if (at + n - home) % n >= (at + n - gap) % n {
-                self.table[gap] = self.table[at];
-                self.table[at] = FREE;
-                gap = at;
-            }
-            at = (at + 1) % n;
-        }
     }
 }
 
@@ -312,18 +141,18 @@ mod tests {
             // Numerical Recipes' linear congruential generator.
             x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let id = (x >> 20) % 40;
-            cache.begin();
-            assert_eq!(cache.pin(id), naive.contains_key(&id), "step {step}");
+            cache.slots.begin();
+            assert_eq!(cache.slots.pin(id), naive.contains_key(&id), "step {step}");
             if !naive.contains_key(&id) {
-                let index = cache.claim().unwrap();
+                let index = cache.slots.claim().unwrap();
                 naive.retain(|_, &mut at| at != index);
                 cache.record_mut(index).fill(id as u8);
-                cache.publish(index, id);
+                cache.slots.publish(index, id);
                 naive.insert(id, index);
             }
             if x.is_multiple_of(97) {
                 let len = (x >> 30) % 40;
-                cache.truncate(len);
+                cache.slots.truncate(len);
                 naive.retain(|&id, _| id < len);
             }
             for id in 0..40 {
@@ -331,50 +160,5 @@ mod tests {
                 assert!(cache.get(id).is_none_or(|r| r.iter().all(|&b| b == id as u8)));
             }
         }
-    }
-
-    #[cfg(feature = "cuda")]
-    #[test]
-    fn chunks_settle_in_the_slots_of_their_numbers() {
-        let mut cache = Cache::index(6).unwrap();
-        let put = |cache: &mut Cache, id| {
-            let index = cache.claim_for(id).unwrap();
-            cache.publish(index, id);
-            index
-        };
-        cache.begin();
-        // Their own ones, or any if there is none or another chunk is in it.
-        assert_eq!((put(&mut cache, 4), put(&mut cache, 2), put(&mut cache, 900)), (4, 2, 0));
-        assert_ne!(put(&mut cache, 0), 0);
-        for id in 0..6 {
-            cache.begin();
-            if cache.slot(id) != Some(id as usize) {
-                let index = cache.settle(id).unwrap();
-                assert_eq!(index, id as usize);
-                cache.publish(index, id);
-            }
-            assert!((0..=id).all(|id| cache.slot(id) == Some(id as usize)));
-        }
-        assert_eq!((cache.slot(900), cache.settle(6), cache.settle(u64::MAX)), (None, None, None));
-    }
-
-    #[test]
-    fn a_round_never_evicts_what_it_pinned() {
-        let mut cache = Cache::new(4, ALIGN).unwrap();
-        cache.begin();
-        for id in 0..4 {
-            let index = cache.claim().unwrap();
-            cache.publish(index, id);
-        }
-        assert_eq!((cache.pinned(), cache.claim()), (4, None));
-        cache.begin();
-        assert!(cache.pin(0) && cache.pin(3) && cache.pin(0));
-        assert_eq!(cache.pinned(), 2);
-        for id in [10, 11] {
-            let index = cache.claim().unwrap();
-            cache.publish(index, id);
-        }
-        assert!(cache.claim().is_none());
-        assert!([0, 3, 10, 11].iter().all(|&id| cache.get(id).is_some()));
     }
 }

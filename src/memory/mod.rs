@@ -11,7 +11,6 @@ mod io;
 mod landmarks;
 mod shape;
 mod store;
-mod topk;
 
 use std::ops::Range;
 use std::path::Path;
@@ -20,12 +19,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use block::Block;
 pub use io::Storage;
 pub use shape::{ChunkShape, ChunkView, KvData, LandmarkBlock, LandmarkData, Precision};
-pub use topk::{Candidate, MAX_TOP_K, TopK};
 
+use crate::slots::filled;
 use crate::{Error, Result};
-use buffer::{Buffer, filled};
-pub(crate) use cache::Cache;
-use cache::Plan;
+use buffer::Buffer;
+use cache::{Cache, Plan};
 use landmarks::Landmarks;
 use store::{Files, Layout, Store};
 
@@ -164,7 +162,7 @@ impl ChunkMemory {
 
     /// How many chunks can be resident at once.
     pub fn slots(&self) -> usize {
-        self.cache.slots()
+        self.cache.slots.len()
     }
 
     /// Bytes of RAM that the memory holds, at most its budget.
@@ -233,7 +231,7 @@ impl ChunkMemory {
         if len > self.len() {
             return Err(Error::invalid(format!("cutting a memory of {} chunks off at {len}", self.len())));
         }
-        self.cache.truncate(len);
+        self.cache.slots.truncate(len);
         self.store.truncate(len);
         if self.cuts.is_full() {
             self.cuts.pop_front();
@@ -324,12 +322,12 @@ impl ChunkMemory {
         for &id in ids {
             self.check_id(id)?;
         }
-        self.cache.begin();
+        self.cache.slots.begin();
         self.missing.clear();
-        let slots = self.cache.slots();
+        let slots = self.cache.slots.len();
         let mut hits = 0;
         for &id in ids {
-            if self.cache.pin(id) {
+            if self.cache.slots.pin(id) {
                 hits += 1;
                 continue;
             }
@@ -353,14 +351,14 @@ impl ChunkMemory {
                 self.store.read_chunks(first, &mut self.read.bytes_mut()[..run * stride])?;
             }
             for (i, &id) in rest.iter().take(run).enumerate() {
-                let slot = self.cache.claim().ok_or_else(|| too_many(slots + 1, slots))?;
+                let slot = self.cache.slots.claim().ok_or_else(|| too_many(slots + 1, slots))?;
                 let record = self.cache.record_mut(slot);
                 if run > 1 {
                     record.copy_from_slice(&self.read.bytes()[i * stride..][..stride]);
                 } else {
                     self.store.read_chunks(id, record)?;
                 }
-                self.cache.publish(slot, id);
+                self.cache.slots.publish(slot, id);
             }
             self.misses += run as u64;
             rest = rest.get(run..).unwrap_or_default();
@@ -377,7 +375,7 @@ impl ChunkMemory {
     fn sort_missing(&mut self) -> Result<()> {
         self.missing.sort_unstable();
         self.missing.dedup();
-        let (wanted, slots) = (self.cache.pinned() + self.missing.len(), self.cache.slots());
+        let (wanted, slots) = (self.cache.slots.pinned() + self.missing.len(), self.cache.slots.len());
         if wanted > slots { Err(too_many(wanted, slots)) } else { Ok(()) }
     }
 

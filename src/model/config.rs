@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::backend::{MAX_CONV, SsmShape, Weighting};
 use crate::gguf::{Gguf, Quoted};
 use crate::memory::ChunkShape;
-use crate::memory::MAX_TOP_K;
+use crate::topk::MAX_TOP_K;
 use crate::{Error, Result};
 
 use super::segment::Segments;

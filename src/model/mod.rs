@@ -29,7 +29,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::backend::{Backend, MambaScratch, Norm, Product, SSM_SPAN, Span as At, SsmState};
-use crate::memory::{ChunkMemory, ChunkShape, TopK};
+use crate::memory::{ChunkMemory, ChunkShape};
+use crate::topk::TopK;
 use crate::weights::Weights;
 use crate::{Error, Result};
 

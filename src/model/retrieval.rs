@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use crate::backend::{Backend, Norm, Pick, Product, Selecting, Weighting, weigh};
-use crate::memory::{ChunkMemory, TopK};
+use crate::memory::ChunkMemory;
+use crate::topk::TopK;
 use crate::weights::Weights;
 use crate::{Error, Result};
 

@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 
 use crate::Result;
 use crate::backend::{Backend, MambaScratch, SsmState};
-use crate::memory::{ChunkMemory, MAX_TOP_K};
+use crate::memory::ChunkMemory;
+use crate::topk::MAX_TOP_K;
 
 use super::{Group, Model, NEXT_SCRATCH, Pass, Scratch, State, Trace, Upper, UpperScratch, mamba2};
 

@@ -6,9 +6,9 @@ use std::time::Instant;
 use super::answer::mean_weights;
 use super::{Answer, AskOptions, Session, Source, StopReason};
 use crate::Result;
-use crate::memory::TopK;
 use crate::model::{Logits, Pass, Trace};
 use crate::sampler::Sampler;
+use crate::topk::TopK;
 
 /// An answer that is to be written.
 pub(super) struct Writing<'a> {

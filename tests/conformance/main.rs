@@ -11,8 +11,9 @@ use ramba::backend::{
     SsmShape, SsmState,
 };
 use ramba::cpu::{Cpu, Isa};
-use ramba::memory::{ChunkMemory, ChunkShape, KvData, LandmarkBlock, LandmarkData, Precision, TopK};
+use ramba::memory::{ChunkMemory, ChunkShape, KvData, LandmarkBlock, LandmarkData, Precision};
 use ramba::quant::{self, DType};
+use ramba::topk::TopK;
 use ramba::weights::Tensor;
 
 /// A backend, and how exactly it computes.

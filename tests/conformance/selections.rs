@@ -1,7 +1,7 @@
 //! What a device chooses by itself: `resident`, `select` and `readings` against sorting all scores and weighing in f64.
 
 use ramba::backend::{Selecting, Weighting};
-use ramba::memory::MAX_TOP_K;
+use ramba::topk::MAX_TOP_K;
 
 use super::*;
 

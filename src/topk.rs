@@ -1,4 +1,4 @@
-//! Selection of the chunks with the highest scores, without allocation.
+//! Selection of the best of many by score, chunks or tokens, without allocation.
 
 use heapless::Vec;
 
@@ -7,12 +7,12 @@ use crate::{Error, Result};
 /// The largest number of chunks a selection can hold.
 pub const MAX_TOP_K: usize = 64;
 
-/// One chunk that takes part in a selection.
+/// A chunk, or a token, that takes part in a selection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
-    /// The chunk.
+    /// Its number.
     pub id: u64,
-    /// Its retrieval score; never NaN inside a [`TopK`].
+    /// Its score; never NaN inside a [`TopK`].
     pub score: f32,
 }
 
@@ -103,6 +103,28 @@ impl TopK {
         sorted.sort_unstable_by_key(|c| std::cmp::Reverse(c.id));
         sorted
     }
+}
+
+/// Fills `top` with the highest of `logits`: an id is that of a token, of equals the lower one comes first, and −∞ is left
+/// out. All logits are checked. See [`Backend::top_logits`](crate::backend::Backend::top_logits).
+pub(crate) fn highest(logits: &[f32], top: &mut TopK) -> Result<()> {
+    top.clear();
+    let mut least = f32::NEG_INFINITY;
+    for (id, &logit) in (0u64..).zip(logits) {
+        // Nearly all of them. NaN goes on.
+        if logit <= least {
+            continue;
+        }
+        if logit.is_nan() || logit == f32::INFINITY {
+            return Err(Error::invalid(format!("the logit of token {id} is {logit}")));
+        }
+        top.push(id, logit);
+        least = top.threshold();
+    }
+    if top.is_empty() {
+        return Err(Error::invalid(format!("none of {} tokens has a logit above -inf", logits.len())));
+    }
+    Ok(())
 }
 
 /// Whether `a` is to be selected before `b`. Neither score is NaN.

@@ -1,0 +1,242 @@
+//! A fixed number of slots for chunks, replaced by the CLOCK rule, and the map from chunks to slots. What lies in a slot is kept
+//! elsewhere: in RAM by the memory's cache, on a device by its chunk cache.
+
+use crate::{Error, Result};
+
+/// No chunk.
+const NONE: u64 = u64::MAX;
+/// No slot.
+const FREE: u32 = u32::MAX;
+
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    /// The chunk in it, or [`NONE`].
+    id: u64,
+    /// The last round that asked for it.
+    round: u64,
+    /// Asked for since the hand last passed.
+    referenced: bool,
+}
+
+/// The slots. Their size depends on their number alone.
+pub(crate) struct Slots {
+    slots: Vec<Slot>,
+    /// Open addressing with linear probing; slot numbers or [`FREE`]. Half full at most.
+    table: Vec<u32>,
+    hand: usize,
+    round: u64,
+    /// Slots that the current round asked for.
+    pinned: usize,
+}
+
+impl Slots {
+    /// Bytes that a slot takes: its entry, and two places in the table.
+    pub(crate) const BYTES_EACH: usize = size_of::<Slot>() + 2 * size_of::<u32>();
+
+    /// Empty slots.
+    ///
+    /// # Errors
+    /// `Capacity` if there is not enough memory.
+    pub(crate) fn new(slots: usize) -> Result<Self> {
+        Ok(Self {
+            slots: filled(slots, Slot { id: NONE, round: 0, referenced: false })?,
+            table: filled(slots.saturating_mul(2), FREE)?,
+            hand: 0,
+            round: 0,
+            pinned: 0,
+        })
+    }
+
+    /// The slot of a resident chunk.
+    pub(crate) fn get(&self, id: u64) -> Option<usize> {
+        self.place(id).map(|at| self.table[at] as usize)
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Starts a round: what it pins stays resident until the next one.
+    pub(crate) fn begin(&mut self) {
+        self.round += 1;
+        self.pinned = 0;
+    }
+
+    /// Slots pinned in this round.
+    pub(crate) fn pinned(&self) -> usize {
+        self.pinned
+    }
+
+    /// Pins a chunk if it is resident.
+    pub(crate) fn pin(&mut self, id: u64) -> bool {
+        let Some(index) = self.get(id) else { return false };
+        let slot = &mut self.slots[index];
+        self.pinned += usize::from(slot.round != self.round);
+        (slot.round, slot.referenced) = (self.round, true);
+        true
+    }
+
+    /// Empties a slot that this round does not need, and returns its number. None if the round pinned all.
+    pub(crate) fn claim(&mut self) -> Option<usize> {
+        // The first turn clears the marks, the second finds a slot.
+        for _ in 0..2 * self.slots.len() {
+            let index = self.hand;
+            self.hand = (self.hand + 1) % self.slots.len();
+            let slot = &mut self.slots[index];
+            if slot.id != NONE && slot.round == self.round {
+                continue;
+            }
+            if slot.id != NONE && slot.referenced {
+                slot.referenced = false;
+                continue;
+            }
+            self.release(index);
+            return Some(index);
+        }
+        None
+    }
+
+    /// As [`Slots::claim`], but the slot of the chunk's own number if that is empty.
+    #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only devices with memory of their own settle chunks"))]
+    pub(crate) fn claim_for(&mut self, id: u64) -> Option<usize> {
+        let own = usize::try_from(id).ok().filter(|&own| self.slots.get(own).is_some_and(|slot| slot.id == NONE));
+        own.or_else(|| self.claim())
+    }
+
+    /// Empties the slot of the chunk's own number for it, and drops the chunk from any other. None if there is no such slot.
+    /// Neither slot may be pinned.
+    #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only devices with memory of their own settle chunks"))]
+    pub(crate) fn settle(&mut self, id: u64) -> Option<usize> {
+        let own = usize::try_from(id).ok().filter(|&own| own < self.slots.len())?;
+        if let Some(other) = self.get(id) {
+            self.release(other);
+        }
+        self.release(own);
+        Some(own)
+    }
+
+    /// Makes a claimed slot, whose record is complete, the place of chunk `id` and pins it.
+    pub(crate) fn publish(&mut self, index: usize, id: u64) {
+        let mut at = self.home(id);
+        while self.table[at] != FREE {
+            at = (at + 1) % self.table.len();
+        }
+        self.table[at] = index as u32;
+        self.slots[index] = Slot { id, round: self.round, referenced: true };
+        self.pinned += 1;
+    }
+
+    /// Drops the chunks from `len` on.
+    pub(crate) fn truncate(&mut self, len: u64) {
+        for index in 0..self.slots.len() {
+            if self.slots[index].id >= len {
+                self.release(index);
+            }
+        }
+    }
+
+    /// Where the search for a chunk starts.
+    fn home(&self, id: u64) -> usize {
+        // Fibonacci hashing (Knuth, The Art of Computer Programming, vol. 3, 6.4), scaled to the table.
+        let hash = id.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        ((u128::from(hash) * self.table.len() as u128) >> 64) as usize
+    }
+
+    /// The place in the table of a resident chunk.
+    fn place(&self, id: u64) -> Option<usize> {
+        let mut at = self.home(id);
+        loop {
+            match self.table[at] {
+                FREE => return None,
+                slot if self.slots[slot as usize].id == id => return Some(at),
+                _ => at = (at + 1) % self.table.len(),
+            }
+        }
+    }
+
+    /// Makes a slot empty, and closes the gap in the table so that no search stops too early.
+    fn release(&mut self, index: usize) {
+        let place = match self.slots[index].id {
+            NONE => None,
+            id => self.place(id),
+        };
+        self.slots[index] = Slot { id: NONE, round: 0, referenced: false };
+        let Some(mut gap) = place else { return };
+        let n = self.table.len();
+        self.table[gap] = FREE;
+        let mut at = (gap + 1) % n;
+        while self.table[at] != FREE {
+            let home = self.home(self.slots[self.table[at] as usize].id);
+            // An entry may move back to the gap unless its search starts after the gap.
+            if (at + n - home) % n >= (at + n - gap) % n {
+                self.table[gap] = self.table[at];
+                self.table[at] = FREE;
+                gap = at;
+            }
+            at = (at + 1) % n;
+        }
+    }
+}
+
+/// A vector of `len` copies of `value`, which is to have a bit set, so that the allocator cannot hand out pages that
+/// are only promised.
+///
+/// # Errors
+/// `Capacity` if there is not enough memory.
+pub(crate) fn filled<T: Clone>(len: usize, value: T) -> Result<Vec<T>> {
+    let mut v = Vec::new();
+    v.try_reserve_exact(len)
+        .map_err(|e| Error::capacity(format!("reserving {len} × {} bytes: {e}", size_of::<T>())))?;
+    v.resize(len, value);
+    Ok(v)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_settle_in_the_slots_of_their_numbers() {
+        let mut slots = Slots::new(6).unwrap();
+        let put = |slots: &mut Slots, id| {
+            let index = slots.claim_for(id).unwrap();
+            slots.publish(index, id);
+            index
+        };
+        slots.begin();
+        // Their own ones, or any if there is none or another chunk is in it.
+        assert_eq!((put(&mut slots, 4), put(&mut slots, 2), put(&mut slots, 900)), (4, 2, 0));
+        assert_ne!(put(&mut slots, 0), 0);
+        for id in 0..6 {
+            slots.begin();
+            if slots.get(id) != Some(id as usize) {
+                let index = slots.settle(id).unwrap();
+                assert_eq!(index, id as usize);
+                slots.publish(index, id);
+            }
+            assert!((0..=id).all(|id| slots.get(id) == Some(id as usize)));
+        }
+        assert_eq!((slots.get(900), slots.settle(6), slots.settle(u64::MAX)), (None, None, None));
+    }
+
+    #[test]
+    fn a_round_never_evicts_what_it_pinned() {
+        let mut slots = Slots::new(4).unwrap();
+        slots.begin();
+        for id in 0..4 {
+            let index = slots.claim().unwrap();
+            slots.publish(index, id);
+        }
+        assert_eq!((slots.pinned(), slots.claim()), (4, None));
+        slots.begin();
+        assert!(slots.pin(0) && slots.pin(3) && slots.pin(0));
+        assert_eq!(slots.pinned(), 2);
+        for id in [10, 11] {
+            let index = slots.claim().unwrap();
+            slots.publish(index, id);
+        }
+        assert!(slots.claim().is_none());
+        assert!([0, 3, 10, 11].iter().all(|&id| slots.get(id).is_some()));
+    }
+}
