@@ -54,6 +54,7 @@ def options():
     ap.add_argument("--workers", type=int, default=10)
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--evaluate", type=int, default=800, help="questions of the evaluation at the end")
+    ap.add_argument("--before", type=int, default=300, help="and of one at the beginning; 0 for none")
     ap.add_argument("--no-compile", action="store_true")
     ap.add_argument("--steps", type=int, help="stop after so many, to try the program")
     return ap.parse_args()
@@ -372,8 +373,8 @@ def main():
     weight = dict(answer=0.5, nce=0.5, attend=0.2, embed=1.0, distill=0.5, lm=0.1, again=1.0, window=0.3, attend_again=0.3)
     model.train()
     spent, step, mean, lost = 0.0, 0, {}, 0
-    if rank == 0 and args.steps is None:
-        log("before:", json.dumps(measure(300)))
+    if rank == 0 and args.before and args.steps is None:
+        log("before:", json.dumps(measure(args.before)))
     while True:
         progress = torch.tensor([spent / 60 / args.minutes], device=DEVICE)
         if world > 1:
