@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use ramba::ErrorKind;
-use ramba::memory::{ChunkMemory, ChunkShape, Precision};
+use ramba::memory::{ChunkMemory, ChunkShape, Precision, Storage};
 use support::chunks::{Chunk, Faults, Memory, Naive, Rng};
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::F16, Precision::Int8];
@@ -157,18 +157,25 @@ fn any_failing_operation_leaves_the_memory_consistent() {
         Landmarks,
         Source(u64),
         Truncate(u64),
+        Write(usize),
+        Cut(u64),
         Sync,
     }
     use Do::*;
     let script = [
         Append(45),
         Fetch(0, 8),
+        Write(5000),
         Landmarks,
+        Write(7000),
         Sync,
+        Write(3),
         Append(9),
         Fetch(38, 54),
         Source(3),
         Truncate(41),
+        Cut(8127),
+        Write(100),
         Append(30),
         Block(2),
         Block(20),
@@ -184,10 +191,13 @@ fn any_failing_operation_leaves_the_memory_consistent() {
     for transient in [true, false] {
         for fail_at in 0.. {
             let faults = Arc::new(Faults::default());
-            let storage = || Box::new(Memory { bytes: Arc::new(Mutex::new(vec![])), faults: faults.clone() });
+            let storage = |_| {
+                let memory = Memory { bytes: Arc::new(Mutex::new(vec![])), faults: faults.clone() };
+                Box::new(memory) as Box<dyn Storage>
+            };
             let failing = if transient { fail_at..fail_at + 1 } else { fail_at..u64::MAX };
             faults.set(failing);
-            let made = ChunkMemory::with_storage(storage(), storage(), SMALL, Precision::F16, budget);
+            let made = ChunkMemory::with_storage([0; 3].map(storage), SMALL, Precision::F16, budget);
             let mut memory = match made {
                 Ok(memory) => memory,
                 Err(e) => {
@@ -196,6 +206,7 @@ fn any_failing_operation_leaves_the_memory_consistent() {
                 }
             };
             let mut naive = Naive::default();
+            let mut text: Vec<u8> = Vec::new();
             let mut errors = 0;
             let mut note = |r: ramba::Result<()>| {
                 if let Err(e) = r {
@@ -238,6 +249,21 @@ fn any_failing_operation_leaves_the_memory_consistent() {
                         memory.truncate(to).unwrap();
                         naive.0.truncate(to as usize);
                     }
+                    Write(n) => {
+                        text.extend((0..n).map(|i| (i * 31 + n) as u8));
+                        let added = memory.text().append(&text[text.len() - n..]);
+                        // What could be kept of it is there.
+                        assert!(added.is_err() || memory.text().len() == text.len() as u64);
+                        text.truncate(memory.text().len() as usize);
+                        note(added);
+                    }
+                    Cut(len) => {
+                        let cut = memory.text().truncate(len);
+                        if cut.is_ok() {
+                            text.truncate(len as usize);
+                        }
+                        note(cut);
+                    }
                     Sync => note(memory.sync()),
                 }
                 assert_eq!(memory.len(), naive.0.len() as u64);
@@ -251,6 +277,7 @@ fn any_failing_operation_leaves_the_memory_consistent() {
             let done = faults.done.load(Relaxed);
             faults.set(0..0);
             naive.check_all(&mut memory).unwrap();
+            assert!(memory.text().read(0..text.len() as u64).unwrap() == text);
             fill_with_7(&mut memory, &mut naive, 25);
             memory.sync().unwrap();
             naive.check_all(&mut memory).unwrap();
@@ -275,13 +302,13 @@ fn any_failing_operation_leaves_the_memory_consistent() {
 /// The bytes of a file.
 type Bytes = Arc<Mutex<Vec<u8>>>;
 
-/// A memory of the smallest budget, and the bytes of its files: chunks, landmarks.
-fn with_files(shape: ChunkShape, precision: Precision) -> (ChunkMemory, Bytes, Bytes) {
-    let (chunks, landmarks) = (Bytes::default(), Bytes::default());
-    let storage = |bytes: &Bytes| Box::new(Memory { bytes: bytes.clone(), faults: Arc::default() });
+/// A memory of the smallest budget, and the bytes of its files: chunks, landmarks, text.
+fn with_files(shape: ChunkShape, precision: Precision) -> (ChunkMemory, [Bytes; 3]) {
+    let files: [Bytes; 3] = Default::default();
+    let storage = |bytes: Bytes| Box::new(Memory { bytes, faults: Arc::default() }) as Box<dyn Storage>;
     let budget = smallest(&shape, precision);
-    let memory = ChunkMemory::with_storage(storage(&chunks), storage(&landmarks), shape, precision, budget);
-    (memory.unwrap(), chunks, landmarks)
+    let memory = ChunkMemory::with_storage(files.clone().map(storage), shape, precision, budget);
+    (memory.unwrap(), files)
 }
 
 fn write(file: &Bytes, bytes: &[u8]) {
@@ -293,9 +320,67 @@ fn read(file: &Bytes) -> Vec<u8> {
 }
 
 #[test]
+fn text_is_kept_and_can_be_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    for budget in [smallest(&SMALL, Precision::F16), 1 << 24] {
+        let mut memory = ChunkMemory::create(dir.path(), SMALL, Precision::F16, budget).unwrap();
+        let mut naive: Vec<u8> = Vec::new();
+        let mut x = 1u64;
+        for step in 0..400 {
+            x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            // Pieces of a byte to some records, and now and then a cut, near or far.
+            let n = (x >> 33) as usize % [2, 10, 5000, 30_000][step % 4];
+            match step % 7 {
+                6 => {
+                    let len = naive.len() - n.min(naive.len());
+                    memory.text().truncate(len as u64).unwrap();
+                    naive.truncate(len);
+                }
+                _ => {
+                    naive.extend((0..n).map(|i| (i * 7 + step) as u8));
+                    memory.text().append(&naive[naive.len() - n..]).unwrap();
+                }
+            }
+            if step % 50 == 3 {
+                memory.sync().unwrap();
+            }
+            assert_eq!((memory.text().len(), memory.text().is_empty()), (naive.len() as u64, naive.is_empty()));
+            let (from, to) = (naive.len() * (step % 5) / 7, naive.len());
+            for range in [from..to, from..(from + 300).min(to), to..to] {
+                let read = memory.text().read(range.start as u64..range.end as u64).unwrap();
+                assert!(read == naive[range], "step {step}");
+            }
+        }
+        assert!(naive.len() > 100_000 && memory.disk_bytes() > naive.len() as u64 * 9 / 10);
+        let beyond = memory.text().read(5..naive.len() as u64 + 1).unwrap_err();
+        assert_eq!(beyond.kind(), ErrorKind::InvalidArgument);
+        // Cutting beyond the end is no cut.
+        memory.text().truncate(u64::MAX).unwrap();
+        assert_eq!(memory.text().len(), naive.len() as u64);
+    }
+}
+
+#[test]
+fn every_flipped_byte_of_text_is_noticed() {
+    let (mut memory, [.., text]) = with_files(SMALL, Precision::F16);
+    memory.text().append(&vec![b'a'; 9000]).unwrap();
+    memory.sync().unwrap();
+    let whole = read(&text);
+    for at in (4096..8192).step_by(7) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 16;
+        write(&text, &damaged);
+        let error = memory.text().read(10..20).unwrap_err();
+        assert!(error.kind() == ErrorKind::Format && error.to_string().contains("record 0"), "{error}");
+    }
+    write(&text, &whole);
+    assert_eq!(memory.text().read(4060..4070).unwrap(), [b'a'; 10]);
+}
+
+#[test]
 fn every_flipped_byte_of_a_record_is_noticed() {
     for precision in PRECISIONS {
-        let (mut memory, chunks, landmarks) = with_files(SMALL, precision);
+        let (mut memory, [chunks, landmarks, _]) = with_files(SMALL, precision);
         let mut naive = Naive::default();
         // More than the landmarks and slots in RAM, so that all is read from the files.
         fill(&mut memory, &mut naive, 700);
@@ -313,7 +398,7 @@ fn every_flipped_byte_of_a_record_is_noticed() {
             let ids = [697, 698, 699];
             let error = memory.fetch(if at % 2 == 0 { &ids } else { &ids[1..2] }).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Format);
-            assert!(error.to_string().contains("chunk 698"), "{error}");
+            assert!(error.to_string().contains("record 698"), "{error}");
             assert!(memory.view(698).is_none());
         }
         write(&chunks, &good.0);
@@ -366,7 +451,7 @@ fn the_bytes_are_those_of_the_format_document() {
         (1, Precision::F16, [f16s(&keys), f16s(&values)].concat(), f16s(&landmark), (64, 40)),
         (2, Precision::Int8, int8, f16s(&landmark), (64, 40)),
     ] {
-        let (mut memory, chunks, landmarks) = with_files(shape, precision);
+        let (mut memory, [chunks, landmarks, text]) = with_files(shape, precision);
         memory.append(&values, &keys, &landmark, 0..9).unwrap();
         memory.append(&keys, &values, &landmark, 0x0102_0304..0x1122_3344_5566).unwrap();
         memory.sync().unwrap();
@@ -377,7 +462,7 @@ fn the_bytes_are_those_of_the_format_document() {
             let file = read(&file);
             assert_eq!(file.len(), 4096 + 2 * stride);
             let mut header = magic.to_vec();
-            header.extend([2u32, 4096].iter().flat_map(|v| v.to_le_bytes()));
+            header.extend([3u32, 4096].iter().flat_map(|v| v.to_le_bytes()));
             header.extend(&store_id);
             header.extend([2, 1, 3, 1, 3, number, stride as u32].iter().flat_map(|v| v.to_le_bytes()));
             assert_eq!(&file[..60], header);
@@ -394,7 +479,30 @@ fn the_bytes_are_those_of_the_format_document() {
             assert_eq!(&second[4..], record, "{precision:?}");
             assert_eq!(second[..4], crc32(&[&header[..], &record].concat()).to_le_bytes());
         }
-        assert_eq!(memory.disk_bytes(), 2 * 4096 + 2 * (strides.0 + strides.1) as u64);
+        let pages = 3 * 4096;
+        assert_eq!(memory.disk_bytes(), pages + 2 * (strides.0 + strides.1) as u64);
+
+        // Text: a full record, then the rest of it.
+        let letters: Vec<u8> = (0..5000).map(|i| b'a' + (i % 23) as u8).collect();
+        memory.text().append(&letters).unwrap();
+        memory.sync().unwrap();
+        let file = read(&text);
+        assert_eq!((file.len(), memory.disk_bytes()), (3 * 4096, pages + 4096 + 2 * (strides.0 + strides.1) as u64));
+        let mut header = b"RAMBATXT".to_vec();
+        header.extend([3u32, 4096].iter().flat_map(|v| v.to_le_bytes()));
+        header.extend(&store_id);
+        header.extend([2, 1, 3, 1, 3, number, 4096].iter().flat_map(|v| v.to_le_bytes()));
+        assert_eq!(&file[..60], header);
+        for (id, part) in letters.chunks(4064).enumerate() {
+            let (start, end) = (4064 * id as u64, (4064 * id + part.len()) as u64);
+            let mut record = vec![0; 4];
+            [id as u64, start, end].iter().for_each(|n| record.extend(n.to_le_bytes()));
+            record.extend(part);
+            record.resize(4092, 0);
+            let found = &file[4096 * (1 + id)..][..4096];
+            assert_eq!(&found[4..], record);
+            assert_eq!(found[..4], crc32(&[&header[..], &record].concat()).to_le_bytes());
+        }
     }
 }
 

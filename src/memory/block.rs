@@ -204,7 +204,8 @@ mod tests {
         assert!(plan.landmarks > 1, "some are kept");
         let files = [Shared::default(), Shared::default()];
         let [chunks, landmarks] = files.clone();
-        (ChunkMemory::build(layout, plan, &[id; 16], Box::new(chunks), Box::new(landmarks)).unwrap(), files)
+        let storages = [chunks, landmarks, Shared::default()].map(|file| Box::new(file) as Box<dyn Storage>);
+        (ChunkMemory::build(layout, plan, &[id; 16], storages).unwrap(), files)
     }
 
     /// Keys, values and landmark of a chunk.

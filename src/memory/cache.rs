@@ -2,6 +2,7 @@
 
 use super::buffer::{ALIGN, Buffer};
 use super::store::Layout;
+use super::text;
 use crate::slots::Slots;
 use crate::{Error, Result};
 
@@ -9,13 +10,16 @@ use crate::{Error, Result};
 const MIN_SLOTS: usize = 8;
 /// Bytes set aside for the alignment of buffers and the memory's own fields, whatever the budget.
 const OVERHEAD: usize = 4096;
+/// Records of text collected before a write, at most.
+const MAX_TEXT: usize = 16;
 /// A larger buffer for reads or writes would not make them faster.
 const MAX_IO_BYTES: usize = 1 << 20;
 /// Bytes per slot beside the record: those of [`Slots`], and two places in the list of misses.
 const SLOT_INDEX_BYTES: usize = Slots::BYTES_EACH + 2 * size_of::<u64>();
 
 /// How a byte budget is divided. Up to a quarter holds landmarks, up to a sixteenth each the read and the write
-/// buffer (at most 1 MiB each, at least one record), the rest cached chunks and their index.
+/// buffer (at most 1 MiB each, at least one record), up to a sixty-fourth the buffer of text (at most 16 records, at least
+/// one), the rest cached chunks and their index.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     /// Chunks in the cache.
@@ -26,6 +30,8 @@ pub(super) struct Plan {
     pub(super) batch: usize,
     /// Bytes of the read buffer.
     pub(super) read_bytes: usize,
+    /// Records of text collected before a write.
+    pub(super) text: usize,
     /// What all of it takes.
     pub(super) total: usize,
 }
@@ -49,11 +55,13 @@ impl Plan {
         let batch = (io / record).max(1);
         let read_bytes = io.max(layout.landmark_stride);
         let landmarks = budget / 4 / layout.landmark_bytes;
-        let fixed = OVERHEAD + batch * record + read_bytes + landmarks * layout.landmark_bytes;
+        let text = (budget / 64 / text::STRIDE).clamp(1, MAX_TEXT);
+        let buffers = batch * record + read_bytes + text * text::STRIDE;
+        let fixed = OVERHEAD + buffers + landmarks * layout.landmark_bytes;
         let slot = layout.chunk_stride + SLOT_INDEX_BYTES;
         // The table's entries are 32 bits wide.
         let slots = (budget.saturating_sub(fixed) / slot).min(u32::MAX as usize / 2);
-        Ok(Self { slots, landmarks, batch, read_bytes, total: fixed + slots * slot })
+        Ok(Self { slots, landmarks, batch, read_bytes, text, total: fixed + slots * slot })
     }
 
     /// A budget that leaves room for `slots` chunks.
@@ -63,11 +71,11 @@ impl Plan {
     pub(super) fn minimum(layout: &Layout, slots: usize) -> Result<u64> {
         let record = (layout.chunk_stride + layout.landmark_stride) as u64;
         let slot = (layout.chunk_stride + SLOT_INDEX_BYTES) as u64;
-        // A quarter and two sixteenths go elsewhere; a buffer that needs more than its sixteenth is one record.
+        // A quarter, two sixteenths and a sixty-fourth go elsewhere; a buffer that needs more than its part is one record.
         (slots.max(MIN_SLOTS) as u64)
             .checked_mul(slot)
-            .and_then(|b| b.checked_add(OVERHEAD as u64 + record + layout.landmark_stride as u64))
-            .and_then(|b| Some(b.checked_mul(8)?.div_ceil(5)))
+            .and_then(|b| b.checked_add((OVERHEAD + text::STRIDE + layout.landmark_stride) as u64 + record))
+            .and_then(|b| Some(b.checked_mul(64)?.div_ceil(39)))
             .ok_or_else(|| Error::capacity(format!("a cache of {slots} chunks is too large")))
     }
 }

@@ -172,6 +172,7 @@ fn write_at(file: &File, data: &[u8], offset: u64) -> io::Result<usize> {
 pub(super) struct Files {
     pub(super) chunks: Striped,
     pub(super) landmarks: Striped,
+    pub(super) text: Striped,
     pub(super) id: [u8; 16],
 }
 
@@ -191,7 +192,8 @@ pub(super) fn create_files(dir: &Path) -> Result<Files> {
             Err(e) => Err(Error::io(format!("creating {name}"), e)),
         }
     };
-    Ok(Files { chunks: create("chunk", PARTS)?, landmarks: create("landmark", 1)?, id: unique_id() })
+    let (chunks, landmarks, text) = (create("chunk", PARTS)?, create("landmark", 1)?, create("text", 1)?);
+    Ok(Files { chunks, landmarks, text, id: unique_id() })
 }
 
 /// Sixteen bytes that no other memory has: the standard library's hash keys are random and differ at every call.

@@ -1,7 +1,7 @@
 //! The chunk memory: what the model remembers of a document of any length, in a fixed amount of RAM.
 //!
-//! Keys, values and landmarks of every finished chunk go to two files, the first of them in several parts. A byte budget, taken whole when the memory is
-//! made, holds the chunks in use, the landmarks of the first chunks and the buffers; nothing in RAM grows with the
+//! Keys, values and landmarks of every finished chunk go to two files, the first of them in several parts, and the text that
+//! the chunks are made of to a third one. A byte budget, taken whole when the memory is made, holds the chunks in use, the landmarks of the first chunks and the buffers; nothing in RAM grows with the
 //! number of chunks. Files are read with positioned reads, never mapped, so that the budget is the whole truth.
 
 mod block;
@@ -11,14 +11,17 @@ mod io;
 mod landmarks;
 mod shape;
 mod store;
+mod text;
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use block::Block;
 pub use io::Storage;
 pub use shape::{ChunkShape, ChunkView, KvData, LandmarkBlock, LandmarkData, Precision};
+pub use text::Text;
 
 use crate::slots::filled;
 use crate::{Error, Result};
@@ -53,6 +56,7 @@ pub struct Stats {
 /// After an error the memory is as it was before the call, save for what the cache holds; the call can be repeated.
 pub struct ChunkMemory {
     store: Store,
+    text: Arc<Text>,
     cache: Cache,
     landmarks: Landmarks,
     /// Records on their way from the disk: runs of chunks, or a block of landmarks.
@@ -80,36 +84,32 @@ impl ChunkMemory {
         let layout = Layout::new(shape, precision)?;
         let plan = Plan::new(&layout, budget_bytes)?;
         let files = io::create_files(dir)?;
-        Self::build(layout, plan, &files.id, Box::new(files.chunks), Box::new(files.landmarks))
+        let storages = [files.chunks, files.landmarks, files.text].map(|file| Box::new(file) as Box<dyn Storage>);
+        Self::build(layout, plan, &files.id, storages)
     }
 
-    /// As [`ChunkMemory::create`], in two empty storages of the caller's.
+    /// As [`ChunkMemory::create`], in three empty storages of the caller's: of chunks, landmarks and text.
     ///
     /// # Errors
     /// As [`ChunkMemory::create`].
     pub fn with_storage(
-        chunks: Box<dyn Storage>,
-        landmarks: Box<dyn Storage>,
+        storages: [Box<dyn Storage>; 3],
         shape: ChunkShape,
         precision: Precision,
         budget_bytes: u64,
     ) -> Result<Self> {
         let layout = Layout::new(shape, precision)?;
         let plan = Plan::new(&layout, budget_bytes)?;
-        Self::build(layout, plan, &io::unique_id(), chunks, landmarks)
+        Self::build(layout, plan, &io::unique_id(), storages)
     }
 
-    fn build(
-        layout: Layout,
-        plan: Plan,
-        id: &[u8; 16],
-        chunks: Box<dyn Storage>,
-        landmarks: Box<dyn Storage>,
-    ) -> Result<Self> {
+    fn build(layout: Layout, plan: Plan, id: &[u8; 16], storages: [Box<dyn Storage>; 3]) -> Result<Self> {
+        let [chunks, landmarks, text] = storages;
         let mut missing = filled(2 * plan.slots, u64::MAX)?;
         missing.clear();
         Ok(Self {
             store: Store::new(layout, id, chunks, landmarks, plan.batch)?,
+            text: Arc::new(Text::new(&layout, id, text, plan.text)?),
             cache: Cache::new(plan.slots, layout.chunk_stride)?,
             landmarks: Landmarks::new(&layout, plan.landmarks)?,
             read: Buffer::new(plan.read_bytes)?,
@@ -131,7 +131,7 @@ impl ChunkMemory {
         Plan::minimum(&Layout::new(*shape, precision)?, slots)
     }
 
-    /// Bytes that each chunk takes on disk.
+    /// Bytes that each chunk takes on disk, beside its text.
     ///
     /// # Errors
     /// `InvalidArgument` for a shape out of range.
@@ -170,23 +170,30 @@ impl ChunkMemory {
         self.reserved as u64
     }
 
-    /// Bytes of the two files in use. Chunks still in the write buffer are not among them.
+    /// Bytes of the files in use. Chunks and text still in the write buffers are not among them.
     pub fn disk_bytes(&self) -> u64 {
-        self.store.disk_bytes()
+        self.store.disk_bytes() + self.text.disk_bytes()
     }
 
     /// What this memory has done so far.
     pub fn stats(&self) -> Stats {
         let Files { reads, writes, .. } = &*self.store.files;
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let count = |[a, b]: [&AtomicU64; 2]| a.load(Ordering::Relaxed) + b.load(Ordering::Relaxed);
+        let text = &*self.text;
         Stats {
             hits: self.hits,
             misses: self.misses,
-            reads: count(&reads.calls),
-            bytes_read: count(&reads.bytes),
-            writes: count(&writes.calls),
-            bytes_written: count(&writes.bytes),
+            reads: count([&reads.calls, &text.reads.calls]),
+            bytes_read: count([&reads.bytes, &text.reads.bytes]),
+            writes: count([&writes.calls, &text.writes.calls]),
+            bytes_written: count([&writes.bytes, &text.writes.bytes]),
         }
+    }
+
+    /// The text that the source ranges of the chunks point into. Whoever feeds the document appends to it; it does not change
+    /// with the chunks.
+    pub fn text(&self) -> &Arc<Text> {
+        &self.text
     }
 
     /// Adds a chunk and returns its id: keys and values (S, G, d), its landmark (Gr, R/Gr), and the bytes of the
@@ -266,7 +273,8 @@ impl ChunkMemory {
     /// # Errors
     /// `Capacity` if the disk is full, `Io` if writing failed otherwise.
     pub fn sync(&mut self) -> Result<()> {
-        self.store.sync()
+        self.store.sync()?;
+        self.text.sync()
     }
 
     /// The bytes of the source that chunk `id` was made of, read from the disk.

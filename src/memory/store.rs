@@ -1,5 +1,5 @@
-//! The file format of a chunk memory, described byte by byte in docs/format.md: one file of chunks and one of
-//! landmarks, both a header page and then records of one size, and a block that collects records for a large write.
+//! The file format of a chunk memory, described byte by byte in docs/format.md: a file of chunks, one of landmarks and one of
+//! text, each a header page and then records of one size, and a block that collects records for a large write.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use super::io::Storage;
 use super::shape::{ChunkShape, ChunkView, KvData, LandmarkData, Precision};
 use crate::{Error, Result};
 
-/// Format version of both files.
-const VERSION: u32 = 2;
+/// Format version of all files.
+const VERSION: u32 = 3;
 /// Bytes before the first record. The header proper is shorter; the rest of the page is zero.
 const PAGE: usize = 4096;
 /// Bytes of the header that have a meaning; its last four are the checksum of the others.
@@ -186,8 +186,8 @@ impl Layout {
         record[..4].copy_from_slice(&crc.to_le_bytes());
     }
 
-    /// The header of one of the two files.
-    fn header(&self, magic: &[u8; 8], id: &[u8; 16], stride: usize) -> [u8; HEADER] {
+    /// The header of one of the files.
+    pub(super) fn header(&self, magic: &[u8; 8], id: &[u8; 16], stride: usize) -> [u8; HEADER] {
         let precision = match self.precision {
             Precision::F32 => 0,
             Precision::F16 => 1,
@@ -261,13 +261,13 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    fn count(&self, bytes: usize) {
+    pub(super) fn count(&self, bytes: usize) {
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
 
-/// One of the two files.
+/// One of the files.
 pub(super) struct Records {
     storage: Box<dyn Storage>,
     stride: usize,
@@ -276,7 +276,9 @@ pub(super) struct Records {
 }
 
 impl Records {
-    fn new(storage: Box<dyn Storage>, header: [u8; HEADER], stride: usize) -> Result<Self> {
+    /// # Errors
+    /// `Io` or `Capacity` if the header cannot be written.
+    pub(super) fn new(storage: Box<dyn Storage>, header: [u8; HEADER], stride: usize) -> Result<Self> {
         let seed = crc32fast::hash(&header[..60]);
         let mut page = [0; PAGE];
         page[..HEADER].copy_from_slice(&header);
@@ -293,7 +295,10 @@ impl Records {
     }
 
     /// Writes whole records, `first` and following.
-    fn write(&self, first: u64, data: &[u8], traffic: &Traffic) -> Result<()> {
+    ///
+    /// # Errors
+    /// `Io` or `Capacity`.
+    pub(super) fn write(&self, first: u64, data: &[u8], traffic: &Traffic) -> Result<()> {
         let offset = self.offset(first)?;
         self.storage.write_all_at(data, offset).map_err(|e| write_error(&*self.storage, e))?;
         traffic.count(data.len());
@@ -302,7 +307,17 @@ impl Records {
 
     /// Reads and checks as many records as fit `out`, all of them in the file, which has those before `flushed`, or all of
     /// them in `pending`, which has those from there on.
-    fn read(&self, first: u64, flushed: u64, pending: &[u8], out: &mut [u8], traffic: &Traffic) -> Result<()> {
+    ///
+    /// # Errors
+    /// `Io` if they cannot be read, `Format` if one is damaged.
+    pub(super) fn read(
+        &self,
+        first: u64,
+        flushed: u64,
+        pending: &[u8],
+        out: &mut [u8],
+        traffic: &Traffic,
+    ) -> Result<()> {
         match first.checked_sub(flushed) {
             Some(index) => {
                 let from = index as usize * self.stride;
@@ -321,10 +336,18 @@ impl Records {
             if le_u32(record, 0) != checksum(self.seed, &record[4..]) || le_u64(record, 8) != id {
                 let offset = self.offset(id)?;
                 let name = self.storage.name();
-                return Err(Error::format(format!("{name}: the record of chunk {id} at byte {offset} is damaged")));
+                return Err(Error::format(format!("{name}: record {id} at byte {offset} is damaged")));
             }
         }
         Ok(())
+    }
+
+    /// Waits until everything written is on the device.
+    ///
+    /// # Errors
+    /// `Io` or `Capacity`.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.storage.sync().map_err(|e| write_error(&*self.storage, e))
     }
 }
 
@@ -379,7 +402,7 @@ fn write_error(storage: &dyn Storage, e: std::io::Error) -> Error {
     }
 }
 
-/// Both files and the records that are still to be written to them.
+/// The files of chunks and landmarks and the records that are still to be written to them.
 ///
 /// Chunk ids are positions: the records before the first `pending` one are in the files. A write that fails leaves both
 /// parts as they were, and the next attempt writes the same bytes to the same places.
@@ -508,7 +531,7 @@ impl Store {
     pub(super) fn sync(&mut self) -> Result<()> {
         self.flush()?;
         for file in [&self.files.chunks, &self.files.landmarks] {
-            file.storage.sync().map_err(|e| write_error(&*file.storage, e))?;
+            file.sync()?;
         }
         Ok(())
     }

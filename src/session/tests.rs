@@ -53,9 +53,9 @@ fn a_failed_write_makes_the_session_unusable() {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden/base.gguf");
     let engine = Engine::open(model, &EngineOptions { threads: 2, ..EngineOptions::default() }).unwrap();
     let broken = Arc::new(AtomicBool::new(false));
-    let disk = || Box::new(Fragile { data: Mutex::default(), broken: broken.clone() });
+    let disk = |_| Box::new(Fragile { data: Mutex::default(), broken: broken.clone() }) as Box<dyn Storage>;
     let shape = engine.config().chunk_shape().unwrap();
-    let memory = ChunkMemory::with_storage(disk(), disk(), shape, Precision::F16, 1 << 20).unwrap();
+    let memory = ChunkMemory::with_storage([0; 3].map(disk), shape, Precision::F16, 1 << 20).unwrap();
     let options = SessionOptions::default();
     let mut session = Session::with_memory(engine, Some(memory), &options).unwrap();
 
