@@ -6,16 +6,16 @@
 
 mod common;
 
-use std::io::{self, BufRead, IsTerminal, Write};
-use std::ops::ControlFlow;
+use std::io::{self, BufRead, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use common::answers::{self, AnswerArgs};
 use common::files::{self, Document};
 use common::interrupt;
-use common::show::{grouped, parse_size};
-use ramba::{AskOptions, Engine, EngineOptions, Error, ErrorKind, Result, SessionOptions, printable};
+use common::show::{grouped, parse_size, print};
+use ramba::{Engine, EngineOptions, Error, ErrorKind, Result, SessionOptions, Support};
 
 /// Read a document, then answer questions about it, one a line, until the end of the input.
 #[derive(Parser)]
@@ -31,6 +31,8 @@ struct Args {
     /// Bytes of memory that may hold chunk memories
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     budget: u64,
+    #[command(flatten)]
+    answers: AnswerArgs,
 }
 
 fn main() -> ExitCode {
@@ -38,42 +40,38 @@ fn main() -> ExitCode {
     interrupt::exit(interrupt::install().and_then(|()| run(&args)))
 }
 
-fn run(args: &Args) -> Result<()> {
+/// The exit status is that of `ramba ask`: 3 if the document holds no answer to one of the questions.
+fn run(args: &Args) -> Result<ExitCode> {
     if args.file.as_os_str() == "-" {
         return Err(Error::invalid("the questions come from standard input, so the document must be a file"));
     }
     let engine = Engine::open(&files::model_path(args.model.as_deref())?, &EngineOptions::default())?;
-    let mut document = Document::open(&args.file, args.memory.as_deref())?;
+    let options = args.answers.options();
+    // The questions are not known yet, but what is wrong with the options shows with any.
+    engine.check_question("What?", &options)?;
     let mut session = engine.session(&SessionOptions {
         budget: args.budget,
         directory: args.memory.clone(),
         ..SessionOptions::default()
     })?;
+    let mut document = Document::open(&args.file)?;
     let reading = document.read_into(&mut session)?;
     eprintln!("{} tokens read in {:.1} s.", grouped(reading.tokens), reading.elapsed.as_secs_f64());
 
     let prompt = io::stdin().is_terminal();
+    let mut status = ExitCode::SUCCESS;
     let mut lines = io::stdin().lock().lines();
     loop {
         if prompt {
             eprint!("? ");
         }
-        let Some(line) = interrupt::wait(|| lines.next())? else { return Ok(()) };
+        let Some(line) = interrupt::wait(|| lines.next())? else { return Ok(status) };
         let question = line.map_err(|e| Error::io("reading the question", e))?;
         if question.trim().is_empty() {
             continue;
         }
-        let mut out = io::stdout().lock();
-        let answer = session.ask(question.trim(), &AskOptions::default(), &mut |_, piece| {
-            // Shown as it comes, without what could steer a terminal. A closed pipe stops the answer, and the next line written reports it.
-            let piece = printable(piece);
-            match out.write_all(piece.as_bytes()).and_then(|()| out.flush()) {
-                Ok(()) => interrupt::asked(),
-                Err(_) => ControlFlow::Break(()),
-            }
-        });
-        interrupt::check()?;
-        let answer = match answer {
+        // A document that seems not to hold an answer gets none, which shows at its end only.
+        let answer = match interrupt::answer(&mut session, &question, &options) {
             // A question that is too long is no reason to forget the document.
             Err(e) if e.kind() == ErrorKind::InvalidArgument => {
                 eprintln!("{e}");
@@ -81,8 +79,11 @@ fn run(args: &Args) -> Result<()> {
             }
             answer => answer?,
         };
-        let source = answer.sources.first().and_then(|s| document.quote(&s.bytes).map(|quote| (s, quote)));
-        let source = source.map_or(String::new(), |(s, quote)| format!("\n  [byte {}] “{quote}”", s.bytes.start));
-        writeln!(out, "{source}").map_err(|e| Error::io("writing the answer", e))?;
+        print(answers::line(&answer))?;
+        match answer.sources.first() {
+            _ if answer.support == Support::None => status = answers::status([&answer]),
+            Some(source) => print(format!("  {}", answers::source_line(source)))?,
+            None => {}
+        }
     }
 }

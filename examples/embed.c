@@ -10,13 +10,6 @@
 
 #include "ramba.h"
 
-/* Shows the answer as it is written; standard output that is gone stops it. */
-static int show(uint32_t token, const char *text, void *user) {
-    (void)token;
-    FILE *out = user;
-    return fputs(text, out) == EOF || fflush(out) == EOF;
-}
-
 /* Ends the program with the library's message if a call has failed. */
 static void check(ramba_status status) {
     if (status != RAMBA_STATUS_OK) {
@@ -39,6 +32,8 @@ int main(int argc, char **argv) {
     ramba_model *model;
     ramba_session *session;
     check(ramba_model_open(argv[1], 0, &model));
+    /* What is wrong with a question is known before anything is read. */
+    check(ramba_check_question(model, argv[3], 0));
     check(ramba_session_open(model, NULL, 32 << 20, &session));
 
     /* Blocks may end inside a character. */
@@ -53,16 +48,29 @@ int main(int argc, char **argv) {
     }
     fclose(file);
 
-    check(ramba_ask(session, argv[3], 0, show, stdout));
-    printf("\n");
-    for (size_t i = 0; i < ramba_source_count(session); i++) {
-        ramba_source source;
-        check(ramba_source_at(session, i, &source));
-        printf("chunk %llu, weight %.2f, bytes %llu to %llu\n", (unsigned long long)source.chunk, source.weight,
-               (unsigned long long)source.byte_start, (unsigned long long)source.byte_end);
+    /* A callback could show the answer while it is written; whether it is a guess is known at its end. */
+    check(ramba_ask(session, argv[3], 0, NULL, NULL));
+    ramba_support support = ramba_answer_support(session);
+    if (support == RAMBA_SUPPORT_NONE) {
+        printf("not found in the document\n");
+    } else {
+        printf("%s%s\n", ramba_answer(session), ramba_stop_reason(session) == RAMBA_STOP_LENGTH ? " [cut off]" : "");
+        for (size_t i = 0; i < ramba_quote_count(session); i++) {
+            ramba_range quote;
+            check(ramba_quote_at(session, i, &quote));
+            printf("stands at bytes %llu to %llu\n", (unsigned long long)quote.byte_start,
+                   (unsigned long long)quote.byte_end);
+        }
+        for (size_t i = 0; i < ramba_source_count(session); i++) {
+            ramba_source source;
+            check(ramba_source_at(session, i, &source));
+            printf("chunk %llu, weight %.2f, bytes %llu to %llu: %s\n", (unsigned long long)source.chunk, source.weight,
+                   (unsigned long long)source.byte_start, (unsigned long long)source.byte_end,
+                   ramba_source_text(session, i));
+        }
     }
 
     ramba_session_close(session);
     ramba_model_close(model);
-    return 0;
+    return support == RAMBA_SUPPORT_NONE ? 3 : 0;
 }

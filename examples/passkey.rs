@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use common::answers::AnswerArgs;
 use common::encoder::EncoderArgs;
 use common::facts::{self, Fact};
 use common::files;
@@ -21,7 +22,7 @@ use common::interrupt;
 use common::process;
 use common::prose::{self, Rng};
 use common::show::{grouped, mib, parse_count, parse_size, print, print_json};
-use ramba::{AskOptions, Device, Engine, EngineOptions, Error, Result, Session, SessionOptions};
+use ramba::{AskOptions, Device, Engine, EngineOptions, Error, Result, Session, SessionOptions, Support};
 use serde_json::json;
 
 /// Measure retrieval of facts hidden in long texts.
@@ -33,6 +34,9 @@ struct Args {
     /// Facts to hide and ask for at each length
     #[arg(long, default_value_t = 100)]
     facts: usize,
+    /// Keys that are not in the text, to ask for at each length: they are to be answered by "not found"
+    #[arg(long, default_value_t = 0)]
+    absent: usize,
     /// Facts in one text; more facts than this take several texts
     #[arg(long, default_value_t = 10)]
     facts_per_document: usize,
@@ -60,6 +64,8 @@ struct Args {
     /// Bytes of its own memory that a device other than the CPU may use for chunk memories
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     device_budget: u64,
+    #[command(flatten)]
+    answers: AnswerArgs,
     /// Where the facts and their places are drawn from
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -73,7 +79,7 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    interrupt::exit(interrupt::install().and_then(|()| run(&args)))
+    interrupt::exit(interrupt::install().and_then(|()| run(&args)).map(|()| ExitCode::SUCCESS))
 }
 
 /// Sums over the texts of one length.
@@ -85,6 +91,11 @@ struct Score {
     asked: usize,
     found: usize,
     chunk_found: usize,
+    /// Facts that were said not to be there.
+    denied: usize,
+    absent: usize,
+    /// Keys that are not there, and were said not to be.
+    absent_denied: usize,
     asking: Duration,
 }
 
@@ -99,7 +110,9 @@ fn run(args: &Args) -> Result<()> {
 
     let mut rows = Vec::new();
     if !args.json {
-        print("    tokens   texts     found   chunk found   ingest tok/s   ms per answer   peak RSS")?;
+        print(
+            "    tokens   texts     found   chunk found    denied   absent denied   ingest tok/s   ms per answer   peak RSS",
+        )?;
     }
     for &length in &args.lengths {
         process::reset_peak_rss();
@@ -122,26 +135,34 @@ fn run(args: &Args) -> Result<()> {
             score.tokens += session.tokens();
             let started = Instant::now();
             for (fact, start) in facts.iter().zip(starts) {
-                ask(&mut session, fact, start, args.misses, &mut score)?;
+                ask(&mut session, fact, start, args, &mut score)?;
             }
+            // As many in each text as there are facts in it, in proportion.
+            let due = args.absent * score.asked / args.facts.max(1);
+            ask_absent(&mut session, &facts, due.saturating_sub(score.absent), args, &mut score)?;
             score.asking += started.elapsed();
         }
         let rate = score.tokens as f64 / score.read.as_secs_f64();
-        let per_answer = score.asking.as_secs_f64() * 1e3 / score.asked.max(1) as f64;
+        let per_answer = score.asking.as_secs_f64() * 1e3 / (score.asked + score.absent).max(1) as f64;
         if args.json {
             rows.push(json!({
                 "length": length, "documents": score.documents, "tokens": score.tokens, "asked": score.asked,
-                "found": score.found, "chunk_found": score.chunk_found, "ingest_tokens_per_s": rate,
+                "found": score.found, "chunk_found": score.chunk_found, "denied": score.denied, "absent": score.absent,
+                "absent_denied": score.absent_denied, "ingest_tokens_per_s": rate,
                 "ms_per_answer": per_answer, "peak_rss_bytes": process::peak_rss(),
             }));
         } else {
             let found = format!("{}/{}", score.found, score.asked);
             let chunk = format!("{}/{}", score.chunk_found, score.asked);
+            let absent = format!("{}/{}", score.absent_denied, score.absent);
+            let denied = score.denied;
             let rss = process::peak_rss().map_or("unknown".into(), mib);
             let mean = score.tokens / score.documents.max(1) as u64;
             let (mean, rate) = (grouped(mean), grouped(rate as u64));
             let texts = score.documents;
-            print(format!("{mean:>10} {texts:>7} {found:>9} {chunk:>13} {rate:>14} {per_answer:>15.1} {rss:>10}"))?;
+            print(format!(
+                "{mean:>10} {texts:>7} {found:>9} {chunk:>13} {denied:>9} {absent:>15} {rate:>14} {per_answer:>15.1} {rss:>10}"
+            ))?;
         }
     }
     if args.json {
@@ -203,8 +224,8 @@ fn next_space(text: &str, from: usize) -> usize {
     text.as_bytes()[from..].iter().position(|&b| b == b' ').map_or(text.len(), |n| from + n)
 }
 
-fn ask(session: &mut Session, fact: &Fact, start: u64, misses: bool, score: &mut Score) -> Result<()> {
-    let options = AskOptions { min_source_weight: 0.0, ..AskOptions::default() };
+fn ask(session: &mut Session, fact: &Fact, start: u64, args: &Args, score: &mut Score) -> Result<()> {
+    let options = AskOptions { min_source_weight: 0.0, ..args.answers.options() };
     let answer = interrupt::answer(session, &fact.question, &options)?;
     let number = fact.text.find(&fact.answer).unwrap_or(0) as u64 + start;
     let number = number..number + fact.answer.len() as u64;
@@ -213,10 +234,29 @@ fn ask(session: &mut Session, fact: &Fact, start: u64, misses: bool, score: &mut
     score.asked += 1;
     score.chunk_found += usize::from(read);
     score.found += usize::from(right);
-    if misses && !right {
+    score.denied += usize::from(answer.support == Support::None);
+    if args.misses && !right {
         let answer = common::show::one_line(&answer.text);
         let read = if read { "read" } else { "not read" };
         eprintln!("{} -> {answer:?} (want {}; its chunk was {read})", fact.question, fact.answer);
+    }
+    Ok(())
+}
+
+/// Asks for `count` keys of the same kind that are not among `facts`.
+fn ask_absent(session: &mut Session, facts: &[Fact], count: usize, args: &Args, score: &mut Score) -> Result<()> {
+    let mut rng = Rng::new(!args.seed ^ score.documents as u64);
+    // The first one may be the pass key without a name.
+    let others = facts::facts(&mut rng, count + facts.len() + 1).into_iter().skip(1);
+    let absent = others.filter(|other| facts.iter().all(|fact| fact.question != other.question));
+    for fact in absent.take(count) {
+        let answer = interrupt::answer(session, &fact.question, &args.answers.options())?;
+        score.absent += 1;
+        score.absent_denied += usize::from(answer.support == Support::None);
+        if args.misses && answer.support != Support::None {
+            let answer = common::show::one_line(&answer.text);
+            eprintln!("{} -> {answer:?} (it is not in the text)", fact.question);
+        }
     }
     Ok(())
 }

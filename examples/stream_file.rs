@@ -11,13 +11,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use common::answers::{self, AnswerArgs};
 use common::encoder::EncoderArgs;
 use common::facts::{self, Fact};
 use common::files::{self, Document, Reading};
 use common::prose::{self, Rng};
-use common::show::{grouped, mib, one_line, parse_size, print, print_json};
+use common::show::{grouped, mib, parse_size, print, print_json};
 use common::{interrupt, process};
-use ramba::{Answer, AskOptions, Device, Engine, EngineOptions, Result, Session, SessionOptions};
+use ramba::{Answer, Device, Engine, EngineOptions, Result, Session, SessionOptions, Support};
 use serde_json::json;
 
 /// Stream a document through the model and ask about it.
@@ -49,6 +50,8 @@ struct Args {
     /// Bytes of its own memory that a device other than the CPU may use for chunk memories
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     device_budget: u64,
+    #[command(flatten)]
+    answers: AnswerArgs,
     /// Print one JSON object to standard output
     #[arg(long)]
     json: bool,
@@ -59,25 +62,24 @@ fn main() -> ExitCode {
     interrupt::exit(interrupt::install().and_then(|()| run(&args)))
 }
 
-fn run(args: &Args) -> Result<()> {
+/// The exit status is that of `ramba ask`: 3 if the document holds no answer to one of the questions.
+fn run(args: &Args) -> Result<ExitCode> {
     let model = files::model_path(args.model.as_deref())?;
     let encoder = args.encoder.options()?;
     let engine = Engine::open(&model, &EngineOptions { threads: args.threads, device: args.device, encoder })?;
-    let directory = args.memory.as_deref();
 
     // Facts that we hid ourselves are asked for, each, and the answers are counted.
     let mut hidden: Vec<Fact> = Vec::new();
-    let mut document = match &args.file {
-        Some(file) => Document::open(file, directory)?,
-        None => {
-            let (text, facts) = generated();
-            hidden = facts;
-            Document::of(&text, directory)?
-        }
-    };
+    let mut text = String::new();
+    if args.file.is_none() {
+        (text, hidden) = generated();
+    }
     let questions: Vec<&str> =
         hidden.iter().map(|f| f.question.as_str()).chain(args.ask.iter().map(String::as_str)).collect();
 
+    // Everything that can be wrong without the document is found out before it is read.
+    let options = args.answers.options();
+    questions.iter().try_for_each(|question| engine.check_question(question, &options))?;
     let mut session = engine.session(&SessionOptions {
         budget: args.budget,
         device_budget: args.device_budget,
@@ -87,6 +89,10 @@ fn run(args: &Args) -> Result<()> {
     if !args.json && args.file.is_none() {
         print(format!("A document of generated prose with {} facts hidden in it.", hidden.len()))?;
     }
+    let mut document = match &args.file {
+        Some(file) => Document::open(file)?,
+        None => Document::of(text),
+    };
     let reading = document.read_into(&mut session)?;
     if !args.json {
         summary(&reading, &session)?;
@@ -95,20 +101,21 @@ fn run(args: &Args) -> Result<()> {
     let mut answers = Vec::new();
     let mut found = 0;
     for (i, question) in questions.iter().enumerate() {
-        let answer = interrupt::answer(&mut session, question, &AskOptions::default())?;
+        let answer = interrupt::answer(&mut session, question, &options)?;
         let right = hidden.get(i).map(|f| f.answer == answer.text.trim());
         found += usize::from(right == Some(true));
         if !args.json {
-            show(question, &answer, right, &mut document)?;
+            show(question, &answer, right)?;
         }
-        answers.push((*question, answer));
+        answers.push(answer);
     }
     if args.json {
-        print_json(&report(&reading, &session, &answers))?;
+        print_json(&report(&reading, &session, &questions, &answers)?)?;
     } else if !hidden.is_empty() {
         print(format!("\n{found} of {} hidden facts found.", hidden.len()))?;
     }
-    Ok(())
+    // What became of our own facts is said by the score.
+    Ok(answers::status(answers.get(hidden.len()..).unwrap_or_default()))
 }
 
 /// About 1 MB of prose with facts in it, and the facts. The same document every time, so that runs compare.
@@ -133,48 +140,27 @@ fn summary(reading: &Reading, session: &Session) -> Result<()> {
     print(format!("Memories on disk: {}. Peak memory of the process: {rss}.", mib(session.disk_bytes())))
 }
 
-fn show(question: &str, answer: &Answer, right: Option<bool>, document: &mut Document) -> Result<()> {
+fn show(question: &str, answer: &Answer, right: Option<bool>) -> Result<()> {
     let mark = match right {
         Some(true) => "  ✓",
         Some(false) => "  ✗",
         None => "",
     };
     print(format!("\nQ: {question}"))?;
-    print(format!("A: {}{mark}   ({:.0} ms)", one_line(&answer.text), answer.first_token.as_secs_f64() * 1e3))?;
+    print(format!("A: {}{mark}   ({:.0} ms)", answers::line(answer), answer.first_token.as_secs_f64() * 1e3))?;
     // The first sources say where the answer is from; the others are what else was looked at.
-    for source in answer.sources.iter().take(2) {
-        let (start, end) = (source.bytes.start, source.bytes.end);
-        let quote = document.quote(&source.bytes).map_or(String::new(), |q| format!("  “{q}”"));
-        print(format!("   bytes {start}–{end}, weight {:.2}{quote}", source.weight))?;
-    }
-    Ok(())
+    let shown = if answer.support == Support::None { 0 } else { 2 };
+    answer.sources.iter().take(shown).try_for_each(|source| print(format!("   {}", answers::source_line(source))))
 }
 
-fn report(reading: &Reading, session: &Session, answers: &[(&str, Answer)]) -> serde_json::Value {
-    let answers: Vec<_> = answers
-        .iter()
-        .map(|(question, a)| {
-            let sources: Vec<_> = a
-                .sources
-                .iter()
-                .map(|s| {
-                    json!({"chunk": s.chunk, "weight": s.weight, "byte_start": s.bytes.start, "byte_end": s.bytes.end})
-                })
-                .collect();
-            json!({
-                "question": question,
-                "answer": a.text,
-                "first_token_ms": a.first_token.as_secs_f64() * 1e3,
-                "sources": sources,
-            })
-        })
-        .collect();
-    json!({
+fn report(reading: &Reading, session: &Session, questions: &[&str], answers: &[Answer]) -> Result<serde_json::Value> {
+    let answers = questions.iter().zip(answers).map(|(question, answer)| answers::json(session, question, answer));
+    Ok(json!({
         "tokens": reading.tokens,
         "chunks": reading.chunks,
         "ingest_tokens_per_s": reading.tokens_per_s(),
         "peak_rss_bytes": process::peak_rss(),
         "memory_on_disk_bytes": session.disk_bytes(),
-        "answers": answers,
-    })
+        "answers": answers.collect::<Result<Vec<_>>>()?,
+    }))
 }

@@ -28,6 +28,30 @@ typedef enum ramba_status {
     RAMBA_STATUS_DEVICE = 8,
 } ramba_status;
 
+// Why an answer ended.
+typedef enum ramba_stop {
+    // There is no answer.
+    RAMBA_STOP_NONE = 0,
+    // The model ended it.
+    RAMBA_STOP_END = 1,
+    // It is cut off: there was no room for more tokens.
+    RAMBA_STOP_LENGTH = 2,
+    // The callback asked to stop.
+    RAMBA_STOP_CALLBACK = 3,
+} ramba_stop;
+
+// What an answer rests on.
+typedef enum ramba_support {
+    // There is no answer, or the model keeps no chunks, so that nobody can say.
+    RAMBA_SUPPORT_UNKNOWN = 0,
+    // The document seems not to hold an answer: what there is is a guess.
+    RAMBA_SUPPORT_NONE = 1,
+    // The sources carry weight, but the answer does not stand there in these words.
+    RAMBA_SUPPORT_FOUND = 2,
+    // The answer stands in the sources, at the places that ramba_quote_at() tells.
+    RAMBA_SUPPORT_QUOTED = 3,
+} ramba_support;
+
 // A loaded model. May be used from several threads at once.
 typedef struct ramba_model ramba_model;
 
@@ -38,11 +62,19 @@ typedef struct ramba_session ramba_session;
 // `user` is what was given to ramba_ask(). Anything but 0 as the result stops the answer.
 typedef int (*ramba_on_token)(uint32_t token, const char *text, void *user);
 
+// Bytes of the document's text.
+typedef struct ramba_range {
+    // The first byte.
+    uint64_t byte_start;
+    // The byte after the last one.
+    uint64_t byte_end;
+} ramba_range;
+
 // A chunk of the document that was read for an answer.
 typedef struct ramba_source {
     // Number of the chunk in the document.
     uint64_t chunk;
-    // First byte of the document's text that the chunk stands for.
+    // First byte of the document's text that the chunk stands for. The bytes are whole characters.
     uint64_t byte_start;
     // The byte after the last one.
     uint64_t byte_end;
@@ -88,6 +120,23 @@ enum ramba_status ramba_session_open(const struct ramba_model *model,
 // `session` must come from ramba_session_open() and not have been closed.
 void ramba_session_close(struct ramba_session *session);
 
+// Lets the model write from now on what it likes (`free` not 0), or has answers copied from what it reads (0, as at first):
+// they are then spans of whole words that stand there, or several with commas between them.
+//
+// # Safety
+// `session` must be an open session that no other thread uses.
+enum ramba_status ramba_set_free_writing(struct ramba_session *session,
+                                         int free);
+
+// Checks what can be checked of `question` before there is a document: that it is not blank and leaves room for an answer.
+// `max_tokens` as for ramba_ask(), which checks the same.
+//
+// # Safety
+// `model` must be an open model, `question` a string ended by a null byte.
+enum ramba_status ramba_check_question(const struct ramba_model *model,
+                                       const char *question,
+                                       uint32_t max_tokens);
+
 // Appends `length` bytes of UTF-8 text to the document. The text may be split anywhere, inside a character too.
 //
 // # Safety
@@ -99,7 +148,9 @@ enum ramba_status ramba_feed(struct ramba_session *session, const char *text, si
 // `on_token` is not null it is called for every token with `user`, and may stop the answer, which then is what has been
 // written so far. It must not use the session.
 //
-// The answer can be read with ramba_answer(), ramba_source_count() and ramba_source_at().
+// The answer can be read with ramba_answer(), and what is to be known of it with ramba_stop_reason(), ramba_answer_support(),
+// ramba_quote_count() and ramba_quote_at(), ramba_source_count(), ramba_source_at() and ramba_source_text(). An answer whose
+// support is RAMBA_SUPPORT_NONE is a guess, which the callback has seen as well.
 //
 // # Safety
 // `session` must be an open session that no other thread uses, `question` a string ended by a null byte, `on_token` null
@@ -117,6 +168,31 @@ enum ramba_status ramba_ask(struct ramba_session *session,
 // `session` must be an open session that no other thread uses, or null.
 const char *ramba_answer(const struct ramba_session *session);
 
+// Why the last answer ended.
+//
+// # Safety
+// `session` must be an open session that no other thread uses, or null.
+enum ramba_stop ramba_stop_reason(const struct ramba_session *session);
+
+// What the last answer rests on.
+//
+// # Safety
+// `session` must be an open session that no other thread uses, or null.
+enum ramba_support ramba_answer_support(const struct ramba_session *session);
+
+// The number of places where the last answer stands in its sources: 1, or one for each of its parts if these stand in
+// different places, and 0 unless its support is RAMBA_SUPPORT_QUOTED.
+//
+// # Safety
+// `session` must be an open session that no other thread uses, or null.
+size_t ramba_quote_count(const struct ramba_session *session);
+
+// Stores place `index` of those where the last answer stands in `*range`.
+//
+// # Safety
+// `session` must be an open session that no other thread uses, `range` a valid place for a ramba_range.
+enum ramba_status ramba_quote_at(const struct ramba_session *session, size_t index, struct ramba_range *range);
+
 // The number of sources of the last answer.
 //
 // # Safety
@@ -128,6 +204,14 @@ size_t ramba_source_count(const struct ramba_session *session);
 // # Safety
 // `session` must be an open session that no other thread uses, `source` a valid place for a ramba_source.
 enum ramba_status ramba_source_at(const struct ramba_session *session, size_t index, struct ramba_source *source);
+
+// The text of source `index` of the last answer, as it was fed: UTF-8, ended by a null byte; empty if there is none. Valid until
+// the next call of ramba_ask() with this session, whatever becomes of the file that it came from. Null bytes show as U+FFFD.
+//
+// # Safety
+// `session` must be an open session that no other thread uses, or null.
+const char *ramba_source_text(const struct ramba_session *session,
+                              size_t index);
 
 #ifdef __cplusplus
 }  // extern "C"

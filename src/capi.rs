@@ -5,12 +5,15 @@
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::ptr;
 
-use crate::{AskOptions, Engine, EngineOptions, Error, ErrorKind, Result, Session, SessionOptions, Source};
+use crate::{
+    Answer, AskOptions, Decoding, Engine, EngineOptions, Error, ErrorKind, Result, Session, SessionOptions, StopReason,
+    Support,
+};
 
 /// What a call came to. Everything but RAMBA_STATUS_OK leaves a message for ramba_last_error().
 #[repr(C)]
@@ -42,8 +45,49 @@ pub struct RambaModel(Engine);
 /// One document, and the answer to the last question about it. Used by one thread at a time.
 pub struct RambaSession {
     session: Session,
-    answer: CString,
-    sources: Vec<Source>,
+    decoding: Decoding,
+    answer: Option<Answer>,
+    /// The text of the answer, and those of its sources.
+    text: CString,
+    source_texts: Vec<CString>,
+}
+
+/// Why an answer ended.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RambaStop {
+    /// There is no answer.
+    None = 0,
+    /// The model ended it.
+    End = 1,
+    /// It is cut off: there was no room for more tokens.
+    Length = 2,
+    /// The callback asked to stop.
+    Callback = 3,
+}
+
+/// What an answer rests on.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RambaSupport {
+    /// There is no answer, or the model keeps no chunks, so that nobody can say.
+    Unknown = 0,
+    /// The document seems not to hold an answer: what there is is a guess.
+    None = 1,
+    /// The sources carry weight, but the answer does not stand there in these words.
+    Found = 2,
+    /// The answer stands in the sources, at the places that ramba_quote_at() tells.
+    Quoted = 3,
+}
+
+/// Bytes of the document's text.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RambaRange {
+    /// The first byte.
+    pub byte_start: u64,
+    /// The byte after the last one.
+    pub byte_end: u64,
 }
 
 /// A chunk of the document that was read for an answer.
@@ -52,7 +96,7 @@ pub struct RambaSession {
 pub struct RambaSource {
     /// Number of the chunk in the document.
     pub chunk: u64,
-    /// First byte of the document's text that the chunk stands for.
+    /// First byte of the document's text that the chunk stands for. The bytes are whole characters.
     pub byte_start: u64,
     /// The byte after the last one.
     pub byte_end: u64,
@@ -191,7 +235,8 @@ pub unsafe extern "C" fn ramba_session_open(
         };
         let options = SessionOptions { budget: budget_bytes, directory, ..SessionOptions::default() };
         let session = model.0.session(&options)?;
-        *out = Box::into_raw(Box::new(RambaSession { session, answer: CString::default(), sources: Vec::new() }));
+        let (decoding, text, source_texts) = (Decoding::Copied, CString::default(), Vec::new());
+        *out = Box::into_raw(Box::new(RambaSession { session, decoding, answer: None, text, source_texts }));
         Ok(())
     })
 }
@@ -210,6 +255,41 @@ pub unsafe extern "C" fn ramba_session_close(session: *mut RambaSession) {
             Ok(())
         });
     }
+}
+
+/// Lets the model write from now on what it likes (`free` not 0), or has answers copied from what it reads (0, as at first):
+/// they are then spans of whole words that stand there, or several with commas between them.
+///
+/// # Safety
+/// `session` must be an open session that no other thread uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ramba_set_free_writing(session: *mut RambaSession, free: c_int) -> RambaStatus {
+    enter(|| {
+        // SAFETY: the caller's promise about `session`.
+        let session = unsafe { exclusive(session, "session") }?;
+        session.decoding = if free == 0 { Decoding::Copied } else { Decoding::Free };
+        Ok(())
+    })
+}
+
+/// Checks what can be checked of `question` before there is a document: that it is not blank and leaves room for an answer.
+/// `max_tokens` as for ramba_ask(), which checks the same.
+///
+/// # Safety
+/// `model` must be an open model, `question` a string ended by a null byte.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ramba_check_question(
+    model: *const RambaModel,
+    question: *const c_char,
+    max_tokens: u32,
+) -> RambaStatus {
+    enter(|| {
+        // SAFETY: the caller's promise about `model`; it is only read, and an engine may be shared.
+        let model = unsafe { model.as_ref() }.ok_or_else(|| Error::invalid("model is null"))?;
+        // SAFETY: the caller's promise about `question`.
+        let question = unsafe { utf8(question, "question") }?;
+        model.0.check_question(question, &options(max_tokens, Decoding::Copied))
+    })
 }
 
 /// Appends `length` bytes of UTF-8 text to the document. The text may be split anywhere, inside a character too.
@@ -238,7 +318,9 @@ pub unsafe extern "C" fn ramba_feed(session: *mut RambaSession, text: *const c_c
 /// `on_token` is not null it is called for every token with `user`, and may stop the answer, which then is what has been
 /// written so far. It must not use the session.
 ///
-/// The answer can be read with ramba_answer(), ramba_source_count() and ramba_source_at().
+/// The answer can be read with ramba_answer(), and what is to be known of it with ramba_stop_reason(), ramba_answer_support(),
+/// ramba_quote_count() and ramba_quote_at(), ramba_source_count(), ramba_source_at() and ramba_source_text(). An answer whose
+/// support is RAMBA_SUPPORT_NONE is a guess, which the callback has seen as well.
 ///
 /// # Safety
 /// `session` must be an open session that no other thread uses, `question` a string ended by a null byte, `on_token` null
@@ -256,12 +338,9 @@ pub unsafe extern "C" fn ramba_ask(
         let session = unsafe { exclusive(session, "session") }?;
         // SAFETY: the caller's promise about `question`.
         let question = unsafe { utf8(question, "question") }?;
-        session.answer = CString::default();
-        session.sources.clear();
-        let mut options = AskOptions::default();
-        if max_tokens > 0 {
-            options.max_tokens = max_tokens as usize;
-        }
+        (session.answer, session.text) = (None, CString::default());
+        session.source_texts.clear();
+        let options = options(max_tokens, session.decoding);
         let answer = session.session.ask(question, &options, &mut |token, text| {
             let Some(on_token) = on_token else { return ControlFlow::Continue(()) };
             let text = c_text(text);
@@ -271,8 +350,9 @@ pub unsafe extern "C" fn ramba_ask(
                 _ => ControlFlow::Break(()),
             }
         })?;
-        session.answer = c_text(&answer.text);
-        session.sources = answer.sources;
+        session.text = c_text(&answer.text);
+        session.source_texts = answer.sources.iter().map(|source| c_text(&source.text)).collect();
+        session.answer = Some(answer);
         Ok(())
     })
 }
@@ -285,7 +365,70 @@ pub unsafe extern "C" fn ramba_ask(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ramba_answer(session: *const RambaSession) -> *const c_char {
     // SAFETY: the caller's promise.
-    unsafe { session.as_ref() }.map_or(c"".as_ptr(), |s| s.answer.as_ptr())
+    unsafe { session.as_ref() }.map_or(c"".as_ptr(), |s| s.text.as_ptr())
+}
+
+/// Why the last answer ended.
+///
+/// # Safety
+/// `session` must be an open session that no other thread uses, or null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ramba_stop_reason(session: *const RambaSession) -> RambaStop {
+    // SAFETY: the caller's promise.
+    match unsafe { answer(session) }.map(|answer| answer.stop) {
+        None => RambaStop::None,
+        Some(StopReason::End) => RambaStop::End,
+        Some(StopReason::Length) => RambaStop::Length,
+        Some(StopReason::Callback) => RambaStop::Callback,
+    }
+}
+
+/// What the last answer rests on.
+///
+/// # Safety
+/// `session` must be an open session that no other thread uses, or null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ramba_answer_support(session: *const RambaSession) -> RambaSupport {
+    // SAFETY: the caller's promise.
+    match unsafe { answer(session) }.map(|answer| &answer.support) {
+        None | Some(Support::Unknown) => RambaSupport::Unknown,
+        Some(Support::None) => RambaSupport::None,
+        Some(Support::Found) => RambaSupport::Found,
+        Some(Support::Quoted(_)) => RambaSupport::Quoted,
+    }
+}
+
+/// The number of places where the last answer stands in its sources: 1, or one for each of its parts if these stand in
+/// different places, and 0 unless its support is RAMBA_SUPPORT_QUOTED.
+///
+/// # Safety
+/// `session` must be an open session that no other thread uses, or null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ramba_quote_count(session: *const RambaSession) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { quotes(session) }.len()
+}
+
+/// Stores place `index` of those where the last answer stands in `*range`.
+///
+/// # Safety
+/// `session` must be an open session that no other thread uses, `range` a valid place for a ramba_range.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ramba_quote_at(
+    session: *const RambaSession,
+    index: usize,
+    range: *mut RambaRange,
+) -> RambaStatus {
+    enter(|| {
+        // SAFETY: the caller's promise about `range`.
+        let out = unsafe { exclusive(range, "range") }?;
+        *out = RambaRange::default();
+        // SAFETY: the caller's promise about `session`; it is only read.
+        let quotes = unsafe { quotes(session) };
+        let bytes = quotes.get(index).ok_or_else(|| Error::invalid(format!("quote {index} of {}", quotes.len())))?;
+        *out = RambaRange { byte_start: bytes.start, byte_end: bytes.end };
+        Ok(())
+    })
 }
 
 /// The number of sources of the last answer.
@@ -295,7 +438,7 @@ pub unsafe extern "C" fn ramba_answer(session: *const RambaSession) -> *const c_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ramba_source_count(session: *const RambaSession) -> usize {
     // SAFETY: the caller's promise.
-    unsafe { session.as_ref() }.map_or(0, |s| s.sources.len())
+    unsafe { answer(session) }.map_or(0, |answer| answer.sources.len())
 }
 
 /// Stores source `index` of the last answer in `*source`. They are ordered by weight, heaviest first.
@@ -314,12 +457,49 @@ pub unsafe extern "C" fn ramba_source_at(
         *out = RambaSource::default();
         // SAFETY: the caller's promise about `session`; it is only read.
         let session = unsafe { session.as_ref() }.ok_or_else(|| Error::invalid("session is null"))?;
-        let found = session.sources.get(index);
-        let s = found.ok_or_else(|| Error::invalid(format!("source {index} of {}", session.sources.len())))?;
+        let sources = session.answer.as_ref().map_or(&[][..], |answer| &answer.sources);
+        let s = sources.get(index).ok_or_else(|| Error::invalid(format!("source {index} of {}", sources.len())))?;
         let (byte_start, byte_end) = (s.bytes.start, s.bytes.end);
         *out = RambaSource { chunk: s.chunk, byte_start, byte_end, weight: s.weight };
         Ok(())
     })
+}
+
+/// The text of source `index` of the last answer, as it was fed: UTF-8, ended by a null byte; empty if there is none. Valid until
+/// the next call of ramba_ask() with this session, whatever becomes of the file that it came from. Null bytes show as U+FFFD.
+///
+/// # Safety
+/// `session` must be an open session that no other thread uses, or null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ramba_source_text(session: *const RambaSession, index: usize) -> *const c_char {
+    // SAFETY: the caller's promise.
+    unsafe { session.as_ref() }.and_then(|s| s.source_texts.get(index)).map_or(c"".as_ptr(), |text| text.as_ptr())
+}
+
+/// # Safety
+/// `session` is null or an open session that nobody else uses during the use of the result.
+unsafe fn answer<'a>(session: *const RambaSession) -> Option<&'a Answer> {
+    // SAFETY: the caller's promise.
+    unsafe { session.as_ref() }.and_then(|session| session.answer.as_ref())
+}
+
+/// # Safety
+/// As for [`answer`].
+unsafe fn quotes<'a>(session: *const RambaSession) -> &'a [Range<u64>] {
+    // SAFETY: the caller's promise.
+    match unsafe { answer(session) }.map(|answer| &answer.support) {
+        Some(Support::Quoted(quotes)) => quotes,
+        _ => &[],
+    }
+}
+
+/// How to answer with at most `max_tokens` tokens, 0 for the default.
+fn options(max_tokens: u32, decoding: Decoding) -> AskOptions {
+    let default = AskOptions { decoding, ..AskOptions::default() };
+    match max_tokens {
+        0 => default,
+        n => AskOptions { max_tokens: n as usize, ..default },
+    }
 }
 
 /// `text` for C, with U+FFFD for null bytes.

@@ -51,6 +51,6 @@ pub use error::{Error, ErrorKind, Result, printable};
 pub use memory::Precision;
 pub use sampler::SamplerOptions;
 pub use session::{
-    Answer, AskOptions, Device, Engine, EngineOptions, MemoryNeeds, OnProgress, Progress, Session, SessionOptions,
-    Source, StopReason,
+    Answer, AskOptions, Decoding, Device, Engine, EngineOptions, MemoryNeeds, OnProgress, Progress, Session,
+    SessionOptions, Source, StopReason, Support,
 };

@@ -54,6 +54,11 @@ impl Sampler {
         Ok(Self { options, random: SplitMix64(options.seed), candidates: Vec::new() })
     }
 
+    /// Whether it takes the most likely token always.
+    pub fn is_greedy(&self) -> bool {
+        self.options.temperature == 0.0 || self.options.top_k == 1
+    }
+
     /// How many of the highest logits are enough to choose a token, see [`Sampler::sample_top`]; `None` if all are needed.
     pub fn enough(&self) -> Option<usize> {
         match self.options.top_k {

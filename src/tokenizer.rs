@@ -192,6 +192,11 @@ impl Tokenizer {
         self.inner.vocab.text_len(id)
     }
 
+    /// The bytes of text that `id` stands for: none if it is special.
+    pub fn text_bytes(&self, id: u32) -> &[u8] {
+        self.token_bytes(id).filter(|_| !self.is_special(id)).unwrap_or_default()
+    }
+
     /// Whether `id` stands for no text: a control token, an unused one, begin, end or padding, or no token.
     pub fn is_special(&self, id: u32) -> bool {
         self.inner.vocab.is_special(id)

@@ -73,19 +73,6 @@ fn a_question_is_answered() {
 }
 
 #[test]
-fn standard_input_is_a_document() {
-    let w = world();
-    let file = std::fs::File::open(&w.document).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ramba"));
-    command.args(["ask", "-", "--sources", "-q", "What?", "--model"]).arg(&w.model).stdin(file);
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let from_file = w.ask(&w.document, &w.model, &["--sources"]);
-    assert!(String::from_utf8(output.stdout).unwrap().contains("QXRT"), "quoted from what was read");
-    assert!(from_file.status.success());
-}
-
-#[test]
 fn documents_that_cannot_be_read() {
     let w = world();
     let at = |name: &str| w.dir.path().join(name);
@@ -218,4 +205,144 @@ fn a_closed_pipe_is_no_panic() {
     let script = format!("\"$0\" info '{}' --tensors | head -c 1", w.model.display());
     let output = Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_ramba")]).output().unwrap();
     assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
+}
+
+/// The shipped model, a document with a key in it, and how to ask about it.
+struct Keys {
+    dir: TempDir,
+    document: PathBuf,
+}
+
+fn keys() -> Keys {
+    let dir = TempDir::new().unwrap();
+    let document = dir.path().join("keys.txt");
+    let filler = "The ferryman bought the small letter near the northern road. ".repeat(20);
+    let text = format!("{filler}The pass key of RENT is 1250. {filler}The pass key of WIFI is 90817263. {filler}");
+    std::fs::write(&document, text).unwrap();
+    Keys { dir, document }
+}
+
+const WIFI: [&str; 2] = ["-q", "What is the pass key of WIFI?"];
+
+fn ramba() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ramba"));
+    command.stdin(Stdio::null());
+    command
+}
+
+fn printed(output: &Output) -> (Option<i32>, String) {
+    (output.status.code(), String::from_utf8(output.stdout.clone()).unwrap())
+}
+
+#[test]
+fn what_the_document_does_not_say_is_not_answered() {
+    let k = keys();
+    let ask = |more: &[&str]| printed(&ramba().arg("ask").arg(&k.document).args(more).output().unwrap());
+    assert_eq!(ask(&WIFI), (Some(0), "90817263\n".into()));
+    assert_eq!(ask(&["-q", "What is the pass key of RENT?"]), (Some(0), "1250\n".into()));
+    let absent = ["-q", "What is the pass key of ABCD?", "--sources"];
+    assert_eq!(ask(&absent), (Some(3), "not found in the document\n".into()));
+    assert_eq!(ask(&[&absent[..], &["--free"]].concat()), (Some(3), "not found in the document\n".into()));
+    assert_eq!(ask(&[&absent[..], &WIFI].concat()).0, Some(3), "one of the questions");
+
+    let (status, json) = ask(&[&absent[..], &WIFI, &["--json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let [guess, answer] = &json["answers"].as_array().unwrap()[..] else { panic!("{json}") };
+    assert_eq!((status, &guess["support"], guess["answer"] != ""), (Some(3), &"none".into(), true), "{guess}");
+    assert_eq!(
+        (&answer["support"], &answer["answer"], &answer["stop"]),
+        (&"quoted".into(), &"90817263".into(), &"end".into())
+    );
+    let quote = &answer["quotes"][0];
+    let text = std::fs::read_to_string(&k.document).unwrap();
+    assert_eq!(
+        (quote["byte_start"].as_u64(), &quote["text"]),
+        (text.find("90817263").map(|at| at as u64), &"90817263".into())
+    );
+    assert!(answer["weight"].as_f64().unwrap() > 0.9 && guess["weight"].as_f64().unwrap() < 0.1, "{json}");
+}
+
+#[test]
+fn an_answer_that_is_cut_off_says_so() {
+    let k = keys();
+    let ask = |more: &[&str]| {
+        let output =
+            ramba().arg("ask").arg(&k.document).args(WIFI).args(["--max-tokens", "3"]).args(more).output().unwrap();
+        printed(&output)
+    };
+    assert_eq!(ask(&[]), (Some(0), "908… [cut off]  [not in these words]\n".into()));
+    let json: serde_json::Value = serde_json::from_str(&ask(&["--json"]).1).unwrap();
+    assert_eq!((&json["answers"][0]["stop"], &json["answers"][0]["support"]), (&"length".into(), &"found".into()));
+}
+
+#[test]
+fn a_question_is_one_however_it_is_written() {
+    let k = keys();
+    for question in
+        ["What is the pass key of WIFI", "  What is the pass key of WIFI?\r\n", "What is\nthe pass key of WIFI？"]
+    {
+        let output = ramba().arg("ask").arg(&k.document).args(["-q", question]).output().unwrap();
+        assert_eq!(printed(&output), (Some(0), "90817263\n".into()), "{question:?}");
+    }
+}
+
+/// Sources are quoted from the memory, not from the file, which may be gone or changed by then, or a pipe.
+#[cfg(unix)]
+#[test]
+fn every_document_is_quoted() {
+    let k = keys();
+    let run = |script: &str| {
+        let mut command = Command::new("bash");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_ramba")]).arg(&k.document).args(WIFI).current_dir(k.dir.path());
+        printed(&command.output().unwrap())
+    };
+    let file = run("\"$0\" ask \"$@\" --sources");
+    assert!(file.0 == Some(0) && file.1.contains("pass key of WIFI is 90817263. The ferryman"), "{}", file.1);
+    for other in [
+        "f=$1; shift; \"$0\" ask - \"$@\" --sources < $f",
+        "f=$1; shift; cat $f | \"$0\" ask - \"$@\" --sources",
+        "f=$1; shift; cat $f | \"$0\" ask /dev/stdin \"$@\" --sources",
+        "f=$1; shift; \"$0\" ask <(cat $f) \"$@\" --sources",
+        "f=$1; shift; mkfifo pipe; cat $f > pipe & \"$0\" ask pipe \"$@\" --sources",
+    ] {
+        assert_eq!(run(other), file, "{other}");
+    }
+}
+
+/// The document is a pipe that never ends: who reads it before checking the rest never gets to an error.
+#[test]
+fn what_can_be_checked_is_checked_before_the_document_is_read() {
+    let k = keys();
+    let file = k.document.to_str().unwrap();
+    let long = "well now, ".repeat(200);
+    let cases: &[(&[&str], &str)] = &[
+        (&["-q", ""], "the question is empty"),
+        (&["-q", " \r\n\t"], "the question is empty"),
+        (&["-q", "\u{1b}\u{7}"], "the question is empty"),
+        (&["-q", "What?", "-q", &long], "segment"),
+        (&["-q", "What?", "--max-tokens", "0"], "tokens"),
+        (&["-q", "What?", "--budget", "1k"], "budget"),
+        (&["-q", "What?", "--memory", file], "keys.txt"),
+        (&["-q", "What?", "--memory", "/proc/nowhere"], "/proc/nowhere"),
+        (&["-q", "What?", "--encoder-model", file], "--encoder-model"),
+    ];
+    for (args, word) in cases {
+        let mut child =
+            ramba().args(["ask", "-"]).args(*args).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Held open until the program has ended.
+        let input = child.stdin.take();
+        let started = std::time::Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if started.elapsed().as_secs() > 60 {
+                child.kill().unwrap();
+                panic!("{args:?}: it waits for the document");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        drop(input);
+        let output = child.wait_with_output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {message}");
+        assert!(message.starts_with("error: ") && message.contains(word), "{args:?}: {message}");
+    }
 }

@@ -244,7 +244,8 @@ fn folders_and_files_that_others_made_are_left_alone() {
         (&*STREAM_FILE, vec!["--model", model]),
     ] {
         let output = w.shell(&trap, program, &args).stdin(File::open(&short).unwrap()).output().unwrap();
-        assert!(output.status.success(), "{args:?}: {}", error(&output));
+        // What the random model says may be found or not.
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{args:?}: {}", error(&output));
         let folder = names(&w.tmp).into_iter().find(|name| name.starts_with("ramba-")).expect("the folder of the trap");
         let folder = w.tmp.join(folder);
         assert_eq!(names(&folder).len(), 3, "{args:?} left {:?}", names(&folder));

@@ -97,10 +97,11 @@ fn what_steers_a_terminal_is_escaped_wherever_it_comes_from() {
 
     // A document that is quoted, and names of files.
     let model = sound.to_str().unwrap();
-    let document = write("document.txt", HOSTILE.repeat(30).as_bytes());
-    let output = ramba(&["ask", &document, "-q", "What?", "--sources", "--model", model]);
-    assert!(output.status.success());
-    assert!(checked(&output).contains("\\u{202e}"));
+    let hostile = HOSTILE.repeat(30);
+    let document = write("document.txt", format!("{hostile} The pass key of QXRT is 482913. {hostile}").as_bytes());
+    let output = ramba(&["ask", &document, "-q", "What is the pass key of QXRT?", "--sources"]);
+    let text = checked(&output);
+    assert!(output.status.success() && text.contains("482913") && text.contains("\\u{202e}"), "{text}");
     let missing = dir.path().join(HOSTILE);
     let missing = missing.to_str().unwrap();
     for args in [

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use common::gguf::{File, kind, string};
 use common::random::{self, Shape};
-use ramba::{AskOptions, Engine, EngineOptions, ErrorKind, SessionOptions};
+use ramba::{AskOptions, Decoding, Engine, EngineOptions, ErrorKind, SessionOptions};
 use tempfile::TempDir;
 
 /// The random model without the keys that begin with `prefix`.
@@ -31,7 +31,8 @@ fn by_ids(path: &Path) -> Vec<Vec<u32>> {
     let engine = Engine::open(path, &EngineOptions { threads: 1, ..EngineOptions::default() }).unwrap();
     let mut session = engine.session(&SessionOptions { budget: 1 << 20, ..SessionOptions::default() }).unwrap();
     session.feed_tokens(&(0..150).map(|i| i * 7 % 256).collect::<Vec<_>>()).unwrap();
-    let options = AskOptions { max_tokens: 12, ..AskOptions::default() };
+    // Without a tokenizer there is nothing to copy by.
+    let options = AskOptions { max_tokens: 12, decoding: Decoding::Free, ..AskOptions::default() };
     let mut ask = |i: u32| session.ask_tokens(&[258, i, 259], &options, &mut |_, _| ControlFlow::Continue(()));
     (0..20).map(|i| ask(i).unwrap().tokens).collect()
 }

@@ -44,7 +44,8 @@ fn json_has_the_promised_fields() {
             .collect::<Vec<_>>(),
         &model,
     );
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // What the random model says may be found or not.
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.stderr, b"", "no progress bar where there is no terminal");
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     let tokens = result["tokens"].as_u64().unwrap();
@@ -58,7 +59,14 @@ fn json_has_the_promised_fields() {
     assert_eq!((answers.len(), &answers[0]["question"]), (2, &Value::from("What is it?")));
     for answer in answers {
         assert!(answer["answer"].is_string() && answer["first_token_ms"].as_f64().unwrap() > 0.0);
+        assert!(["quoted", "found", "none", "unknown"].contains(&answer["support"].as_str().unwrap()), "{answer}");
+        assert_eq!(answer["support"] == "quoted", !answer["quotes"].as_array().unwrap().is_empty(), "{answer}");
+        assert!(["end", "length"].contains(&answer["stop"].as_str().unwrap()), "{answer}");
+        for number in ["weight", "probability"] {
+            assert!((0.0..=1.0001).contains(&answer[number].as_f64().unwrap()), "{answer}");
+        }
         for source in answer["sources"].as_array().unwrap() {
+            assert!(source["text"].is_string());
             let field = |name: &str| source[name].as_u64().unwrap();
             assert!(field("byte_start") < field("byte_end") && field("chunk") < tokens.div_ceil(16));
             assert!((0.0..=1.0).contains(&source["weight"].as_f64().unwrap()));
@@ -79,12 +87,17 @@ fn without_a_file_it_makes_its_own() {
 
 #[test]
 fn standard_input_is_read_and_quoted() {
-    let (_dir, model, document) = world();
-    let mut command = Command::new(&*EXAMPLE);
-    command.args(["-", "--ask", "What is it?", "--model"]).arg(&model);
-    let output = command.stdin(std::fs::File::open(document).unwrap()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(String::from_utf8(output.stdout).unwrap().contains("“"), "the source is quoted");
+    let (_dir, _, document) = world();
+    let ask = |question: &str| {
+        let mut command = Command::new(&*EXAMPLE);
+        command.args(["-", "--ask", question]).stdin(std::fs::File::open(&document).unwrap());
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (status, text) = ask("What is the pass key of QXRT?");
+    assert!(status == Some(0) && text.contains("A: 482913 ") && text.contains("“"), "the source is quoted: {text}");
+    let (status, text) = ask("What is the pass key of ABCD?");
+    assert!(status == Some(3) && text.contains("A: not found in the document "), "{text}");
 }
 
 #[test]

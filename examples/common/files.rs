@@ -1,8 +1,7 @@
-//! Documents from files or standard input: reading them into a session, and quoting them.
+//! Documents from files or standard input, read into a session.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
-use std::ops::Range;
+use std::io::{self, Cursor, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -23,18 +22,12 @@ pub fn model_path(given: Option<&Path>) -> Result<PathBuf> {
         .ok_or_else(|| Error::new(ErrorKind::Io, format!("{SHIPPED} is not here: give a model file with --model")))
 }
 
-/// Where a document comes from, and how its passages are read again when they are quoted.
+/// Where a document comes from. It is read once: its passages are quoted from the memory that was made of it.
 pub struct Document {
     name: String,
     /// Bytes in all, where the source tells.
     len: Option<u64>,
-    source: Source,
-}
-
-enum Source {
-    File(File),
-    /// Standard input can be read once only, so what is read is kept in a file without a name, to quote from.
-    Stdin(File),
+    source: Box<dyn Read>,
 }
 
 /// What reading a document took.
@@ -52,29 +45,26 @@ impl Reading {
 }
 
 impl Document {
-    /// Opens `path`, or standard input for `-`, which is then copied into a file of `directory` while it is read.
-    pub fn open(path: &Path, directory: Option<&Path>) -> Result<Self> {
+    /// Opens `path`, or standard input for `-`.
+    pub fn open(path: &Path) -> Result<Self> {
         if path == Path::new("-") {
-            let source = Source::Stdin(temporary(directory)?);
-            return Ok(Self { name: "standard input".into(), len: None, source });
+            return Ok(Self { name: "standard input".into(), len: None, source: Box::new(io::stdin()) });
         }
         let name = path.display().to_string();
-        let file = File::open(path).map_err(|e| Error::io(format!("opening {name}"), e))?;
+        // One that is a pipe waits here for who writes to it.
+        let file = interrupt::wait(|| File::open(path))?.map_err(|e| Error::io(format!("opening {name}"), e))?;
         let meta = file.metadata().map_err(|e| Error::io(format!("reading {name}"), e))?;
         if meta.is_dir() {
             return Err(Error::new(ErrorKind::Io, format!("{name} is a directory, not a text file")));
         }
         // A pipe or a device has no length to show progress against.
-        Ok(Self { name, len: meta.is_file().then_some(meta.len()), source: Source::File(file) })
+        Ok(Self { name, len: meta.is_file().then_some(meta.len()), source: Box::new(file) })
     }
 
-    /// `text` as a document, in a file of `directory`.
-    pub fn of(text: &str, directory: Option<&Path>) -> Result<Self> {
-        let name = "the document".to_owned();
-        let mut file = temporary(directory)?;
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.rewind());
-        written.map_err(|e| Error::io(format!("writing {name}"), e))?;
-        Ok(Self { name, len: Some(text.len() as u64), source: Source::File(file) })
+    /// `text` as a document.
+    pub fn of(text: String) -> Self {
+        let len = Some(text.len() as u64);
+        Self { name: "the document".into(), len, source: Box::new(Cursor::new(text)) }
     }
 
     /// Feeds the whole document to `session`, with a progress bar on standard error if that is a terminal.
@@ -103,10 +93,7 @@ impl Document {
         let mut block = vec![0; 256 * 1024];
         let mut total = 0;
         loop {
-            let got = interrupt::wait(|| match &mut self.source {
-                Source::File(file) => file.read(&mut block),
-                Source::Stdin(_) => io::stdin().lock().read(&mut block),
-            })?;
+            let got = interrupt::wait(|| self.source.read(&mut block))?;
             let got = match got {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 got => got.map_err(|e| Error::io("reading", e))?,
@@ -114,29 +101,10 @@ impl Document {
             if got == 0 {
                 return Ok(total);
             }
-            if let Source::Stdin(kept) = &mut self.source {
-                kept.write_all(&block[..got]).map_err(|e| Error::io("keeping the text to quote from", e))?;
-            }
             session.feed_bytes(&block[..got])?;
             total += got as u64;
         }
     }
-
-    /// The text at `bytes`, on one line. A pipe that was named as a file cannot be read again: `None`.
-    pub fn quote(&mut self, bytes: &Range<u64>) -> Option<String> {
-        let (Source::File(file) | Source::Stdin(file)) = &mut self.source;
-        let mut passage = vec![0; usize::try_from(bytes.end.checked_sub(bytes.start)?).ok()?];
-        file.seek(SeekFrom::Start(bytes.start)).ok()?;
-        file.read_exact(&mut passage).ok()?;
-        Some(show::one_line(&String::from_utf8_lossy(&passage)))
-    }
-}
-
-/// A file that only its owner may read and that has no name: it is gone when the process ends, however it ends.
-fn temporary(directory: Option<&Path>) -> Result<File> {
-    let made = directory.map_or_else(tempfile::tempfile, tempfile::tempfile_in);
-    let place = directory.map_or_else(std::env::temp_dir, Path::to_owned);
-    made.map_err(|e| Error::io(format!("making a temporary file in {}", place.display()), e))
 }
 
 fn bar(len: Option<u64>) -> ProgressBar {

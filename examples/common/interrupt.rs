@@ -82,8 +82,11 @@ pub fn answer(session: &mut Session, question: &str, options: &AskOptions) -> Re
 }
 
 /// What `main` returns for `done`, after telling people of a failure.
-pub fn exit(done: Result<()>) -> ExitCode {
-    let Err(e) = done else { return ExitCode::SUCCESS };
+pub fn exit(done: Result<ExitCode>) -> ExitCode {
+    let e = match done {
+        Ok(status) => return status,
+        Err(e) => e,
+    };
     let signal = SIGNAL.load(Ordering::SeqCst);
     if signal != 0 && e.kind() == ErrorKind::Cancelled {
         let e = check().err().unwrap_or(e);

@@ -3,6 +3,7 @@
 // Every example uses its own part of this folder.
 #![allow(dead_code)]
 
+pub mod answers;
 pub mod encoder;
 pub mod facts;
 pub mod files;

@@ -16,14 +16,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use common::answers::{self, AnswerArgs};
 use common::encoder::EncoderArgs;
 use common::files::{self, Document};
 use common::interrupt;
-use common::show::{self, parse_size, print};
-use ramba::{AskOptions, Device, Engine, EngineOptions, Result, SessionOptions};
+use common::show::{parse_size, print, print_json};
+use ramba::{Device, Engine, EngineOptions, Result, SessionOptions, Support};
+use serde_json::json;
 
 const STATUS_HELP: &str = "\
-Exit status: 0 done, 1 failed, 2 wrong usage; when stopped by a signal, 128 + its number: 130 for Ctrl-C (SIGINT), 143 for SIGTERM,
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but a question was asked that the document does not answer; when stopped by a signal, 128 + its number: 130 for Ctrl-C (SIGINT), 143 for SIGTERM,
 129 for SIGHUP.";
 
 /// Run RAMba models: documents of any length in bounded memory.
@@ -70,12 +72,14 @@ struct AskArgs {
     /// Bytes of its own memory that a device other than the CPU may use for chunk memories
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     device_budget: u64,
-    /// Most tokens of an answer
-    #[arg(long, value_name = "N", default_value_t = AskOptions::default().max_tokens)]
-    max_tokens: usize,
+    #[command(flatten)]
+    answers: AnswerArgs,
     /// Print where each answer comes from
     #[arg(short, long)]
     sources: bool,
+    /// Print one JSON object, with the guesses that are not printed otherwise
+    #[arg(long)]
+    json: bool,
 }
 
 /// Which model, and on how many threads.
@@ -107,38 +111,50 @@ fn main() -> ExitCode {
     interrupt::exit(interrupt::install().and_then(|()| run(&cli.command)))
 }
 
-fn run(command: &Command) -> Result<()> {
+fn run(command: &Command) -> Result<ExitCode> {
+    let done = |()| ExitCode::SUCCESS;
     match command {
         Command::Ask(args) => ask(args),
-        Command::Info(args) => info::run(args),
-        Command::Convert(args) => convert::convert(args),
-        Command::Quantize(args) => convert::quantize(args),
-        Command::ExportEncoder(args) => export::run(args),
-        Command::Bench(args) => bench::run(args),
-        Command::Version => version(),
+        Command::Info(args) => info::run(args).map(done),
+        Command::Convert(args) => convert::convert(args).map(done),
+        Command::Quantize(args) => convert::quantize(args).map(done),
+        Command::ExportEncoder(args) => export::run(args).map(done),
+        Command::Bench(args) => bench::run(args).map(done),
+        Command::Version => version().map(done),
     }
 }
 
-fn ask(args: &AskArgs) -> Result<()> {
+fn ask(args: &AskArgs) -> Result<ExitCode> {
+    let options = args.answers.options();
     let engine = args.model.open()?;
-    let mut document = Document::open(&args.file, args.memory.as_deref())?;
+    // Everything that can be wrong without the document is found out before it is read.
+    args.question.iter().try_for_each(|question| engine.check_question(question, &options))?;
     let mut session = engine.session(&SessionOptions {
         budget: args.budget,
         device_budget: args.device_budget,
         directory: args.memory.clone(),
         ..SessionOptions::default()
     })?;
-    document.read_into(&mut session)?;
-    let options = AskOptions { max_tokens: args.max_tokens, ..AskOptions::default() };
+    Document::open(&args.file)?.read_into(&mut session)?;
+    let mut all = Vec::new();
     for question in &args.question {
         let answer = interrupt::answer(&mut session, question, &options)?;
-        print(show::one_line(&answer.text))?;
-        for source in answer.sources.iter().filter(|_| args.sources) {
-            let quote = document.quote(&source.bytes).map_or(String::new(), |q| format!("  “{q}”"));
-            print(format!("  {:.2}  bytes {}-{}{quote}", source.weight, source.bytes.start, source.bytes.end))?;
+        if !args.json {
+            print(answers::line(&answer))?;
+            let shown = args.sources && answer.support != Support::None;
+            for source in answer.sources.iter().filter(|_| shown) {
+                print(format!("  {}", answers::source_line(source)))?;
+            }
         }
+        all.push(answer);
     }
-    Ok(())
+    if args.json {
+        let answers =
+            args.question.iter().zip(&all).map(|(question, answer)| answers::json(&session, question, answer));
+        let answers = answers.collect::<Result<Vec<_>>>()?;
+        print_json(&json!({"tokens": session.tokens(), "chunks": session.chunks(), "answers": answers}))?;
+    }
+    Ok(answers::status(&all))
 }
 
 fn version() -> Result<()> {

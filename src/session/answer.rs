@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use super::{Session, passage};
+use crate::Result;
+use crate::backend::Weighting;
 use crate::model::Trace;
 use crate::sampler::SamplerOptions;
 
@@ -14,7 +17,9 @@ pub struct AskOptions {
     pub max_tokens: usize,
     /// How a token is chosen; the default takes the most probable one.
     pub sampling: SamplerOptions,
-    /// Go on where the model would end its answer, to measure speed.
+    /// How the answer to a question comes about.
+    pub decoding: Decoding,
+    /// Go on where the model would end its answer, to measure speed. It is then written freely.
     pub ignore_end: bool,
     /// Sources of a smaller mean weight are left out of [`Answer::sources`].
     pub min_source_weight: f32,
@@ -23,8 +28,45 @@ pub struct AskOptions {
 impl Default for AskOptions {
     fn default() -> Self {
         let greedy = SamplerOptions { temperature: 0.0, ..SamplerOptions::default() };
-        Self { max_tokens: 128, sampling: greedy, ignore_end: false, min_source_weight: 0.01 }
+        Self {
+            max_tokens: 128,
+            sampling: greedy,
+            decoding: Decoding::Copied,
+            ignore_end: false,
+            min_source_weight: 0.01,
+        }
     }
+}
+
+/// How the answer to a question comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Decoding {
+    /// It is copied: it is a span of whole words that stands in the chunks that were read for it, or several with commas
+    /// between them. Among what can go on such a span the model chooses.
+    #[default]
+    Copied,
+    /// The model writes what it likes. So it does, whatever is asked for, where there is nothing to copy from: with models that
+    /// keep no chunks or have no tokenizer or end-of-text token, and in [`Session::generate`](crate::Session::generate).
+    Free,
+}
+
+/// What an answer rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Support {
+    /// It stands in cited sources, as whole words and apart from white space: these are the bytes of the document, one
+    /// range or, for an answer of several parts with commas between them, one for each. A range may begin or end in the
+    /// chunk beside a source, where a word of it does.
+    Quoted(Vec<Range<u64>>),
+    /// The model has read the sources with weight, but the answer does not stand there in these words.
+    Found,
+    /// The document seems not to hold an answer: what the model wrote is a guess. docs/quality.md says how that is
+    /// decided, and how often it is wrong.
+    None,
+    /// Nobody can say: the model keeps no chunks, or carries what it has read in a recurrence that is never reset, or this is no
+    /// answer to a question.
+    Unknown,
 }
 
 /// Why an answer ended.
@@ -46,8 +88,16 @@ pub struct Answer {
     pub text: String,
     /// Its tokens, without the one that ended it.
     pub tokens: Vec<u32>,
-    /// Why it ended.
+    /// Why it ended. It may be cut off, unless this is [`StopReason::End`].
     pub stop: StopReason,
+    /// What it rests on.
+    pub support: Support,
+    /// What all chunks together weighed before anything was written, 0 to 1 (mean over retrieval groups and heads). Always 1
+    /// with models that weigh by a softmax.
+    pub weight: f32,
+    /// How likely the model itself finds the answer among all that it could write, 0 to 1: the geometric mean of the
+    /// probabilities of its tokens, of the one that ended it too. 1 for what is generated.
+    pub probability: f32,
     /// From the call to the first token: with the reading of what was not read yet, and the question.
     pub first_token: Duration,
     /// The chunks of the document that the model read while it produced the answer, heaviest first.
@@ -61,8 +111,52 @@ pub struct Source {
     pub chunk: u64,
     /// Mean weight of the chunk over the tokens of the answer (and over retrieval groups and heads), 0 to 1.
     pub weight: f32,
-    /// The bytes of the source text that the chunk stands for.
+    /// The bytes of the document's text that the chunk stands for: whole characters. One that lies across the border of two
+    /// chunks counts for the first of them.
     pub bytes: Range<u64>,
+    /// The text at these bytes, as it was fed. What tokens that were fed stand for need not be UTF-8: such bytes show as
+    /// U+FFFD.
+    pub text: String,
+}
+
+/// What chunks must weigh together for an answer to rest on them.
+const LEAST_WEIGHT: f32 = 0.25;
+
+/// How probable a copied answer must be where weights say nothing: if it is less, the model would rather have said something that
+/// it has not read.
+const LEAST_PROBABILITY: f32 = 0.4;
+
+impl Session {
+    /// What an answer rests on that was given with `sources` and `weight`, and if it is `copied`, with this probability.
+    pub(super) fn support(
+        &mut self,
+        answer: &str,
+        sources: &[Source],
+        weight: f32,
+        copied: Option<f32>,
+    ) -> Result<Support> {
+        let carried = self.segment_size().is_none();
+        let chunks = sources.iter().map(|source| source.chunk).chain(self.unfinished_chunk());
+        let chunks: Vec<u64> = chunks.collect();
+        let Some(text) = self.kept_text() else { return Ok(Support::Unknown) };
+        let hsa = self.engine.config().hsa.as_ref();
+        // Those of a softmax sum to 1 whatever there is to read.
+        let weak = match hsa.is_some_and(|hsa| matches!(hsa.weighting, Weighting::Softmax { .. })) {
+            true => copied.is_some_and(|probability| probability < LEAST_PROBABILITY),
+            false => weight < LEAST_WEIGHT,
+        };
+        if weak || answer.trim().is_empty() {
+            return Ok(if carried { Support::Unknown } else { Support::None });
+        }
+        let mut passages = Vec::new();
+        for chunk in chunks {
+            if !passage::has(&passages, chunk) {
+                passage::add(&mut passages, &text, chunk..chunk + 1, &mut |chunk| self.chunk_bytes(chunk))?;
+            }
+        }
+        let quotes = passage::quote(answer, &passages);
+        Ok(if quotes.is_empty() { Support::Found } else { Support::Quoted(quotes) })
+    }
 }
 
 /// The chunks of `trace` with their mean weights over `selections` (one for each token, retrieval group and head),

@@ -148,15 +148,6 @@ impl Engine {
     pub(super) fn pad(&self) -> u32 {
         self.shared.pad
     }
-
-    /// The tokens that ask `question`: between the marks that the model was trained with, if it was.
-    pub(super) fn prompt(&self, question: &str) -> Result<Vec<u32>> {
-        let config = self.config();
-        let mut prompt = Vec::from_iter(config.question_token);
-        prompt.extend(self.tokenize(question)?);
-        prompt.extend(config.answer_token);
-        Ok(prompt)
-    }
 }
 
 /// `wanted` threads, or one per core for 0.

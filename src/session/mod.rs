@@ -9,9 +9,12 @@
 //! through the whole model in order.
 
 mod answer;
+mod copying;
 mod device;
 mod engine;
 mod needs;
+mod passage;
+mod question;
 mod reading;
 mod tail;
 #[cfg(test)]
@@ -24,18 +27,20 @@ use std::fmt;
 use std::ops::{ControlFlow, Range};
 use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-pub use answer::{Answer, AskOptions, Source, StopReason};
+pub use answer::{Answer, AskOptions, Decoding, Source, StopReason, Support};
 pub use device::Device;
 pub use engine::{Engine, EngineOptions};
 pub use needs::MemoryNeeds;
 
-use crate::memory::{Block, ChunkMemory, Precision};
-use crate::model::Pass;
+use crate::memory::{Block, ChunkMemory, Precision, Text};
+use crate::model::{Pass, Trace};
 use crate::tokenizer::EncodeStream;
 use crate::{Error, ErrorKind, Result};
+use copying::Copying;
 use device::{Model, Scratch, State};
 use reading::Job;
 use tail::Tail;
@@ -195,10 +200,21 @@ impl Session {
         }
         self.engine.tokenizer()?;
         let mut blocks = text.chunks(BLOCK * self.engine.threads().max(1));
-        self.take_in(&mut |stream, tail| {
+        let kept = self.kept_text();
+        let taken = self.taken;
+        let done = self.take_in(&mut |stream, tail| {
             let (Some(stream), Some(block)) = (stream, blocks.next()) else { return Ok(false) };
-            stream.push_bytes(block, &mut |id, bytes| tail.push(id, bytes)).map(|()| true)
-        })
+            let before = stream.bytes();
+            let pushed = stream.push_bytes(block, &mut |id, bytes| tail.push(id, bytes));
+            if let Some(kept) = &kept {
+                // Of bytes that are not UTF-8 none is taken, nor those of a character that they should have been the rest of.
+                let new = usize::try_from(stream.bytes().saturating_sub(before)).unwrap_or(usize::MAX);
+                kept.append(block.get(..new).unwrap_or(block))?;
+                kept.truncate(taken + stream.bytes())?;
+            }
+            pushed.map(|()| true)
+        });
+        self.keep(done)
     }
 
     /// Appends tokens to the document. Text fed before ends there: it forms no tokens with what comes after. In
@@ -216,13 +232,20 @@ impl Session {
         let engine = self.engine.clone();
         let tokenizer = engine.tokenizer().ok();
         let mut blocks = tokens.chunks(BLOCK);
+        let kept = self.kept_text();
+        let mut text = Vec::new();
         let taken = self.take_in(&mut |_, tail| {
             let Some(block) = blocks.next() else { return Ok(false) };
             tail.extend(block, |id| tokenizer.map_or(0, |t| t.text_len(id)));
+            if let (Some(kept), Some(tokenizer)) = (&kept, tokenizer) {
+                text.clear();
+                block.iter().for_each(|&id| text.extend_from_slice(tokenizer.text_bytes(id)));
+                kept.append(&text)?;
+            }
             Ok(true)
         });
         self.taken = self.tail.bytes();
-        taken
+        self.keep(taken)
     }
 
     /// Reads everything that was fed, up to the unfinished end, so that the next question is answered at once.
@@ -244,13 +267,15 @@ impl Session {
         Ok(())
     }
 
-    /// Answers `question` from the document, which stays as it is.
+    /// Answers `question` from the document, which stays as it is. White space around it, line ends in it and how its question
+    /// mark is written, or whether, make no difference.
     ///
     /// `on_token` gets each token and the text that it completes (a part of a character shows with its last token), and
     /// may stop the answer.
     ///
     /// # Errors
-    /// `InvalidArgument` if the question is empty or leaves no room for an answer; else as for [`settle`](Self::settle).
+    /// `InvalidArgument` if the question or the document is empty, or the question leaves no room for an answer (see
+    /// [`Engine::check_question`]); else as for [`settle`](Self::settle).
     pub fn ask(
         &mut self,
         question: &str,
@@ -258,9 +283,6 @@ impl Session {
         on_token: &mut dyn FnMut(u32, &str) -> ControlFlow<()>,
     ) -> Result<Answer> {
         self.usable()?;
-        if question.is_empty() {
-            return Err(Error::invalid("the question is empty"));
-        }
         let prompt = self.engine.prompt(question)?;
         self.ask_tokens(&prompt, options, on_token)
     }
@@ -277,20 +299,9 @@ impl Session {
     ) -> Result<Answer> {
         let started = Instant::now();
         self.usable()?;
-        if prompt.is_empty() {
-            return Err(Error::invalid("the question is empty"));
-        }
-        let mut room = options.max_tokens;
-        if let Some(size) = self.segment_size() {
-            // Question and answer share one segment, whose recurrence starts with the question.
-            let left = usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(prompt.len());
-            if left == 0 {
-                return Err(Error::invalid(format!(
-                    "the question has {} tokens; with its answer it must fit into a segment of {size}",
-                    prompt.len()
-                )));
-            }
-            room = room.min(left);
+        let room = self.engine.room(prompt.len(), options)?;
+        if self.tokens() == 0 && self.bytes() == 0 {
+            return Err(Error::invalid("the document is empty: there is nothing to ask about"));
         }
         self.settle()?;
         self.start_question()?;
@@ -344,6 +355,18 @@ impl Session {
         self.taken + self.stream.as_ref().map_or(0, EncodeStream::bytes)
     }
 
+    /// The text of the document at `bytes`, as it was fed. Bytes that are no UTF-8, as those of a character that the range cuts,
+    /// show as U+FFFD.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there are no such bytes, `Unsupported` if the model keeps no chunks, `Io` or `Format` if the text
+    /// cannot be read or is damaged.
+    pub fn text(&self, bytes: Range<u64>) -> Result<String> {
+        let kept = self.kept_text();
+        let kept = kept.ok_or_else(|| Error::unsupported("the model keeps no chunks, and no text with them"))?;
+        Ok(String::from_utf8_lossy(&kept.read(bytes)?).into_owned())
+    }
+
     /// Tokens of the document. Text at its end may be held back until it is certain how it divides into tokens, or
     /// until [`settle`](Self::settle).
     pub fn tokens(&self) -> u64 {
@@ -393,20 +416,65 @@ impl Session {
         self.engine.config().hsa.as_ref().map_or(1, |hsa| hsa.chunk_size as u64)
     }
 
-    fn push(&mut self, id: u32) {
-        let bytes = self.engine.tokenizer().map_or(0, |tokenizer| tokenizer.text_len(id));
-        self.tail.push(id, bytes);
-        self.taken += bytes;
+    /// Adds a token to the document.
+    fn push(&mut self, id: u32) -> Result<()> {
+        let text = self.engine.shared.tokenizer.as_ref().map_or(&[][..], |tokenizer| tokenizer.text_bytes(id));
+        self.tail.push(id, text.len() as u64);
+        self.taken += text.len() as u64;
+        let kept = self.memory.as_ref().map_or(Ok(()), |memory| memory.text().append(text));
+        self.keep(kept)
+    }
+
+    /// The text of the document, for models with chunks.
+    fn kept_text(&self) -> Option<Arc<Text>> {
+        self.memory.as_ref().map(|memory| Arc::clone(memory.text()))
+    }
+
+    /// Passes `result` on. If text could not be kept, what was taken is not all there.
+    fn keep<T>(&mut self, result: Result<T>) -> Result<T> {
+        match &result {
+            Err(e) if matches!(e.kind(), ErrorKind::Io | ErrorKind::Capacity) && self.poisoned.is_none() => {
+                self.poison(result)
+            }
+            _ => result,
+        }
+    }
+
+    /// The number of the chunk that is not full yet, if the recurrence has read it and the memory has it not.
+    fn unfinished_chunk(&self) -> Option<u64> {
+        self.memory.as_ref().filter(|_| self.segment_size().is_none()).map(ChunkMemory::len)
+    }
+
+    /// The bytes of the document that a chunk, or what follows the last one, is made of.
+    fn chunk_bytes(&mut self, chunk: u64) -> Result<Range<u64>> {
+        let Some(memory) = &mut self.memory else { return Ok(0..0) };
+        if chunk < memory.len() {
+            return memory.source(chunk);
+        }
+        let start = chunk.checked_sub(1).map_or(Ok(0), |last| memory.source(last).map(|bytes| bytes.end))?;
+        Ok(start..memory.text().len())
+    }
+
+    /// Selections of chunks that `tokens` tokens make.
+    fn selections(&self, tokens: u64) -> u64 {
+        self.engine.config().hsa.as_ref().map_or(0, |hsa| tokens * (hsa.groups * hsa.retrieval_heads) as u64)
+    }
+
+    /// Adds to `copying` the text of what the tokens of `trace` have read.
+    fn copy_from(&mut self, copying: &mut Copying, trace: &Trace) -> Result<()> {
+        let Some(text) = self.kept_text() else { return Ok(()) };
+        let chunks = trace.iter().map(|reading| reading.chunk).chain(self.unfinished_chunk());
+        copying.add(&text, chunks, &mut |chunk| self.chunk_bytes(chunk))
     }
 
     /// Makes tokens of all text that was fed.
     fn end_text(&mut self) -> Result<()> {
         let Self { stream, tail, .. } = self;
-        if let Some(stream) = stream {
-            stream.finish(&mut |id, bytes| tail.push(id, bytes))?;
-        }
+        let ended = stream.as_mut().map_or(Ok(()), |stream| stream.finish(&mut |id, bytes| tail.push(id, bytes)));
         self.taken = self.tail.bytes();
-        Ok(())
+        let kept = self.kept_text().map_or(Ok(()), |text| text.truncate(self.taken));
+        self.keep(kept)?;
+        ended
     }
 
     /// The tail with the tokens of the text that is held back.

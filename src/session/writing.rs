@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::answer::mean_weights;
-use super::{Answer, AskOptions, Session, Source, StopReason};
+use super::copying::Copying;
+use super::{Answer, AskOptions, Decoding, Session, Source, StopReason, Support, passage};
 use crate::Result;
 use crate::model::{Logits, Pass, Trace};
 use crate::sampler::Sampler;
@@ -27,26 +28,32 @@ impl Writing<'_> {
         let tokenizer = session.engine.shared.tokenizer.clone();
         let eos = session.engine.shared.eos.filter(|_| !self.options.ignore_end);
         let mut decoder = tokenizer.as_ref().map(|t| t.decoder());
-        let mut next = Next::new(Sampler::new(self.options.sampling)?)?;
+        let copied = self.options.decoding == Decoding::Copied && !self.grows && session.memory.is_some();
+        let copying = tokenizer.zip(eos).filter(|_| copied).map(|(tokenizer, eos)| Copying::new(tokenizer, eos));
+        let mut next = Next::new(Sampler::new(self.options.sampling)?, copying, self.grows)?;
         let (mut text, mut tokens) = (String::new(), Vec::new());
         let mut first_token = None;
 
-        let mut id = next.after(session, prompt, self.grows)?;
+        next.read(session, prompt, self.grows)?;
         // The first token of the answer comes out of the last one of the prompt: what that one reads counts.
         let answer_from = session.answering_position().saturating_sub(1);
         next.trace.retain(|reading| reading.position >= answer_from);
+        // What is written makes what it is written from look more relevant: how relevant that is shows before.
+        let weight = next.trace.iter().map(|reading| reading.weight).sum::<f32>() / session.selections(1).max(1) as f32;
 
         let stop = loop {
             if tokens.len() >= self.room {
                 break StopReason::Length;
             }
+            // None if a word that was begun has no end in what was read.
+            let Some(id) = next.choose(session)? else { break StopReason::Length };
             first_token.get_or_insert_with(|| self.started.elapsed());
             if Some(id) == eos {
                 break StopReason::End;
             }
             tokens.push(id);
             if self.grows {
-                session.push(id);
+                session.push(id)?;
             }
             let piece = decoder.as_mut().map_or("", |d| d.push(id));
             text.push_str(piece);
@@ -54,23 +61,38 @@ impl Writing<'_> {
                 break StopReason::Callback;
             }
             if tokens.len() < self.room {
-                id = next.after(session, &[id], self.grows)?;
+                next.read(session, &[id], self.grows)?;
             }
         };
         text.push_str(decoder.as_mut().map_or("", |d| d.finish()));
         let tokens_read = session.answering_position() - answer_from;
         let sources = self.sources(session, &next.trace, tokens_read)?;
-        Ok(Answer { text, stop, first_token: first_token.unwrap_or_else(|| self.started.elapsed()), sources, tokens })
+        let chosen = tokens.len() + usize::from(stop == StopReason::End);
+        let probability = (next.log_probability / chosen.max(1) as f64).exp() as f32;
+        let (support, probability) = match self.grows {
+            true => (Support::Unknown, 1.0),
+            false => {
+                let copied = next.copying.map(|_| probability);
+                (session.support(&text, &sources, weight, copied)?, probability)
+            }
+        };
+        let first_token = first_token.unwrap_or_else(|| self.started.elapsed());
+        Ok(Answer { text, stop, support, weight, probability, first_token, sources, tokens })
     }
 
     /// The chunks of `trace`, what `tokens` tokens have read, as sources.
     fn sources(&self, session: &mut Session, trace: &Trace, tokens: u64) -> Result<Vec<Source>> {
-        let (Some(hsa), Some(memory)) = (&session.engine.config().hsa, &mut session.memory) else {
-            return Ok(Vec::new());
-        };
-        let selections = tokens * (hsa.groups * hsa.retrieval_heads) as u64;
+        let selections = session.selections(tokens);
+        let Some(memory) = &mut session.memory else { return Ok(Vec::new()) };
         let means = mean_weights(trace, selections, self.options.min_source_weight);
-        means.into_iter().map(|(chunk, weight)| Ok(Source { chunk, weight, bytes: memory.source(chunk)? })).collect()
+        let source = |(chunk, weight)| {
+            let bytes = memory.source(chunk)?;
+            let text = memory.text();
+            let bytes = passage::boundary(text, bytes.start)?..passage::boundary(text, bytes.end)?;
+            let text = String::from_utf8_lossy(&text.read(bytes.clone())?).into_owned();
+            Ok(Source { chunk, weight, bytes, text })
+        };
+        means.into_iter().map(source).collect()
     }
 }
 
@@ -79,27 +101,72 @@ struct Next {
     sampler: Sampler,
     /// The highest logits, if they are enough: then the others stay on the device.
     top: Option<TopK>,
+    /// All of them otherwise.
+    logits: Vec<f32>,
+    /// What an answer is copied from, if it is.
+    copying: Option<Copying>,
     /// What the tokens read.
     trace: Trace,
+    /// Of what was chosen, if all logits are there.
+    log_probability: f64,
 }
 
 impl Next {
-    fn new(sampler: Sampler) -> Result<Self> {
-        let top = sampler.enough().map(TopK::new).transpose()?;
-        Ok(Self { sampler, top, trace: Trace::new() })
+    /// `free` if neither what may come next nor its probability matters.
+    fn new(sampler: Sampler, copying: Option<Copying>, free: bool) -> Result<Self> {
+        let top = sampler.enough().filter(|_| free).map(TopK::new).transpose()?;
+        Ok(Self { sampler, top, logits: Vec::new(), copying, trace: Trace::new(), log_probability: 0.0 })
     }
 
-    /// Reads `tokens` and chooses the one after them.
-    fn after(&mut self, session: &mut Session, tokens: &[u32], grows: bool) -> Result<u32> {
-        let Self { sampler, top, trace } = self;
+    /// Reads `tokens`.
+    fn read(&mut self, session: &mut Session, tokens: &[u32], grows: bool) -> Result<()> {
+        let Self { top, logits, trace, .. } = self;
         let pass = Pass { trace: Some(trace), ..Pass::default() };
         match top {
             Some(top) => {
                 top.clear();
                 session.pass(tokens, grows, Pass { logits: Logits::Top, top: Some(top), ..pass })?;
-                sampler.sample_top(top)
             }
-            None => sampler.sample(session.pass(tokens, grows, Pass { logits: Logits::Last, ..pass })?),
+            None => {
+                let all = session.pass(tokens, grows, Pass { logits: Logits::Last, ..pass })?;
+                logits.clear();
+                logits.extend_from_slice(all);
+            }
         }
+        Ok(())
     }
+
+    /// Chooses the token after those that were read last; None if there is none that may follow.
+    fn choose(&mut self, session: &mut Session) -> Result<Option<u32>> {
+        let Self { sampler, top, logits, copying, trace, log_probability } = self;
+        if let Some(top) = top {
+            return sampler.sample_top(top).map(Some);
+        }
+        let total = log_sum_exp(logits);
+        let mut id = None;
+        match copying {
+            Some(copying) => {
+                session.copy_from(copying, trace)?;
+                if copying.is_empty() {
+                    id = Some(sampler.sample(logits)?);
+                } else if let Some(copied) = copying.choose(sampler, logits)? {
+                    copying.push(copied);
+                    id = Some(copied);
+                }
+            }
+            None => id = Some(sampler.sample(logits)?),
+        }
+        // Those that may follow have their logits still.
+        if let Some(&logit) = id.and_then(|id| logits.get(id as usize)) {
+            *log_probability += f64::from(logit) - total;
+        }
+        Ok(id)
+    }
+}
+
+/// The logarithm of the sum of the exponentials.
+fn log_sum_exp(logits: &[f32]) -> f64 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|logit| f64::from((logit - max).exp())).sum();
+    f64::from(max) + sum.ln()
 }

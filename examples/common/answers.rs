@@ -1,0 +1,91 @@
+//! Answers as people and programs get them.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use ramba::{Answer, AskOptions, Decoding, Result, Session, Source, StopReason, Support};
+use serde_json::{Value, json};
+
+use super::show::one_line;
+
+/// What is printed for an answer that rests on nothing.
+pub const NOT_FOUND: &str = "not found in the document";
+
+/// The exit status of a program that has done its work and found no answer to one of the questions.
+pub const NOT_FOUND_STATUS: u8 = 3;
+
+/// How answers come about.
+#[derive(Args)]
+pub struct AnswerArgs {
+    /// Most tokens of an answer
+    #[arg(long, value_name = "N", default_value_t = AskOptions::default().max_tokens)]
+    max_tokens: usize,
+    /// Let the model write what it likes, instead of copying the answer from what it reads
+    #[arg(long)]
+    free: bool,
+}
+
+impl AnswerArgs {
+    pub fn options(&self) -> AskOptions {
+        let decoding = if self.free { Decoding::Free } else { Decoding::Copied };
+        AskOptions { max_tokens: self.max_tokens, decoding, ..AskOptions::default() }
+    }
+}
+
+/// The exit status after `answers`.
+pub fn status<'a>(answers: impl IntoIterator<Item = &'a Answer>) -> ExitCode {
+    match answers.into_iter().any(|answer| answer.support == Support::None) {
+        true => ExitCode::from(NOT_FOUND_STATUS),
+        false => ExitCode::SUCCESS,
+    }
+}
+
+/// An answer on one line, with marks for what one should know of it; no guesses.
+pub fn line(answer: &Answer) -> String {
+    if answer.support == Support::None {
+        return NOT_FOUND.into();
+    }
+    let cut = if answer.stop == StopReason::Length { "… [cut off]" } else { "" };
+    let words = if answer.support == Support::Found { "  [not in these words]" } else { "" };
+    format!("{}{cut}{words}", one_line(&answer.text))
+}
+
+/// A source on one line.
+pub fn source_line(source: &Source) -> String {
+    let Source { weight, bytes, text, .. } = source;
+    format!("bytes {}–{}, weight {weight:.2}  “{}”", bytes.start, bytes.end, one_line(text))
+}
+
+/// An answer for programs. What rests on nothing is there too: `support` says so.
+pub fn json(session: &Session, question: &str, answer: &Answer) -> Result<Value> {
+    let (support, quotes) = match &answer.support {
+        Support::Quoted(quotes) => ("quoted", &quotes[..]),
+        Support::Found => ("found", &[][..]),
+        Support::None => ("none", &[][..]),
+        _ => ("unknown", &[][..]),
+    };
+    let quote = |bytes: &std::ops::Range<u64>| {
+        let text = session.text(bytes.clone())?;
+        Ok(json!({"byte_start": bytes.start, "byte_end": bytes.end, "text": text}))
+    };
+    let source = |s: &Source| {
+        json!({
+            "chunk": s.chunk, "weight": s.weight, "byte_start": s.bytes.start, "byte_end": s.bytes.end, "text": s.text,
+        })
+    };
+    Ok(json!({
+        "question": question,
+        "answer": answer.text,
+        "support": support,
+        "quotes": quotes.iter().map(quote).collect::<Result<Vec<_>>>()?,
+        "stop": match answer.stop {
+            StopReason::End => "end",
+            StopReason::Length => "length",
+            _ => "callback",
+        },
+        "weight": answer.weight,
+        "probability": answer.probability,
+        "first_token_ms": answer.first_token.as_secs_f64() * 1e3,
+        "sources": answer.sources.iter().map(source).collect::<Vec<_>>(),
+    }))
+}

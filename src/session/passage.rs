@@ -1,0 +1,192 @@
+//! Passages of the document: the text of chunks that were read, with the places where words begin and end.
+
+use std::ops::Range;
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::Result;
+use crate::memory::Text;
+
+/// Bytes before and after chunks that are looked at for the other part of a word that a chunk ends in.
+const CONTEXT: u64 = 256;
+
+/// Neighbouring chunks and the whole words that they hold, in a form to compare with: runs of white space are one space, so
+/// that where lines end is no matter.
+pub(super) struct Passage {
+    /// The chunks.
+    pub chunks: Range<u64>,
+    /// The text, white space folded.
+    folded: Vec<u8>,
+    /// Byte of the document of each byte of `folded`.
+    places: Vec<u64>,
+    /// For each byte of `folded` and its end: whether words begin or end before it.
+    bounds: Vec<bool>,
+}
+
+/// A place in a passage, and where the span that ends there begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cursor {
+    pub passage: usize,
+    pub start: usize,
+    pub end: usize,
+}
+
+impl Passage {
+    /// The text of `chunks`, which are `bytes` of `text`.
+    ///
+    /// # Errors
+    /// Those of reading the text.
+    pub fn read(text: &Text, chunks: Range<u64>, bytes: Range<u64>) -> Result<Self> {
+        let from = bytes.start.saturating_sub(CONTEXT);
+        let to = bytes.end.saturating_add(CONTEXT).min(text.len());
+        let mut around = text.read(from..to)?;
+        only_characters(&mut around);
+        let around = String::from_utf8(around).unwrap_or_default();
+        // The first and last bound are those of the context: no words begin or end there unless the document does.
+        let words = around.split_word_bound_indices().map(|(at, _)| at).chain([around.len()]);
+        let words: Vec<usize> = words.filter(|&at| at > 0 || from == 0).collect();
+        let words = match words.split_last() {
+            Some((_, words)) if to < text.len() => words,
+            _ => &words[..],
+        };
+        let (first, last) = ((bytes.start - from) as usize, (bytes.end - from) as usize);
+        let start = words.iter().copied().take_while(|&at| at <= first).last().unwrap_or(0);
+        let end = words.iter().copied().find(|&at| at >= last).unwrap_or(around.len());
+
+        let mut passage = Self { chunks, folded: Vec::new(), places: Vec::new(), bounds: Vec::new() };
+        let mut words = words.iter().copied().skip_while(|&at| at < start).peekable();
+        for (at, &byte) in around.as_bytes().iter().enumerate().take(end).skip(start) {
+            let bound = words.next_if_eq(&at).is_some();
+            if byte.is_ascii_whitespace() && passage.folded.last() == Some(&b' ') {
+                continue;
+            }
+            passage.folded.push(if byte.is_ascii_whitespace() { b' ' } else { byte });
+            passage.places.push(from + at as u64);
+            passage.bounds.push(bound);
+        }
+        passage.bounds.push(words.next_if_eq(&end).is_some());
+        Ok(passage)
+    }
+
+    /// Where spans may begin.
+    pub fn starts(&self) -> impl Iterator<Item = usize> {
+        let places = self.folded.iter().zip(&self.bounds).enumerate();
+        places.filter(|(_, (byte, bound))| **bound && **byte != b' ').map(|(at, _)| at)
+    }
+
+    /// What follows `at`.
+    pub fn after(&self, at: usize) -> &[u8] {
+        self.folded.get(at..).unwrap_or_default()
+    }
+
+    /// The span `start..end`.
+    pub fn span(&self, start: usize, end: usize) -> &[u8] {
+        self.folded.get(start..end).unwrap_or_default()
+    }
+
+    /// Whether a span that begins at `start`, which is one of [`Self::starts`], may end at `end`: where a word does, and
+    /// there is more in it than punctuation.
+    pub fn may_end(&self, start: usize, end: usize) -> bool {
+        let span = self.span(start, end);
+        let says_something = || String::from_utf8_lossy(span).chars().any(char::is_alphanumeric);
+        self.bounds.get(end) == Some(&true) && span.last().is_some_and(|&last| last != b' ') && says_something()
+    }
+
+    /// The bytes of the document at the span `start..end`, which is not empty.
+    pub fn bytes(&self, start: usize, end: usize) -> Range<u64> {
+        let place = |at: usize| self.places.get(at).copied().unwrap_or_default();
+        place(start)..place(end.saturating_sub(1)) + 1
+    }
+
+    /// The first place where `span`, folded, stands as whole words.
+    pub fn find(&self, span: &[u8]) -> Option<Range<u64>> {
+        let mut starts = self.starts().filter(|&start| self.after(start).starts_with(span));
+        starts.find(|&start| self.may_end(start, start + span.len())).map(|start| self.bytes(start, start + span.len()))
+    }
+}
+
+/// `text` with runs of white space as one space.
+pub(super) fn folded(text: impl Iterator<Item = u8>) -> impl Iterator<Item = u8> {
+    let mut last = 0;
+    text.filter_map(move |byte| {
+        let byte = if byte.is_ascii_whitespace() { b' ' } else { byte };
+        let again = byte == b' ' && last == b' ';
+        last = byte;
+        (!again).then_some(byte)
+    })
+}
+
+/// Overwrites what is no character of UTF-8: a character that is cut at an end, or bytes of tokens that form none.
+fn only_characters(bytes: &mut [u8]) {
+    let mut invalid = Vec::new();
+    let mut at = 0;
+    for chunk in bytes.utf8_chunks() {
+        at += chunk.valid().len();
+        invalid.push(at..at + chunk.invalid().len());
+        at += chunk.invalid().len();
+    }
+    for range in invalid {
+        // SUBSTITUTE, one byte for each, so that places stay what they are.
+        bytes[range].fill(0x1a);
+    }
+}
+
+/// Where `answer` stands in `passages` as whole words: the bytes of it, or those of each of its parts if these stand in
+/// different places and have commas between them. Empty if it does not, or not all of it.
+pub(super) fn quote(answer: &str, passages: &[Passage]) -> Vec<Range<u64>> {
+    let parts: Vec<&str> = answer.split(',').collect();
+    let mut quotes = Vec::new();
+    let mut next = 0;
+    while next < parts.len() {
+        // As many as stand together. What a span has is in any that holds it, so that the longest leave no less for the rest.
+        let longest = (next + 1..=parts.len()).rev().find_map(|end| {
+            let span = parts.get(next..end).unwrap_or_default().join(",");
+            let span: Vec<u8> = folded(span.trim().bytes()).collect();
+            passages.iter().find_map(|passage| passage.find(&span)).map(|bytes| (end, bytes))
+        });
+        let Some((end, bytes)) = longest else { return Vec::new() };
+        quotes.push(bytes);
+        next = end;
+    }
+    quotes
+}
+
+/// Whether a chunk is among `passages`.
+pub(super) fn has(passages: &[Passage], chunk: u64) -> bool {
+    passages.iter().any(|passage| passage.chunks.contains(&chunk))
+}
+
+/// Adds `chunks` to `passages`, as one passage with those of their neighbours. `bytes` says which bytes of the document
+/// a chunk is.
+///
+/// # Errors
+/// Those of `bytes` and of reading the text.
+pub(super) fn add(
+    passages: &mut Vec<Passage>,
+    text: &Text,
+    mut chunks: Range<u64>,
+    bytes: &mut dyn FnMut(u64) -> Result<Range<u64>>,
+) -> Result<()> {
+    passages.retain(|passage| {
+        let apart = passage.chunks.end < chunks.start || chunks.end < passage.chunks.start;
+        if !apart {
+            chunks = chunks.start.min(passage.chunks.start)..chunks.end.max(passage.chunks.end);
+        }
+        apart
+    });
+    if let Some(last) = chunks.end.checked_sub(1).filter(|&last| last >= chunks.start) {
+        let range = bytes(chunks.start)?.start..bytes(last)?.end;
+        passages.push(Passage::read(text, chunks, range)?);
+    }
+    Ok(())
+}
+
+/// The first place at or after byte `at` of `text` that is not inside of a character.
+///
+/// # Errors
+/// Those of reading the text.
+pub(super) fn boundary(text: &Text, at: u64) -> Result<u64> {
+    // The bytes of a character after its first one are at most three.
+    let next = text.read(at..at.saturating_add(3).min(text.len()))?;
+    Ok(at + next.iter().take_while(|&&byte| byte & 0xc0 == 0x80).count() as u64)
+}
