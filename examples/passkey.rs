@@ -53,7 +53,7 @@ struct Args {
     /// Bytes of memory that may hold chunk memories
     #[arg(long, default_value = "32MiB", value_parser = parse_size)]
     budget: u64,
-    /// Worker threads [default: one per core]
+    /// Worker threads, at most 512 [default: one per core]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     threads: usize,
     /// Where the model runs: cpu, cuda or cuda:NUMBER

@@ -39,7 +39,7 @@ struct Args {
     /// Bytes of memory that may hold chunk memories; the rest stays on disk
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     budget: u64,
-    /// Worker threads [default: one per core]
+    /// Worker threads, at most 512 [default: one per core]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
     /// Where the model runs: cpu, cuda or cuda:NUMBER

@@ -170,7 +170,9 @@ pub extern "C" fn ramba_last_error() -> *const c_char {
 }
 
 /// Opens the model file at `path` and stores a handle in `*model`, to be closed with ramba_model_close(). `threads` are
-/// worker threads, 0 for one per core.
+/// worker threads, at most 512, 0 for one per core.
+///
+/// After fork() the model can be used in both processes; a session only in the one that opened it, elsewhere its calls fail.
 ///
 /// # Safety
 /// `path` must be a string ended by a null byte, `model` a valid place for a pointer. The file must not change while

@@ -38,6 +38,7 @@ pub mod quant;
 #[cfg(test)]
 #[path = "../tests/common/require.rs"]
 mod require;
+mod room;
 pub mod sampler;
 mod session;
 mod slots;

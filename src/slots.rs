@@ -1,7 +1,7 @@
 //! A fixed number of slots for chunks, replaced by the CLOCK rule, and the map from chunks to slots. What lies in a slot is kept
 //! elsewhere: in RAM by the memory's cache, on a device by its chunk cache.
 
-use crate::{Error, Result};
+use crate::{Result, room};
 
 /// No chunk.
 const NONE: u64 = u64::MAX;
@@ -18,9 +18,13 @@ struct Slot {
     referenced: bool,
 }
 
-/// The slots. Their size depends on their number alone.
+/// The slots. They take memory as they are used.
 pub(crate) struct Slots {
+    /// The slots there are, and how many there can be.
     slots: Vec<Slot>,
+    capacity: usize,
+    /// Slots in which there is no chunk.
+    empty: usize,
     /// Open addressing with linear probing; slot numbers or [`FREE`]. Half full at most.
     table: Vec<u32>,
     hand: usize,
@@ -33,18 +37,51 @@ impl Slots {
     /// Bytes that a slot takes: its entry, and two places in the table.
     pub(crate) const BYTES_EACH: usize = size_of::<Slot>() + 2 * size_of::<u32>();
 
-    /// Empty slots.
+    /// Up to `capacity` slots.
+    pub(crate) fn new(capacity: usize) -> Self {
+        let (slots, table) = (Vec::new(), Vec::new());
+        Self { slots, capacity, empty: 0, table, hand: 0, round: 0, pinned: 0 }
+    }
+
+    /// So many slots, all of them there from the start.
     ///
     /// # Errors
     /// `Capacity` if there is not enough memory.
-    pub(crate) fn new(slots: usize) -> Result<Self> {
-        Ok(Self {
-            slots: filled(slots, Slot { id: NONE, round: 0, referenced: false })?,
-            table: filled(slots.saturating_mul(2), FREE)?,
-            hand: 0,
-            round: 0,
-            pinned: 0,
-        })
+    #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only devices with memory of their own settle chunks"))]
+    pub(crate) fn all(slots: usize) -> Result<Self> {
+        let mut all = Self::new(slots);
+        all.grow(slots)?;
+        Ok(all)
+    }
+
+    /// Makes sure of `len` slots, as far as there can be so many.
+    ///
+    /// # Errors
+    /// `Capacity` if there is not enough memory; the slots are then as they were.
+    fn grow(&mut self, len: usize) -> Result<()> {
+        let len = len.min(self.capacity);
+        if len <= self.slots.len() {
+            return Ok(());
+        }
+        if 2 * len > self.table.len() {
+            let before = self.slots.len();
+            let most = len.max(2 * before).max(64).min(self.capacity);
+            // In a larger table entries have other places.
+            let table = room::filled(2 * most, FREE)?;
+            room::grow(&mut self.slots, most - before)?;
+            self.table = table;
+            for index in 0..before {
+                self.enter(index);
+            }
+        }
+        self.empty += len - self.slots.len();
+        self.slots.resize(len, Slot { id: NONE, round: 0, referenced: false });
+        Ok(())
+    }
+
+    /// Bytes taken.
+    pub(crate) fn bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot>() + self.table.capacity() * size_of::<u32>()
     }
 
     /// The slot of a resident chunk.
@@ -52,9 +89,9 @@ impl Slots {
         self.place(id).map(|at| self.table[at] as usize)
     }
 
-    /// How many there are.
+    /// How many there can be.
     pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+        self.capacity
     }
 
     /// Starts a round: what it pins stays resident until the next one.
@@ -77,8 +114,16 @@ impl Slots {
         true
     }
 
-    /// Empties a slot that this round does not need, and returns its number. None if the round pinned all.
-    pub(crate) fn claim(&mut self) -> Option<usize> {
+    /// Empties a slot that this round does not need, and returns its number. While there can be more slots, no chunk has to go
+    /// for it. None if the round pinned all.
+    ///
+    /// # Errors
+    /// `Capacity` if there is not enough memory.
+    pub(crate) fn claim(&mut self) -> Result<Option<usize>> {
+        if self.empty == 0 && self.slots.len() < self.capacity {
+            self.grow(self.slots.len() + 1)?;
+            return Ok(Some(self.slots.len() - 1));
+        }
         // The first turn clears the marks, the second finds a slot.
         for _ in 0..2 * self.slots.len() {
             let index = self.hand;
@@ -92,16 +137,16 @@ impl Slots {
                 continue;
             }
             self.release(index);
-            return Some(index);
+            return Ok(Some(index));
         }
-        None
+        Ok(None)
     }
 
     /// As [`Slots::claim`], but the slot of the chunk's own number if that is empty.
     #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only devices with memory of their own settle chunks"))]
-    pub(crate) fn claim_for(&mut self, id: u64) -> Option<usize> {
+    pub(crate) fn claim_for(&mut self, id: u64) -> Result<Option<usize>> {
         let own = usize::try_from(id).ok().filter(|&own| self.slots.get(own).is_some_and(|slot| slot.id == NONE));
-        own.or_else(|| self.claim())
+        if own.is_some() { Ok(own) } else { self.claim() }
     }
 
     /// Empties the slot of the chunk's own number for it, and drops the chunk from any other. None if there is no such slot.
@@ -118,13 +163,23 @@ impl Slots {
 
     /// Makes a claimed slot, whose record is complete, the place of chunk `id` and pins it.
     pub(crate) fn publish(&mut self, index: usize, id: u64) {
+        self.slots[index] = Slot { id, round: self.round, referenced: true };
+        self.enter(index);
+        self.pinned += 1;
+        self.empty -= 1;
+    }
+
+    /// Enters a slot into the table, if there is a chunk in it.
+    fn enter(&mut self, index: usize) {
+        let id = self.slots[index].id;
+        if id == NONE {
+            return;
+        }
         let mut at = self.home(id);
         while self.table[at] != FREE {
             at = (at + 1) % self.table.len();
         }
         self.table[at] = index as u32;
-        self.slots[index] = Slot { id, round: self.round, referenced: true };
-        self.pinned += 1;
     }
 
     /// Drops the chunks from `len` on.
@@ -145,6 +200,9 @@ impl Slots {
 
     /// The place in the table of a resident chunk.
     fn place(&self, id: u64) -> Option<usize> {
+        if self.table.is_empty() {
+            return None;
+        }
         let mut at = self.home(id);
         loop {
             match self.table[at] {
@@ -158,9 +216,10 @@ impl Slots {
     /// Makes a slot empty, and closes the gap in the table so that no search stops too early.
     fn release(&mut self, index: usize) {
         let place = match self.slots[index].id {
-            NONE => None,
+            NONE => return,
             id => self.place(id),
         };
+        self.empty += 1;
         self.slots[index] = Slot { id: NONE, round: 0, referenced: false };
         let Some(mut gap) = place else { return };
         let n = self.table.len();
@@ -179,28 +238,15 @@ impl Slots {
     }
 }
 
-/// A vector of `len` copies of `value`, which is to have a bit set, so that the allocator cannot hand out pages that
-/// are only promised.
-///
-/// # Errors
-/// `Capacity` if there is not enough memory.
-pub(crate) fn filled<T: Clone>(len: usize, value: T) -> Result<Vec<T>> {
-    let mut v = Vec::new();
-    v.try_reserve_exact(len)
-        .map_err(|e| Error::capacity(format!("reserving {len} × {} bytes: {e}", size_of::<T>())))?;
-    v.resize(len, value);
-    Ok(v)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn chunks_settle_in_the_slots_of_their_numbers() {
-        let mut slots = Slots::new(6).unwrap();
+        let mut slots = Slots::all(6).unwrap();
         let put = |slots: &mut Slots, id| {
-            let index = slots.claim_for(id).unwrap();
+            let index = slots.claim_for(id).unwrap().unwrap();
             slots.publish(index, id);
             index
         };
@@ -222,21 +268,21 @@ mod tests {
 
     #[test]
     fn a_round_never_evicts_what_it_pinned() {
-        let mut slots = Slots::new(4).unwrap();
+        let mut slots = Slots::new(4);
         slots.begin();
         for id in 0..4 {
-            let index = slots.claim().unwrap();
+            let index = slots.claim().unwrap().unwrap();
             slots.publish(index, id);
         }
-        assert_eq!((slots.pinned(), slots.claim()), (4, None));
+        assert_eq!((slots.pinned(), slots.claim().unwrap()), (4, None));
         slots.begin();
         assert!(slots.pin(0) && slots.pin(3) && slots.pin(0));
         assert_eq!(slots.pinned(), 2);
         for id in [10, 11] {
-            let index = slots.claim().unwrap();
+            let index = slots.claim().unwrap().unwrap();
             slots.publish(index, id);
         }
-        assert!(slots.claim().is_none());
+        assert!(slots.claim().unwrap().is_none());
         assert!([0, 3, 10, 11].iter().all(|&id| slots.get(id).is_some()));
     }
 }

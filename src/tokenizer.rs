@@ -17,7 +17,7 @@ pub use decoder::Decoder;
 pub use stream::EncodeStream;
 
 use crate::gguf::{Gguf, Quoted};
-use crate::{Error, Result};
+use crate::{Error, Result, room};
 
 /// Bytes of the longest word (as the pre-tokenizer cuts them) that is encoded as one.
 const MAX_WORD: usize = 64 << 10;
@@ -107,6 +107,9 @@ impl Tokenizer {
             other => return Err(Error::unsupported(format!("tokenizer.ggml.pre is {}, unknown here", Quoted(other)))),
         };
         let (bos, eos, pad) = (parts.bos, parts.eos, parts.pad);
+        // The code that merges keeps every token and every merge several times, and ends the process if it gets no memory.
+        let texts = |texts: &[&str]| texts.iter().map(|t| 8 * t.len() + 512).sum::<usize>();
+        room::check(texts(&parts.tokens) + texts(&parts.merges))?;
         let (vocab, user_defined) = vocab::Vocab::new(parts)?;
         let splitter = split::Splitter::new(digits, &user_defined)?;
         Ok(Self { inner: Arc::new(Inner { vocab, splitter, nfc, bos, eos, pad, caches: Mutex::default() }) })
@@ -117,6 +120,8 @@ impl Tokenizer {
     /// # Errors
     /// None is known for a checked vocabulary; failures of the merging code are passed on.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        // Hardly ever more than one for two bytes, in a vector that doubles its room.
+        room::check(8 * text.len())?;
         let mut ids = Vec::new();
         let mut stream = self.stream();
         stream.push(text, &mut |id, _| ids.push(id))?;

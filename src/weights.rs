@@ -15,7 +15,7 @@ use memmap2::Mmap;
 
 use crate::gguf::{Gguf, Quoted, TensorInfo, split};
 use crate::quant::{self, DType};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, room};
 
 /// A model file, or all parts of a split one: its metadata and the bytes of its tensors. Cheap to clone; the clones share the file.
 #[derive(Clone)]
@@ -265,9 +265,9 @@ impl Tensor {
     /// All values, decoded: (rows, cols), row-major.
     ///
     /// # Errors
-    /// None in practice: the lengths were checked when the tensor was made.
+    /// `Capacity` if there is not enough memory.
     pub fn to_f32(&self) -> Result<Vec<f32>> {
-        let mut values = vec![0.0; self.rows * self.cols];
+        let mut values = room::filled(self.rows * self.cols, 0.0)?;
         quant::dequantize(self.dtype, self.bytes(), &mut values)?;
         Ok(values)
     }

@@ -546,8 +546,8 @@ fn a_place_that_cannot_be_written_is_a_clear_error() {
     let error = ChunkMemory::create(dir.path(), SMALL, Precision::F16, 1000).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Capacity);
     assert!(error.to_string().contains(&smallest(&SMALL, Precision::F16).to_string()), "{error}");
-    let error = ChunkMemory::create(dir.path(), SMALL, Precision::F16, 1 << 62).map(drop).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Capacity);
+    // What is not used is not taken: a budget beyond all memory is no mistake.
+    ChunkMemory::create(dir.path(), SMALL, Precision::F16, u64::MAX).unwrap();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no files of refused memories");
 }
 

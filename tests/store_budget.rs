@@ -13,10 +13,8 @@ fn ram_is_the_budget_whatever_the_length() {
     let budget = 1 << 16;
     let before = ALLOCATOR.allocated();
     let mut memory = ChunkMemory::create(dir.path(), tiny, Precision::Int8, budget).unwrap();
-    let made = (ALLOCATOR.allocated() - before) as u64;
-    assert!(made <= budget, "{made} bytes of {budget}");
-    assert!(made >= memory.reserved_bytes() * 9 / 10, "{made} of {}", memory.reserved_bytes());
-    assert!(memory.reserved_bytes() >= budget * 9 / 10);
+    let taken = || (ALLOCATOR.allocated() - before) as u64;
+    assert!(taken() <= budget, "{} bytes of {budget}", taken());
 
     let mut top = TopK::new(8).unwrap();
     // xorshift64 (Marsaglia 2003).
@@ -49,7 +47,11 @@ fn ram_is_the_budget_whatever_the_length() {
             memory.source(ids[0]).unwrap();
         }
     };
-    // Warm from the first chunk on: not one allocation, at any length.
+    // Warm when all of the budget is in use: from then on not one allocation, at any length.
+    step(&mut memory, 1000);
+    assert!(taken() <= budget, "{} bytes of {budget}", taken());
+    assert!(taken() >= budget * 8 / 10, "{} bytes of {budget}", taken());
+    assert!(memory.reserved_bytes() <= budget && taken() >= memory.reserved_bytes() * 9 / 10);
     let before = (ALLOCATOR.total_allocated(), ALLOCATOR.allocated());
     for chunks in [1000, 10_000, 100_000] {
         step(&mut memory, chunks);
@@ -58,4 +60,26 @@ fn ram_is_the_budget_whatever_the_length() {
     memory.truncate(500).unwrap();
     memory.sync().unwrap();
     assert_eq!((ALLOCATOR.total_allocated(), ALLOCATOR.allocated()), before);
+    drop(memory);
+
+    // What is not used is not taken, however large the budget.
+    let before = ALLOCATOR.allocated();
+    let chunk = ChunkShape { chunk_size: 64, kv_heads: 1, head_dim: 64, retrieval_heads: 1, retrieval_width: 128 };
+    for budget in [1 << 30, 1 << 50, u64::MAX] {
+        let mut memory = ChunkMemory::create(dir.path(), chunk, Precision::F16, budget).unwrap();
+        let (keys, landmark) = ([1.0; 64 * 64], [3.0; 128]);
+        let append = |memory: &mut ChunkMemory, count: u64| {
+            (0..count).for_each(|_| assert!(memory.append(&keys, &keys, &landmark, 0..1).is_ok()));
+        };
+        append(&mut memory, 2);
+        memory.fetch(&[0, 1]).unwrap();
+        let few = ALLOCATOR.allocated() - before;
+        assert!(few < 6 << 20, "{few} bytes for two chunks and a budget of {budget}");
+        // 1000 chunks of 16 KiB, all of them read.
+        append(&mut memory, 998);
+        memory.fetch(&(0..1000).collect::<Vec<_>>()).unwrap();
+        let many = ALLOCATOR.allocated() - before;
+        assert!((16 << 20..28 << 20).contains(&many), "{many} bytes for 1000 chunks and a budget of {budget}");
+        assert!(memory.reserved_bytes() <= budget);
+    }
 }

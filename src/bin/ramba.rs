@@ -88,7 +88,7 @@ struct ModelArgs {
     /// The model file [default: the shipped models/ramba-small.gguf]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
-    /// Worker threads [default: one per core]
+    /// Worker threads, at most 512 [default: one per core]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
     /// Where the model runs: cpu, cuda or cuda:NUMBER

@@ -5,6 +5,7 @@
 //! runtime is told not to fall back, and a first run is profiled to see where each operator really ran.
 
 use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::{Mutex, OnceLock};
 
 use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
@@ -26,6 +27,8 @@ pub(super) struct Ort {
     /// A session takes one call at a time, and divides it among its threads.
     session: Mutex<Session>,
     signature: Signature,
+    /// The process that has those threads.
+    process: u32,
 }
 
 /// An execution provider as ONNX Runtime wants it.
@@ -47,7 +50,7 @@ impl Ort {
             None => session(bytes, &signature, threads),
             Some(wanted) => session_on(&wanted, bytes, &signature, threads, options.allow_cpu),
         })?;
-        Ok(Self { session: Mutex::new(session), signature })
+        Ok(Self { session: Mutex::new(session), signature, process: process::id() })
     }
 }
 
@@ -214,6 +217,9 @@ fn port(outlet: &Outlet) -> Port {
 impl ChunkEncoder for Ort {
     fn encode(&self, hidden: &[f32], chunks: usize, out: &mut Memories) -> Result<()> {
         self.signature.check_hidden(hidden, chunks)?;
+        if self.process != process::id() {
+            return Err(device("ONNX Runtime has no threads after fork(): open the model in the new process"));
+        }
         // A panic in the middle poisons it, so that a broken session is not used again.
         let mut session = self.session.lock().map_err(|_| device("ONNX Runtime failed in an earlier call"))?;
         run(&mut session, &self.signature, hidden, chunks, out)

@@ -7,7 +7,7 @@ use tract_onnx::tract_hir::internal::DimLike;
 
 use crate::gguf::Quoted;
 use crate::model::{ChunkEncoder, Memories};
-use crate::{Error, Result};
+use crate::{Error, Result, room};
 
 use super::guarded;
 use super::signature::{Port, Signature};
@@ -28,6 +28,8 @@ impl Tract {
     /// # Errors
     /// `Format` if it is damaged or of other shapes than `signature`'s.
     pub fn new(bytes: &[u8], signature: Signature) -> Result<Self> {
+        // It ends the process if it gets no memory: some is asked for first.
+        room::check(bytes.len().saturating_mul(8))?;
         let plan = guarded("tract", || prepare(bytes, &signature))?;
         Ok(Self { plan, signature })
     }

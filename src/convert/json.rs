@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::gguf::{LFS_ADVICE, LFS_POINTER, Quoted};
-use crate::{Error, Result};
+use crate::{Error, Result, room};
 
 /// The text of the file at `path`, of at most `limit` bytes, without a byte order mark.
 pub(super) fn text(path: &Path, limit: u64) -> Result<String> {
@@ -19,6 +19,8 @@ pub(super) fn text(path: &Path, limit: u64) -> Result<String> {
     let file = File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
+    // What is made of it, piece by piece.
+    room::check(bytes.len().saturating_mul(16))?;
     if bytes.len() as u64 > limit {
         return Err(Error::unsupported(format!("{}: more than the limit of {limit} bytes", path.display())));
     }

@@ -237,7 +237,7 @@ fn plan(folder: &Path, options: &ConvertOptions) -> Result<Plan> {
 impl Plan {
     fn write(self, out: &Path, progress: &mut OnProgress<'_>) -> Result<Report> {
         let mut writer = Writer::create(out, &self.header)?;
-        let mut transfer = Transfer::default();
+        let mut transfer = Transfer::new()?;
         let mut tensors = Vec::with_capacity(self.rows.len());
         for (i, (row, slot)) in self.rows.iter().zip(&self.header.slots).enumerate() {
             let (tensor, source) = self.checkpoint.source(row)?;

@@ -9,7 +9,7 @@ use super::writer::{Header, Slot, Writer};
 use super::{Importance, OnProgress, Report, TensorReport, Types, names, tell, types};
 use crate::gguf::{Gguf, MAX_HEADER_BYTES, Quoted, TensorInfo, Value, split};
 use crate::model::Config;
-use crate::{Error, Result};
+use crate::{Error, Result, room};
 
 /// Writes the model file `input` to `out` (which may be the same path) with its matrices in other types. The parts of a split model,
 /// whose first one is `input`, become one file.
@@ -85,6 +85,8 @@ fn rewrite(
     for from in coarse {
         notes.push(format!("matrices of {from} are quantized a second time: errors are those against {from}"));
     }
+    // The entries here, and once more as bytes.
+    room::check(4 * gguf.tensors().iter().map(|t| t.offset).min().unwrap_or(0).min(MAX_HEADER_BYTES))?;
     let mut entries: Vec<(String, Value)> = gguf.entries().map(|(k, v)| (k.to_owned(), v.clone())).collect();
     // The new file has the usual alignment, and is whole.
     entries.retain(|(key, _)| key != "general.alignment" && !split::is_split_key(key));
@@ -96,7 +98,7 @@ fn rewrite(
     Gguf::parse_header(&header.bytes, header.total)?;
 
     let mut writer = Writer::create(out, &header)?;
-    let (mut transfer, mut tensors) = (Transfer::default(), Vec::with_capacity(header.slots.len()));
+    let (mut transfer, mut tensors) = (Transfer::new()?, Vec::with_capacity(header.slots.len()));
     for (i, (t, slot)) in gguf.tensors().iter().zip(&header.slots).enumerate() {
         let (path, file) = &files[t.part];
         let source = Source { file, path, offset: t.offset as u64, encoding: Encoding::Gguf(t.dtype) };

@@ -22,7 +22,7 @@ use super::names::{self, Row};
 use super::transfer::{Encoding, Source};
 use crate::gguf::{LFS_ADVICE, LFS_POINTER, Quoted};
 use crate::quant::DType;
-use crate::{Error, Result};
+use crate::{Error, Result, room};
 
 /// Largest header: 65,536 tensors with long names take half of it.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
@@ -379,6 +379,8 @@ impl Shard {
         let io = |e| Error::io(format!("reading {}", self.path.display()), e);
         // The file is at byte 8: the length has just been read.
         let got = (&self.file).take(length).read_to_end(text).map_err(io)?;
+        // What is made of it, piece by piece.
+        room::check(got.saturating_mul(8))?;
         if got as u64 != length {
             return Err(Error::format("header at byte 8: the file became shorter"));
         }

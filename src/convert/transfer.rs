@@ -5,10 +5,12 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::TypeError;
+use crate::cpu::MAX_THREADS;
 use crate::quant::{self, DType};
-use crate::{Error, Result};
+use crate::{Error, Result, room};
 
 /// Values in a block: 4 MiB as f32. A multiple of the values in a block of every format, as [`PIECE`] is.
 const BLOCK: usize = 1 << 20;
@@ -80,9 +82,9 @@ impl Job<'_> {
     }
 }
 
-/// Buffers, used again for every tensor.
-#[derive(Default)]
+/// Threads and buffers, used again for every tensor.
 pub(super) struct Transfer {
+    threads: ThreadPool,
     raw: Vec<u8>,
     values: Vec<f32>,
     out: Vec<u8>,
@@ -97,6 +99,19 @@ struct Sums {
 }
 
 impl Transfer {
+    /// One thread per core.
+    ///
+    /// # Errors
+    /// `Capacity` if they cannot be started.
+    pub(super) fn new() -> Result<Self> {
+        let count = std::thread::available_parallelism().map_or(1, |n| n.get()).min(MAX_THREADS);
+        let _turn = room::turn();
+        room::check(count * room::STACK)?;
+        let threads = ThreadPoolBuilder::new().num_threads(count).build();
+        let threads = threads.map_err(|e| Error::capacity(format!("starting {count} threads: {e}")))?;
+        Ok(Self { threads, raw: Vec::new(), values: Vec::new(), out: Vec::new() })
+    }
+
     /// Hands the tensor to `sink` block by block, in order.
     ///
     /// # Errors
@@ -113,7 +128,7 @@ impl Transfer {
         let mut done = 0;
         while done < job.len {
             let len = (job.len - done).min(BLOCK as u64) as usize;
-            self.raw.resize(from.bytes(len), 0);
+            room::resize(&mut self.raw, from.bytes(len), 0)?;
             // Blocks before this one were full.
             let before = done / BLOCK as u64 * from.bytes(BLOCK) as u64;
             read_at(job.source.file, job.source.path, job.source.offset + before, &mut self.raw)?;
@@ -123,8 +138,8 @@ impl Transfer {
                 }
                 sink(&self.raw)?;
             } else {
-                self.values.resize(len, 0.0);
-                self.out.resize(Encoding::Gguf(to).bytes(len), 0);
+                room::resize(&mut self.values, len, 0.0)?;
+                room::resize(&mut self.out, Encoding::Gguf(to).bytes(len), 0)?;
                 sums = sums.and(self.recode(job, done)?);
                 sink(&self.out)?;
             }
@@ -154,7 +169,8 @@ impl Transfer {
                 None => quant::quantize(to, values, out),
                 Some(columns) => {
                     let begun = (first % columns.len().max(1) as u64) as usize;
-                    let weights: Vec<f32> = columns.iter().cycle().skip(begun).take(values.len()).copied().collect();
+                    let mut weights = room::with_capacity(values.len())?;
+                    weights.extend(columns.iter().cycle().skip(begun).take(values.len()));
                     quant::quantize_weighted(to, values, &weights, out)
                 }
             }
@@ -162,7 +178,7 @@ impl Transfer {
             if exact {
                 return Ok(Sums::default());
             }
-            let mut seen = vec![0.0; values.len()];
+            let mut seen = room::filled(values.len(), 0.0)?;
             quant::dequantize(to, out, &mut seen)?;
             let mut sums = Sums::default();
             for (v, s) in values.iter().zip(&seen) {
@@ -174,7 +190,7 @@ impl Transfer {
             Ok(sums)
         });
         // In the order of the pieces, so that sums do not depend on the threads.
-        let sums: Vec<Result<Sums>> = sums.collect();
+        let sums: Vec<Result<Sums>> = self.threads.install(|| sums.collect());
         sums.into_iter().try_fold(Sums::default(), |all, piece| Ok(all.and(piece?)))
     }
 }

@@ -6,6 +6,7 @@ use super::elementwise::{rms_norm, softmax};
 use super::kernels::Kernels;
 use super::pool::{Pool, Scratch};
 use super::simd::{Element, F16, F32, I8, Simd};
+use crate::Result;
 use crate::backend::{EncoderShape, HeadNorms, HsaShape, Pick};
 use crate::memory::{ChunkView, KvData};
 
@@ -18,10 +19,10 @@ pub(super) fn encode(
     [q, k, v]: [&[f32]; 3],
     chunks: usize,
     out: &mut [f32],
-) {
+) -> Result<()> {
     let EncoderShape { rows, heads, kv_heads, head_dim, .. } = *shape;
     let mut scratch = pool.scratch();
-    let rope = scratch.a.scratch(rows * head_dim);
+    let rope = scratch.a.scratch(rows * head_dim)?;
     rotations(shape, rope);
     let rope = &*rope;
     let (q_len, kv_len) = (rows * heads * head_dim, rows * kv_heads * head_dim);
@@ -29,8 +30,9 @@ pub(super) fn encode(
     pool.each_part(&mut out[..chunks * q_len], q_len, work, |i, out| {
         let qkv = [&q[i * q_len..][..q_len], &k[i * kv_len..][..kv_len], &v[i * kv_len..][..kv_len]];
         let mut scratch = pool.scratch();
-        kernels.encode_chunk(shape, norms, rope, qkv, out, scratch.a.scratch(rows * (2 * head_dim + rows)));
-    });
+        kernels.encode_chunk(shape, norms, rope, qkv, out, scratch.a.scratch(rows * (2 * head_dim + rows))?);
+        Ok(())
+    })
 }
 
 /// For each position a row of cosines, then sines, of the angles of the pairs: (rows, d).
@@ -129,15 +131,16 @@ fn heads_per_task(shape: &HsaShape) -> usize {
 }
 
 /// [`Backend::hsa_attend`](crate::backend::Backend::hsa_attend). The caller has checked the lengths and indices.
-pub(super) fn attend(kernels: &Kernels, pool: &Pool, reading: &Reading<'_>, out: &mut [f32]) {
+pub(super) fn attend(kernels: &Kernels, pool: &Pool, reading: &Reading<'_>, out: &mut [f32]) -> Result<()> {
     let shape = reading.shape;
     let part = heads_per_task(shape) * shape.head_dim;
     let work = 2 * out.len() * shape.top_k * shape.chunk_size;
     pool.each_part(out, part, work, |task, out| {
         let mut scratch = pool.scratch();
         let Scratch { a, .. } = &mut *scratch;
-        kernels.attend_heads(reading, task * part, out, a.scratch(part / shape.head_dim * shape.chunk_size));
-    });
+        kernels.attend_heads(reading, task * part, out, a.scratch(part / shape.head_dim * shape.chunk_size)?);
+        Ok(())
+    })
 }
 
 /// Some query heads of one token and one key/value head, those of `q[at ..]`: `out (heads, d)`; scratch heads · S.

@@ -2,6 +2,8 @@
 
 use std::ops::{Deref, DerefMut};
 
+use crate::{Result, room};
+
 /// One cache line.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
@@ -15,22 +17,25 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// `len` zeros, or `None` if there is no memory for them.
-    pub(super) fn zeros(len: usize) -> Option<Buffer> {
-        let mut lines = Vec::new();
-        lines.try_reserve_exact(len.div_ceil(16)).ok()?;
-        lines.resize(len.div_ceil(16), Line([0.0; 16]));
-        Some(Buffer { lines, len })
+    /// `len` zeros.
+    ///
+    /// # Errors
+    /// `Capacity` if there is not enough memory.
+    pub(super) fn zeros(len: usize) -> Result<Buffer> {
+        Ok(Buffer { lines: room::filled(len.div_ceil(16), Line([0.0; 16]))?, len })
     }
 
     /// The first `len` values, of any content, after making the buffer that long.
-    pub(super) fn scratch(&mut self, len: usize) -> &mut [f32] {
+    ///
+    /// # Errors
+    /// `Capacity` if there is not enough memory.
+    pub(super) fn scratch(&mut self, len: usize) -> Result<&mut [f32]> {
         let lines = len.div_ceil(16);
         if lines > self.lines.len() {
-            self.lines.resize(lines, Line([0.0; 16]));
+            room::resize(&mut self.lines, lines, Line([0.0; 16]))?;
         }
         self.len = self.len.max(len);
-        &mut self[..len]
+        Ok(&mut self[..len])
     }
 }
 

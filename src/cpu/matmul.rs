@@ -7,6 +7,7 @@ use super::kernels::Kernels;
 use super::pool::{Pool, Scratch};
 use super::quantized::{Layout, QuantizedProduct, TASK_ROWS, tile_len};
 use super::simd::{BF16, Element, F16, F32, Simd};
+use crate::Result;
 use crate::quant::DType;
 use crate::weights::Tensor;
 
@@ -81,16 +82,27 @@ impl<'a> Output<'a> {
 }
 
 /// `y (n, rows) = x (n, cols) · wᵀ`, or `y += x · wᵀ`. The caller has checked the lengths.
-pub(super) fn matmul(kernels: &Kernels, pool: &Pool, w: &Tensor, x: &[f32], n: usize, y: &mut [f32], accumulate: bool) {
+///
+/// # Errors
+/// `Capacity` if there is no memory for what the kernels need.
+pub(super) fn matmul(
+    kernels: &Kernels,
+    pool: &Pool,
+    w: &Tensor,
+    x: &[f32],
+    n: usize,
+    y: &mut [f32],
+    accumulate: bool,
+) -> Result<()> {
     let (rows, cols) = (w.rows(), w.cols());
     if n == 0 || rows == 0 {
-        return;
+        return Ok(());
     }
     if cols == 0 {
         if !accumulate {
             y[..n * rows].fill(0.0);
         }
-        return;
+        return Ok(());
     }
     let work = n * rows * cols;
     let y = Output::new(y, n, rows, accumulate);
@@ -106,20 +118,22 @@ pub(super) fn matmul(kernels: &Kernels, pool: &Pool, w: &Tensor, x: &[f32], n: u
                     kernels.multiply_floats(&product, first, &mut columns, &mut []);
                 } else {
                     let mut scratch = pool.scratch();
-                    let panels = scratch.a.scratch(count.div_ceil(4) * panel_len(cols));
+                    let panels = scratch.a.scratch(count.div_ceil(4) * panel_len(cols))?;
                     kernels.multiply_floats(&product, first, &mut columns, panels);
                 }
-            });
+                Ok(())
+            })
         }
         dtype @ (DType::Q8_0 | DType::Q4_0 | DType::Q4_K | DType::Q6_K) => {
             let layout = Layout { cols, wide: kernels.wants_wide(dtype, n) };
             let mut scratch = pool.scratch();
             let Scratch { a, .. } = &mut *scratch;
-            let quantized = a.scratch(n * layout.stride());
+            let quantized = a.scratch(n * layout.stride())?;
             // Some 20 instructions per 32 values are as long as about 8 multiply-adds per value.
             pool.each_part(quantized, layout.stride(), n * cols * 8, |i, record| {
                 kernels.quantize(&x[i * cols..(i + 1) * cols], layout.row_mut(record));
-            });
+                Ok(())
+            })?;
             let (weights, row_bytes) = (w.bytes(), w.row_bytes());
             let product = QuantizedProduct { dtype, weights, row_bytes, n, layout, x: quantized };
             pool.each(rows.div_ceil(TASK_ROWS), work, |task| {
@@ -127,8 +141,9 @@ pub(super) fn matmul(kernels: &Kernels, pool: &Pool, w: &Tensor, x: &[f32], n: u
                 // SAFETY: every task has rows of its own.
                 let mut columns = unsafe { y.columns(first, TASK_ROWS.min(rows - first)) };
                 let mut scratch = pool.scratch();
-                kernels.multiply_quantized(&product, first, &mut columns, scratch.a.scratch(tile_len(cols)));
-            });
+                kernels.multiply_quantized(&product, first, &mut columns, scratch.a.scratch(tile_len(cols))?);
+                Ok(())
+            })
         }
     }
 }

@@ -47,6 +47,7 @@ use ssm::Mixer;
 
 pub use buffer::Buffer;
 pub use kernels::Isa;
+pub use pool::MAX_THREADS;
 pub use reads::Reads;
 
 /// The CPU, with threads of its own.
@@ -63,7 +64,7 @@ impl Cpu {
     /// With one thread everything runs on the caller's. The result of no operation depends on the number of threads.
     ///
     /// # Errors
-    /// `InvalidArgument` if `threads` is 0 or the threads cannot be started.
+    /// `InvalidArgument` if `threads` is 0 or more than [`MAX_THREADS`], `Capacity` if they cannot be started.
     pub fn new(threads: usize) -> Result<Cpu> {
         Self::of(Kernels::best(), threads)
     }
@@ -145,7 +146,7 @@ impl Backend for Cpu {
     }
 
     fn buffer(&self, len: usize) -> Result<Buffer> {
-        Buffer::zeros(len).ok_or_else(|| Error::capacity(format!("no memory for {len} activations")))
+        Buffer::zeros(len)
     }
 
     fn read(&self, buffer: &Buffer, out: &mut [f32]) -> Result<()> {
@@ -227,8 +228,7 @@ impl Backend for Cpu {
         if let Some(observer) = &self.observer {
             observer.see(w, x, n);
         }
-        matmul::matmul(self.kernels, &self.pool, w, x, n, y, accumulate);
-        Ok(())
+        matmul::matmul(self.kernels, &self.pool, w, x, n, y, accumulate)
     }
 
     fn norm_matmul(
@@ -263,8 +263,8 @@ impl Backend for Cpu {
         const PART: usize = 1 << 14;
         self.pool.each_part(&mut gate[..len], PART, len * 12, |i, gate| {
             self.kernels.silu_mul(gate, &up[i * PART..i * PART + gate.len()]);
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     fn mean_rows(&self, x: &Buffer, blocks: usize, rows: usize, width: usize, out: &mut Buffer) -> Result<()> {
@@ -320,7 +320,7 @@ impl Backend for Cpu {
             let mixer = Mixer { shape, params, zxbcdt: &zxbcdt[own(n * shape.projected())], n };
             let history = &mut state.conv[own(shape.conv_state_len())];
             let (state, y) = (&mut state.ssm[own(shape.ssm_state_len())], &mut y[own(n * shape.inner)]);
-            ssm::mix(self.kernels, &self.pool, &mixer, history, state, y);
+            ssm::mix(self.kernels, &self.pool, &mixer, history, state, y)?;
         }
         Ok(())
     }
@@ -337,8 +337,7 @@ impl Backend for Cpu {
     ) -> Result<()> {
         let lengths = [q.len(), k.len(), v.len(), out.len()];
         shape.check_attention(chunks, [norms.q.len(), norms.k.len()], lengths)?;
-        attention::encode(self.kernels, &self.pool, shape, norms, [q, k, v], chunks, out);
-        Ok(())
+        attention::encode(self.kernels, &self.pool, shape, norms, [q, k, v], chunks, out)
     }
 
     fn mirror(&self, _: ChunkShape, _: Precision, _: u64, _: usize, _: u64) -> Result<Reads> {
@@ -365,8 +364,7 @@ impl Backend for Cpu {
         let top = &mut top[..n * heads];
         memory.for_each_landmarks(0..visible.iter().copied().max().unwrap_or(0), |block| {
             let scoring = Scoring { q, heads, width, block: &block, visible, scale };
-            retrieval::score_top_k(self.kernels, &self.pool, &scoring, top);
-            Ok(())
+            retrieval::score_top_k(self.kernels, &self.pool, &scoring, top)
         })
     }
 
@@ -435,7 +433,7 @@ impl Backend for Cpu {
         let picks = &mirror.picks[..tokens.len() * retrieval_heads * top_k];
         let rows = tokens.start * heads * head_dim..tokens.end * heads * head_dim;
         let reading = Reading { shape, q: &q[rows.clone()], chunks: &chunks, picks };
-        attention::attend(self.kernels, &self.pool, &reading, &mut out[rows]);
+        attention::attend(self.kernels, &self.pool, &reading, &mut out[rows])?;
         mirror.views = recycle(chunks);
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::dense::{View, ViewMut, dot_block, dot_panel, pack_panel, panel_len};
 use super::kernels::Kernels;
 use super::pool::Pool;
 use super::simd::{Element, F16, F32, Simd};
+use crate::Result;
 use crate::memory::{LandmarkBlock, LandmarkData};
 use crate::topk::TopK;
 
@@ -32,7 +33,7 @@ pub(super) struct Scoring<'a> {
 }
 
 /// [`Backend::score_top_k`](crate::backend::Backend::score_top_k).
-pub(super) fn score_top_k(kernels: &Kernels, pool: &Pool, scoring: &Scoring<'_>, top: &mut [TopK]) {
+pub(super) fn score_top_k(kernels: &Kernels, pool: &Pool, scoring: &Scoring<'_>, top: &mut [TopK]) -> Result<()> {
     let Scoring { heads, width, block, visible, .. } = *scoring;
     let n = visible.len();
     let work = n * heads * width * block.count;
@@ -40,7 +41,8 @@ pub(super) fn score_top_k(kernels: &Kernels, pool: &Pool, scoring: &Scoring<'_>,
         let parts = if pool.len() == 1 { 1 } else { (pool.len() * 2).min(block.count.div_ceil(TILE)) };
         let part = block.count.div_ceil(parts.max(1)).next_multiple_of(TILE);
         if parts <= 1 {
-            return kernels.score(scoring, 0..n, 0..block.count, top, tile(&mut pool.scratch().a, scoring));
+            kernels.score(scoring, 0..n, 0..block.count, top, tile(&mut pool.scratch().a, scoring)?);
+            return Ok(());
         }
         let all = Mutex::new(top);
         pool.each(parts, work, |i| {
@@ -50,21 +52,23 @@ pub(super) fn score_top_k(kernels: &Kernels, pool: &Pool, scoring: &Scoring<'_>,
                 let top = all.lock().unwrap_or_else(PoisonError::into_inner);
                 top.iter().flat_map(|t| TopK::new(t.k())).collect()
             };
-            kernels.score(scoring, 0..n, range, &mut own, tile(&mut pool.scratch().a, scoring));
+            kernels.score(scoring, 0..n, range, &mut own, tile(&mut pool.scratch().a, scoring)?);
             let mut top = all.lock().unwrap_or_else(PoisonError::into_inner);
             top.iter_mut().zip(&own).for_each(|(top, own)| top.merge(own));
-        });
+            Ok(())
+        })
     } else {
         let tokens = n.div_ceil(2 * pool.len()).clamp(1, TOKENS);
         pool.each_part(top, tokens * heads, work, |i, top| {
             let range = i * tokens..((i + 1) * tokens).min(n);
-            kernels.score(scoring, range, 0..block.count, top, tile(&mut pool.scratch().a, scoring));
-        });
+            kernels.score(scoring, range, 0..block.count, top, tile(&mut pool.scratch().a, scoring)?);
+            Ok(())
+        })
     }
 }
 
 /// The scratch of [`score`]: a tile of packed landmarks and the scores.
-fn tile<'a>(scratch: &'a mut super::buffer::Buffer, scoring: &Scoring<'_>) -> &'a mut [f32] {
+fn tile<'a>(scratch: &'a mut super::buffer::Buffer, scoring: &Scoring<'_>) -> Result<&'a mut [f32]> {
     scratch.scratch(TILE / 4 * panel_len(scoring.width) + TILE * TOKENS)
 }
 

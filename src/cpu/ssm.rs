@@ -15,6 +15,7 @@ use super::dense::{Factors, View, ViewMut, dot_block, sum_block, transpose};
 use super::kernels::Kernels;
 use super::pool::{Pool, Scratch};
 use super::simd::{F32, LANES, Simd, exp, silu, softplus};
+use crate::Result;
 use crate::backend::{MAX_CONV, SSM_SPAN as SPAN, SsmParams, SsmShape};
 
 /// Everything that the kernels below read. The lengths have been checked by [`mix`]'s caller.
@@ -50,7 +51,7 @@ pub(super) fn mix(
     history: &mut [f32],
     state: &mut [f32],
     y: &mut [f32],
-) {
+) -> Result<()> {
     let (shape, n) = (mixer.shape, mixer.n);
     let (channels, heads, width) = (shape.conv_channels(), shape.heads, shape.head_dim());
     let blocks = n.div_ceil(SPAN);
@@ -58,24 +59,26 @@ pub(super) fn mix(
     let Scratch { a, b, c, .. } = &mut *scratch;
 
     // Convolution, and the products of C and B, block by block.
-    let xbc = a.scratch(n * channels);
+    let xbc = a.scratch(n * channels)?;
     let gram_len = shape.groups * SPAN * SPAN;
-    let grams = b.scratch(blocks * gram_len);
+    let grams = b.scratch(blocks * gram_len)?;
     let work = n * (channels * 12 + shape.groups * shape.state * SPAN / 2);
     pool.each_pair((xbc, SPAN * channels), (grams, gram_len), work, |block, xbc, gram| {
         kernels.convolve(mixer, history, block * SPAN, xbc);
         kernels.gram(shape, xbc, gram);
-    });
+        Ok(())
+    })?;
     keep_history(mixer, history);
 
     // The recurrence, head by head.
-    let v = c.scratch(heads * n * width);
+    let v = c.scratch(heads * n * width)?;
     let work = n * shape.inner * (2 * shape.state + if n > 1 { SPAN / 2 } else { 0 });
     let mixed = Mixed { xbc, grams };
     pool.each_pair((v, n * width), (state, width * shape.state), work, |head, v, state| {
         let mut scratch = pool.scratch();
-        kernels.scan(mixer, mixed, head, state, v, scratch.a.scratch(scan_scratch(shape)));
-    });
+        kernels.scan(mixer, mixed, head, state, v, scratch.a.scratch(scan_scratch(shape))?);
+        Ok(())
+    })?;
 
     // The gate, row by row.
     let v = &*v;
@@ -86,7 +89,8 @@ pub(super) fn mix(
         }
         let z = &mixer.zxbcdt[t * shape.projected()..][..inner];
         kernels.gate(y, z);
-    });
+        Ok(())
+    })
 }
 
 /// The last W − 1 inputs of the convolution, for the next call.

@@ -166,7 +166,7 @@ impl Mirror {
             capacity: capacity as u64,
             kept: 0,
             passing: Memory::filled_by_host(context, passing)?,
-            index: Slots::new(chunks)?,
+            index: Slots::all(chunks)?,
             chunks: Memory::new(context, chunks * stride)?,
             stride,
             picks: Memory::filled_by_host(context, picks)?,
@@ -400,7 +400,7 @@ impl Mirror {
         for ids in self.missing.chunks(memory.slots().max(1)) {
             memory.fetch(ids)?;
             for &id in ids {
-                let slot = self.index.claim_for(id).ok_or_else(|| Error::capacity("no free slot"))?;
+                let slot = self.index.claim_for(id)?.ok_or_else(|| Error::capacity("no free slot"))?;
                 // The chunk that was there has gone.
                 self.settled = self.settled.min(slot as u64);
                 self.put(lane, memory, id, slot)?;

@@ -1,6 +1,7 @@
 //! The parser proper. All positions are bytes from the start of the file.
 
 use super::*;
+use crate::room;
 
 const MAGIC: &[u8; 4] = b"GGUF";
 
@@ -100,7 +101,7 @@ pub(super) fn gguf(bytes: &[u8], file_len: usize) -> Result<Gguf> {
     limit("tensor count", 8, n_tensors as u64, MAX_TENSORS)?;
     limit("metadata count", 16, n_entries as u64, MAX_KEYS)?;
 
-    let mut entries = Vec::with_capacity(n_entries);
+    let mut entries = room::with_capacity(n_entries)?;
     for i in 0..n_entries {
         entries.push(entry(&mut r).map_err(|e| e.context(format_args!("metadata entry {i}")))?);
     }
@@ -116,7 +117,7 @@ pub(super) fn gguf(bytes: &[u8], file_len: usize) -> Result<Gguf> {
         )));
     }
 
-    let mut tensors = Vec::with_capacity(n_tensors);
+    let mut tensors = room::with_capacity(n_tensors)?;
     for i in 0..n_tensors {
         tensors.push(tensor(&mut r).map_err(|e| e.context(format_args!("tensor {i}")))?);
     }
@@ -176,7 +177,11 @@ fn value(r: &mut Reader) -> Result<Value> {
             let at = r.at;
             Value::Bool(boolean(r.array("value")?, at)?)
         }
-        8 => Value::Str(r.text("value")?.to_owned()),
+        8 => {
+            let mut text = String::new();
+            room::append(&mut text, r.text("value")?)?;
+            Value::Str(text)
+        }
         9 => Value::Array(array(r)?),
         10 => Value::U64(r.u64("value")?),
         11 => Value::I64(i64::from_le_bytes(r.array("value")?)),
@@ -199,7 +204,11 @@ fn array(r: &mut Reader) -> Result<Array> {
         7 => {
             let at = r.at + 8;
             let raw: Vec<u8> = numbers(r, u8::from_le_bytes)?;
-            Array::Bool(raw.iter().enumerate().map(|(i, &b)| boolean([b], at + i)).collect::<Result<_>>()?)
+            let mut bools = room::with_capacity(raw.len())?;
+            for (i, b) in raw.into_iter().enumerate() {
+                bools.push(boolean([b], at + i)?);
+            }
+            Array::Bool(bools)
         }
         8 => Array::Str(strings(r)?),
         9 => return Err(Error::unsupported(format!("array type at byte {start}: arrays of arrays are not supported"))),
@@ -215,15 +224,18 @@ fn numbers<const N: usize, T>(r: &mut Reader, from: fn([u8; N]) -> T) -> Result<
     let count = r.count("array length", N as u64, "elements")?;
     // No overflow: `count` has been checked to fit the bytes that are left.
     let bytes = r.take(count * N, "array")?;
-    Ok(bytes.as_chunks::<N>().0.iter().map(|b| from(*b)).collect())
+    let mut numbers = room::with_capacity(count)?;
+    numbers.extend(bytes.as_chunks::<N>().0.iter().map(|b| from(*b)));
+    Ok(numbers)
 }
 
 /// A count and as many texts.
 fn strings(r: &mut Reader) -> Result<Strings> {
     let count = r.count("array length", 8, "elements")?;
-    let mut strings = Strings { text: String::new(), ends: Vec::with_capacity(count) };
+    let mut strings = Strings { text: String::new(), ends: room::with_capacity(count)? };
     for i in 0..count {
-        strings.text.push_str(r.text("string").map_err(|e| e.context(format_args!("element {i}")))?);
+        let text = r.text("string").map_err(|e| e.context(format_args!("element {i}")))?;
+        room::append(&mut strings.text, text)?;
         // Fits: the header is at most MAX_HEADER_BYTES long.
         strings.ends.push(strings.text.len() as u32);
     }

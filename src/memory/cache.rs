@@ -1,6 +1,6 @@
 //! The records of the chunks in use, and how a byte budget is divided.
 
-use super::buffer::{ALIGN, Buffer};
+use super::buffer::{ALIGN, PART_BYTES, PART_OVERHEAD, Rows};
 use super::store::Layout;
 use super::text;
 use crate::slots::Slots;
@@ -32,8 +32,8 @@ pub(super) struct Plan {
     pub(super) read_bytes: usize,
     /// Records of text collected before a write.
     pub(super) text: usize,
-    /// What all of it takes.
-    pub(super) total: usize,
+    /// What is taken whatever the number of chunks.
+    pub(super) fixed: usize,
 }
 
 impl Plan {
@@ -56,12 +56,14 @@ impl Plan {
         let read_bytes = io.max(layout.landmark_stride);
         let landmarks = budget / 4 / layout.landmark_bytes;
         let text = (budget / 64 / text::STRIDE).clamp(1, MAX_TEXT);
-        let buffers = batch * record + read_bytes + text * text::STRIDE;
-        let fixed = OVERHEAD + buffers + landmarks * layout.landmark_bytes;
+        let fixed = OVERHEAD + batch * record + read_bytes + text * text::STRIDE;
+        // Large rows can leave half of a part empty.
+        let parts = budget / PART_BYTES * 2 * PART_OVERHEAD;
         let slot = layout.chunk_stride + SLOT_INDEX_BYTES;
+        let rest = budget.saturating_sub(fixed + parts + landmarks * layout.landmark_bytes);
         // The table's entries are 32 bits wide.
-        let slots = (budget.saturating_sub(fixed) / slot).min(u32::MAX as usize / 2);
-        Ok(Self { slots, landmarks, batch, read_bytes, text, total: fixed + slots * slot })
+        let slots = (rest / slot).min(u32::MAX as usize / 2);
+        Ok(Self { slots, landmarks, batch, read_bytes, text, fixed })
     }
 
     /// A budget that leaves room for `slots` chunks.
@@ -80,31 +82,43 @@ impl Plan {
     }
 }
 
-/// Chunk records in slots. Its size depends on the number of slots alone.
+/// Chunk records in slots, which take memory as they are used.
 pub(super) struct Cache {
-    data: Buffer,
-    stride: usize,
+    data: Rows,
     /// Which chunk is in which slot.
     pub(super) slots: Slots,
 }
 
 impl Cache {
-    /// # Errors
-    /// `Capacity` if there is not enough memory.
-    pub(super) fn new(slots: usize, stride: usize) -> Result<Self> {
+    /// Up to `capacity` slots for records of `stride` bytes.
+    pub(super) fn new(capacity: usize, stride: usize) -> Self {
         debug_assert_eq!(stride % ALIGN, 0);
-        Ok(Self { data: Buffer::new(slots * stride)?, stride, slots: Slots::new(slots)? })
+        Self { data: Rows::new(stride, capacity), slots: Slots::new(capacity) }
     }
 
     /// The record of a resident chunk.
     pub(super) fn get(&self, id: u64) -> Option<&[u8]> {
-        let slot = self.slots.get(id)?;
-        self.data.bytes().get(slot * self.stride..)?.get(..self.stride)
+        self.data.get(self.slots.get(id)?)
+    }
+
+    /// [`Slots::claim`], with memory for the record.
+    ///
+    /// # Errors
+    /// `Capacity` if there is not enough memory.
+    pub(super) fn claim(&mut self) -> Result<Option<usize>> {
+        let Some(index) = self.slots.claim()? else { return Ok(None) };
+        self.data.reserve(index + 1)?;
+        Ok(Some(index))
     }
 
     /// The bytes of a claimed slot.
     pub(super) fn record_mut(&mut self, index: usize) -> &mut [u8] {
-        &mut self.data.bytes_mut()[index * self.stride..][..self.stride]
+        self.data.get_mut(index).unwrap_or_default()
+    }
+
+    /// Bytes taken.
+    pub(super) fn bytes(&self) -> usize {
+        self.data.bytes() + self.slots.bytes()
     }
 }
 
@@ -126,7 +140,9 @@ mod tests {
                             assert!(budget < least.max(Plan::minimum(&layout, MIN_SLOTS).unwrap()));
                             continue;
                         };
-                        assert!(plan.total as u64 <= budget, "{shape:?} {plan:?}");
+                        let slot = layout.chunk_stride + SLOT_INDEX_BYTES;
+                        let total = plan.fixed + plan.landmarks * layout.landmark_bytes + plan.slots * slot;
+                        assert!(total as u64 <= budget, "{shape:?} {plan:?}");
                         assert!(plan.slots >= if budget >= least { slots } else { MIN_SLOTS }, "{shape:?} {plan:?}");
                         assert!(plan.batch >= 1 && plan.read_bytes >= layout.landmark_stride);
                     }
@@ -142,7 +158,7 @@ mod tests {
     #[test]
     fn the_map_agrees_with_a_naive_one() {
         let slots = 13;
-        let mut cache = Cache::new(slots, ALIGN).unwrap();
+        let mut cache = Cache::new(slots, ALIGN);
         let mut naive = std::collections::BTreeMap::new();
         let mut x = 1u64;
         for step in 0..20_000 {
@@ -152,7 +168,7 @@ mod tests {
             cache.slots.begin();
             assert_eq!(cache.slots.pin(id), naive.contains_key(&id), "step {step}");
             if !naive.contains_key(&id) {
-                let index = cache.slots.claim().unwrap();
+                let index = cache.claim().unwrap().unwrap();
                 naive.retain(|_, &mut at| at != index);
                 cache.record_mut(index).fill(id as u8);
                 cache.slots.publish(index, id);

@@ -2,47 +2,54 @@
 
 use std::ops::Range;
 
-use super::buffer::Buffer;
+use super::buffer::Rows;
 use super::shape::LandmarkBlock;
 use super::store::{Layout, RECORD_HEADER};
 use crate::Result;
 
-/// The landmarks of chunks `0..capacity`, packed, in the host's byte order.
-pub(super) struct Landmarks {
-    data: Buffer,
-    capacity: u64,
-}
+/// The landmarks of chunks `0..capacity`, packed, in the host's byte order. They take memory as chunks come.
+pub(super) struct Landmarks(Rows);
 
 impl Landmarks {
+    pub(super) fn new(layout: &Layout, capacity: usize) -> Self {
+        Self(Rows::new(layout.landmark_bytes, capacity))
+    }
+
+    /// Chunks whose landmarks there is room for.
+    pub(super) fn capacity(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    /// Bytes taken.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
+    /// Makes room for the landmarks of the chunks before `end`, as far as they are to be kept.
+    ///
     /// # Errors
     /// `Capacity` if there is not enough memory.
-    pub(super) fn new(layout: &Layout, capacity: usize) -> Result<Self> {
-        Ok(Self { data: Buffer::new(capacity * layout.landmark_bytes)?, capacity: capacity as u64 })
+    pub(super) fn reserve(&mut self, end: u64) -> Result<()> {
+        self.0.reserve(usize::try_from(end).unwrap_or(usize::MAX))
     }
 
-    /// Chunks whose landmarks are kept.
-    pub(super) fn capacity(&self) -> u64 {
-        self.capacity
-    }
-
-    /// Keeps those landmarks that are among the first: `records` are those of chunk `first` and following, as in the file.
+    /// Keeps those landmarks for which there is room: `records` are those of chunk `first` and following, as in the file.
     pub(super) fn keep(&mut self, layout: &Layout, first: u64, records: &[u8]) {
-        let size = layout.landmark_bytes;
-        let Some(kept) = self.data.bytes_mut().get_mut((first.min(self.capacity) as usize) * size..) else { return };
-        for (to, record) in kept.chunks_exact_mut(size).zip(records.chunks_exact(layout.landmark_stride)) {
-            to.copy_from_slice(&record[RECORD_HEADER..][..size]);
+        for (id, record) in (first..).zip(records.chunks_exact(layout.landmark_stride)) {
+            let Some(to) = usize::try_from(id).ok().and_then(|id| self.0.get_mut(id)) else { return };
+            to.copy_from_slice(&record[RECORD_HEADER..][..layout.landmark_bytes]);
             layout.swap_landmarks(to);
         }
     }
 
-    /// The landmarks of `chunks`, which must be kept, as one block.
+    /// As many landmarks of `chunks`, which must be kept, as lie next to each other, as one block.
     ///
     /// # Errors
     /// None in practice.
-    pub(super) fn block(&self, layout: &Layout, chunks: Range<usize>) -> Result<LandmarkBlock<'_>> {
-        let size = layout.landmark_bytes;
-        let data = layout.landmarks(&self.data.bytes()[chunks.start * size..chunks.end * size])?;
-        Ok(LandmarkBlock { first: chunks.start as u64, count: chunks.len(), data })
+    pub(super) fn block(&self, layout: &Layout, chunks: Range<u64>) -> Result<LandmarkBlock<'_>> {
+        let bytes = self.0.adjacent(chunks.start as usize..chunks.end as usize);
+        let count = bytes.len() / layout.landmark_bytes;
+        Ok(LandmarkBlock { first: chunks.start, count, data: layout.landmarks(bytes)? })
     }
 }
 

@@ -1,7 +1,8 @@
 //! The chunk memory: what the model remembers of a document of any length, in a fixed amount of RAM.
 //!
 //! Keys, values and landmarks of every finished chunk go to two files, the first of them in several parts, and the text that
-//! the chunks are made of to a third one. A byte budget, taken whole when the memory is made, holds the chunks in use, the landmarks of the first chunks and the buffers; nothing in RAM grows with the
+//! the chunks are made of to a third one. A byte budget, of which as much is taken as is used, holds the chunks in use, the
+//! landmarks of the first chunks and the buffers; nothing in RAM grows with the
 //! number of chunks. Files are read with positioned reads, never mapped, so that the budget is the whole truth.
 
 mod block;
@@ -23,8 +24,7 @@ pub use io::Storage;
 pub use shape::{ChunkShape, ChunkView, KvData, LandmarkBlock, LandmarkData, Precision};
 pub use text::Text;
 
-use crate::slots::filled;
-use crate::{Error, Result};
+use crate::{Error, Result, room};
 use buffer::Buffer;
 use cache::{Cache, Plan};
 use landmarks::Landmarks;
@@ -63,7 +63,8 @@ pub struct ChunkMemory {
     read: Buffer,
     /// Ids that `fetch` has to read; room for twice the slots.
     missing: Vec<u64>,
-    reserved: usize,
+    /// What is taken whatever the number of chunks.
+    fixed: usize,
     hits: u64,
     misses: u64,
     id: u64,
@@ -75,11 +76,12 @@ pub struct ChunkMemory {
 
 impl ChunkMemory {
     /// An empty memory whose files live in the folder `dir` as long as this value. They have no names there: nothing else in the
-    /// folder is touched, and nothing stays in it however the process ends. All of `budget_bytes` that will ever be used is taken here.
+    /// folder is touched, and nothing stays in it however the process ends. Of `budget_bytes` of RAM as much is taken
+    /// as is used.
     ///
     /// # Errors
     /// `InvalidArgument` for a shape out of range, `Capacity` if the budget is too small (the message names the
-    /// smallest) or cannot be had, `Io` if there is no such folder or the files cannot be made in it.
+    /// smallest), `Io` if there is no such folder or the files cannot be made in it.
     pub fn create(dir: &Path, shape: ChunkShape, precision: Precision, budget_bytes: u64) -> Result<Self> {
         let layout = Layout::new(shape, precision)?;
         let plan = Plan::new(&layout, budget_bytes)?;
@@ -105,16 +107,14 @@ impl ChunkMemory {
 
     fn build(layout: Layout, plan: Plan, id: &[u8; 16], storages: [Box<dyn Storage>; 3]) -> Result<Self> {
         let [chunks, landmarks, text] = storages;
-        let mut missing = filled(2 * plan.slots, u64::MAX)?;
-        missing.clear();
         Ok(Self {
             store: Store::new(layout, id, chunks, landmarks, plan.batch)?,
             text: Arc::new(Text::new(&layout, id, text, plan.text)?),
-            cache: Cache::new(plan.slots, layout.chunk_stride)?,
-            landmarks: Landmarks::new(&layout, plan.landmarks)?,
+            cache: Cache::new(plan.slots, layout.chunk_stride),
+            landmarks: Landmarks::new(&layout, plan.landmarks),
             read: Buffer::new(plan.read_bytes)?,
-            missing,
-            reserved: plan.total,
+            missing: Vec::new(),
+            fixed: plan.fixed,
             hits: 0,
             misses: 0,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -165,9 +165,10 @@ impl ChunkMemory {
         self.cache.slots.len()
     }
 
-    /// Bytes of RAM that the memory holds, at most its budget.
+    /// Bytes of RAM that the memory takes now: it takes them as chunks come and are read, up to its budget.
     pub fn reserved_bytes(&self) -> u64 {
-        self.reserved as u64
+        let missing = self.missing.capacity() * size_of::<u64>();
+        (self.fixed + self.landmarks.bytes() + self.cache.bytes() + missing) as u64
     }
 
     /// Bytes of the files in use. Chunks and text still in the write buffers are not among them.
@@ -204,6 +205,7 @@ impl ChunkMemory {
     /// is full and `Io` if writing failed otherwise. The chunk is then not added.
     pub fn append(&mut self, keys: &[f32], values: &[f32], landmark: &[f32], source: Range<u64>) -> Result<u64> {
         let (layout, id) = (self.store.files.layout, self.len());
+        self.landmarks.reserve(id + 1)?;
         let record = self.store.append(keys, values, landmark, source)?;
         self.landmarks.keep(&layout, id, record);
         Ok(id)
@@ -225,6 +227,7 @@ impl ChunkMemory {
     /// `InvalidArgument` if the block was made for another memory or its first chunk is not the next one; `Capacity` if the
     /// disk is full and `Io` if writing failed otherwise. No chunk is then added.
     pub fn append_block(&mut self, block: &Block) -> Result<()> {
+        self.landmarks.reserve(block.end())?;
         self.store.append_block(block)?;
         self.landmarks.keep(&self.store.files.layout, block.first(), block.landmarks());
         Ok(())
@@ -305,9 +308,10 @@ impl ChunkMemory {
         }
         let layout = self.store.files.layout;
         let kept = upto.min(self.landmarks.capacity());
-        if first < kept {
-            visit(self.landmarks.block(&layout, first as usize..kept as usize)?)?;
-            first = kept;
+        while first < kept {
+            let block = self.landmarks.block(&layout, first..kept)?;
+            first += block.count as u64;
+            visit(block)?;
         }
         while first < upto {
             let room = self.read.bytes().len() / layout.landmark_stride;
@@ -342,6 +346,10 @@ impl ChunkMemory {
             if self.missing.len() == 2 * slots {
                 self.sort_missing()?;
             }
+            if self.missing.len() == self.missing.capacity() {
+                let len = self.missing.len();
+                room::grow(&mut self.missing, len.max(64).min(2 * slots - len))?;
+            }
             self.missing.push(id);
         }
         self.sort_missing()?;
@@ -359,7 +367,7 @@ impl ChunkMemory {
                 self.store.read_chunks(first, &mut self.read.bytes_mut()[..run * stride])?;
             }
             for (i, &id) in rest.iter().take(run).enumerate() {
-                let slot = self.cache.slots.claim().ok_or_else(|| too_many(slots + 1, slots))?;
+                let slot = self.cache.claim()?.ok_or_else(|| too_many(slots + 1, slots))?;
                 let record = self.cache.record_mut(slot);
                 if run > 1 {
                     record.copy_from_slice(&self.read.bytes()[i * stride..][..stride]);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use crate::backend::{Backend, Span};
 use crate::memory::ChunkShape;
 use crate::weights::Weights;
-use crate::{Error, Result};
+use crate::{Error, Result, room};
 
 use super::config::{Config, HsaConfig};
 use super::encoder::{Encoder, Work};
@@ -206,7 +206,7 @@ impl<B: Backend> Chunking<B> {
                 encoder.encode(config, hsa, backend, chunks, &mut s.x, work, emit)
             }
             (Chunking::External(encoder), None) => {
-                s.host.resize(chunks * s.chunk_size * s.hidden, 0.0);
+                room::resize(&mut s.host, chunks * s.chunk_size * s.hidden, 0.0)?;
                 backend.read(&s.x, &mut s.host)?;
                 encoder.encode(&s.host, chunks, &mut s.out)?;
                 emit(s.out.encoded())

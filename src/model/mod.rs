@@ -32,7 +32,7 @@ use crate::backend::{Backend, MambaScratch, Norm, Product, SSM_SPAN, Span as At,
 use crate::memory::{ChunkMemory, ChunkShape};
 use crate::topk::TopK;
 use crate::weights::Weights;
-use crate::{Error, Result};
+use crate::{Error, Result, room};
 
 pub use crate::backend::Weighting;
 pub use chunking::{ChunkEncoder, EncodedChunk, Memories, NativeEncoder};
@@ -667,7 +667,7 @@ impl<B: Backend> Model<B> {
                 self.head(s, first, n)?;
             }
             let before = s.host_logits.len();
-            s.host_logits.resize(before + n * config.vocab, 0.0);
+            room::resize(&mut s.host_logits, before + n * config.vocab, 0.0)?;
             backend.read(&s.logits, s.host_logits.get_mut(before..).unwrap_or_default())?;
         }
         Ok(())

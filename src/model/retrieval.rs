@@ -6,7 +6,7 @@ use crate::backend::{Backend, Norm, Pick, Product, Selecting, Weighting, weigh};
 use crate::memory::ChunkMemory;
 use crate::topk::TopK;
 use crate::weights::Weights;
-use crate::{Error, Result};
+use crate::{Error, Result, room};
 
 use super::config::{Config, HsaConfig};
 
@@ -78,8 +78,8 @@ impl<B: Backend> Selection<B> {
         Ok(Self {
             norm: backend.buffer(tokens * config.hidden)?,
             q: backend.buffer(tokens * hsa.retrieval_width)?,
-            visible: Vec::with_capacity(tokens),
-            top: vec![TopK::new(hsa.top_k)?; selections],
+            visible: room::with_capacity(tokens)?,
+            top: room::filled(selections, TopK::new(hsa.top_k)?)?,
             readings: Vec::new(),
             picks: Vec::new(),
             of_token: Vec::new(),

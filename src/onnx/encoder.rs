@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::model::{Config, EncoderConfig, HsaConfig};
 use crate::unfinished::Unfinished;
 use crate::weights::Weights;
-use crate::{Error, Result};
+use crate::{Error, Result, room};
 
 use super::graph::{Attribute, Dim, Element, Graph, Value};
 
@@ -49,6 +49,9 @@ pub fn export(weights: &Weights, path: &Path) -> Result<u64> {
 /// `Unsupported` if the file would become larger than 2 GiB.
 pub fn encoder(weights: &Weights) -> Result<Vec<u8>> {
     let config = Config::from_gguf(weights.gguf())?;
+    // The weights in f32, as they are decoded, in the graph, and in the file.
+    let tensors = weights.gguf().tensors().iter().filter(|t| t.name.starts_with("enc"));
+    room::check(tensors.map(|t| t.rows().saturating_mul(t.cols())).sum::<usize>().saturating_mul(12))?;
     let hsa =
         config.hsa.as_ref().ok_or_else(|| Error::invalid("this model keeps no chunk memories: it has no encoder"))?;
     let mut writer = Writer { graph: Graph::new(), weights, config: &config, hsa, enc: &hsa.encoder };

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::chunk_encoder::{self, EncoderOptions};
+use crate::cpu::MAX_THREADS;
 use crate::gguf::Gguf;
 use crate::model::Config;
 use crate::session::device::{Device, Model};
@@ -18,7 +19,8 @@ use crate::{Error, ErrorKind, Result};
 pub struct EngineOptions {
     /// Where the model runs.
     pub device: Device,
-    /// Worker threads; 0 takes one per core, for a CUDA device at most eight. Results do not depend on it.
+    /// Worker threads, at most [`MAX_THREADS`](crate::cpu::MAX_THREADS); 0 takes one per core, for a CUDA device at most eight.
+    /// Results do not depend on it.
     pub threads: usize,
     /// What encodes the chunks of documents.
     pub encoder: EncoderOptions,
@@ -64,8 +66,8 @@ impl Engine {
     fn new(weights: Weights, options: &EngineOptions) -> Result<Self> {
         let threads = match (options.device, options.threads) {
             // Each keeps a stream of the device busy.
-            (Device::Cuda(_), 0) => threads(0).min(8),
-            (_, n) => threads(n),
+            (Device::Cuda(_), 0) => threads(0)?.min(8),
+            (_, n) => threads(n)?,
         };
         let gguf = weights.gguf();
         let (tokenizer, without) = match Tokenizer::from_gguf(gguf) {
@@ -151,10 +153,14 @@ impl Engine {
 }
 
 /// `wanted` threads, or one per core for 0.
-pub(super) fn threads(wanted: usize) -> usize {
+///
+/// # Errors
+/// `InvalidArgument` for more than [`MAX_THREADS`].
+pub(super) fn threads(wanted: usize) -> Result<usize> {
     match wanted {
-        0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
-        n => n,
+        0 => Ok(std::thread::available_parallelism().map_or(1, |n| n.get()).min(MAX_THREADS)),
+        1..=MAX_THREADS => Ok(wanted),
+        n => Err(Error::invalid(format!("{n} threads: at most {MAX_THREADS}"))),
     }
 }
 

@@ -28,8 +28,8 @@ use std::ops::{ControlFlow, Range};
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::Instant;
+use std::{process, thread};
 
 pub use answer::{Answer, AskOptions, Decoding, Source, StopReason, Support};
 pub use device::Device;
@@ -39,7 +39,7 @@ pub use needs::MemoryNeeds;
 use crate::memory::{Block, ChunkMemory, Precision, Text};
 use crate::model::{Pass, Trace};
 use crate::tokenizer::EncodeStream;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, room};
 use copying::Copying;
 use device::{Model, Scratch, State};
 use reading::Job;
@@ -60,7 +60,7 @@ const WINDOW_AT_ONCE: u64 = 16;
 /// Where and how a session keeps the memory of its document.
 #[derive(Debug, Clone)]
 pub struct SessionOptions {
-    /// Bytes of RAM for chunk memories; what does not fit stays on disk. The default is 64 MiB.
+    /// Bytes of RAM for chunk memories, taken as they are used; what does not fit stays on disk. The default is 64 MiB.
     pub budget: u64,
     /// Folder for the files of chunk memories, which must exist; by default the system's temporary folder. The files have no names
     /// there, and are gone with the session or with the process, however it ends.
@@ -131,6 +131,8 @@ pub struct Session {
     on_progress: Option<OnProgress>,
     /// What failed, if the memories can no longer be trusted.
     poisoned: Option<String>,
+    /// The process that this was made in.
+    process: u32,
 }
 
 impl Session {
@@ -169,6 +171,7 @@ impl Session {
             skip_hsa: options.skip_hsa_while_reading,
             on_progress: None,
             poisoned: None,
+            process: process::id(),
             engine,
         })
     }
@@ -204,6 +207,8 @@ impl Session {
         let taken = self.taken;
         let done = self.take_in(&mut |stream, tail| {
             let (Some(stream), Some(block)) = (stream, blocks.next()) else { return Ok(false) };
+            // A token has at least one byte.
+            tail.reserve(block.len())?;
             let before = stream.bytes();
             let pushed = stream.push_bytes(block, &mut |id, bytes| tail.push(id, bytes));
             if let Some(kept) = &kept {
@@ -236,6 +241,7 @@ impl Session {
         let mut text = Vec::new();
         let taken = self.take_in(&mut |_, tail| {
             let Some(block) = blocks.next() else { return Ok(false) };
+            tail.reserve(block.len())?;
             tail.extend(block, |id| tokenizer.map_or(0, |t| t.text_len(id)));
             if let (Some(kept), Some(tokenizer)) = (&kept, tokenizer) {
                 text.clear();
@@ -389,6 +395,12 @@ impl Session {
     }
 
     fn usable(&self) -> Result<()> {
+        if self.process != process::id() {
+            // The files are shared with that process, which does not know of what is written here.
+            return Err(Error::invalid("the session belongs to the process that made it: after fork() make another"));
+        }
+        // For all that is small.
+        room::check(0)?;
         match &self.poisoned {
             Some(why) => {
                 Err(Error::new(ErrorKind::Io, format!("the session is unusable since an earlier failure: {why}")))
@@ -479,7 +491,7 @@ impl Session {
 
     /// The tail with the tokens of the text that is held back.
     fn whole_tail(&self) -> Result<Tail> {
-        let mut tail = self.tail.clone();
+        let mut tail = self.tail.copy()?;
         if let Some(stream) = &self.stream {
             stream.clone().finish(&mut |id, bytes| tail.push(id, bytes))?;
         }
@@ -533,8 +545,7 @@ impl Session {
             let mut due = std::mem::take(&mut self.tail);
             let mut stream = self.stream.take();
             let (read, filled) = thread::scope(|scope| {
-                let name = thread::Builder::new().name("ramba-tokens".into());
-                let filling = name.spawn_scoped(scope, || fill(&mut stream, &mut ahead, end + window));
+                let filling = room::spawn(scope, "ramba-tokens".into(), || fill(&mut stream, &mut ahead, end + window));
                 let read = self.read_segments(&due, end, true, bytes);
                 // Without a thread, it is done when this is read.
                 (read, filling.map_or(Ok(true), |f| f.join().unwrap_or_else(|panic| resume_unwind(panic))))

@@ -34,10 +34,10 @@ impl MemoryNeeds {
     /// `precision`.
     ///
     /// # Errors
-    /// As [`Config::from_gguf`].
+    /// As [`Config::from_gguf`]; `InvalidArgument` for more threads than [`MAX_THREADS`](crate::cpu::MAX_THREADS).
     pub fn of(gguf: &Gguf, threads: usize, precision: Precision) -> Result<Self> {
         let config = Config::from_gguf(gguf)?;
-        let threads = super::engine::threads(threads);
+        let threads = super::engine::threads(threads)?;
         let values = |n: usize| 4 * n as u64;
         let ssm = &config.ssm;
         let per_block = (ssm.conv - 1) * ssm.conv_channels() + ssm.inner * ssm.state;

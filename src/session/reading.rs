@@ -9,7 +9,7 @@ use std::thread;
 use crate::memory::{Block, ChunkMemory};
 use crate::session::device::{Model, Scratch};
 use crate::session::turns::{Last, Turns};
-use crate::{Error, Result};
+use crate::{Result, room};
 
 /// One segment to read.
 #[derive(Debug)]
@@ -83,11 +83,11 @@ pub(super) fn read(
                 }
                 made.lock().unwrap_or_else(PoisonError::into_inner).extend(own);
             };
-            match thread::Builder::new().name(format!("ramba-read-{i}")).spawn_scoped(scope, work) {
+            match room::spawn(scope, format!("ramba-read-{i}"), work) {
                 Ok(_) => {}
                 // The threads there are do all the work.
                 Err(e) if i > 0 => log::warn!("reading with {i} threads only: {e}"),
-                Err(e) => return Err(Error::io("starting a thread to read with", e)),
+                Err(e) => return Err(e),
             }
         }
         drop(send);

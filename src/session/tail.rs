@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+use crate::{Error, Result, room};
+
 /// Consecutive tokens of a document from some position on, with their places in the source text.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Tail {
     /// Position of `ids[0]` in the document.
     start: u64,
@@ -15,6 +17,29 @@ pub(super) struct Tail {
 }
 
 impl Tail {
+    /// Makes room for so many more tokens.
+    ///
+    /// # Errors
+    /// `Capacity` if there is not enough memory.
+    pub fn reserve(&mut self, tokens: usize) -> Result<()> {
+        let _turn = room::turn();
+        // They may double their room, and be copied.
+        room::check(24 * (self.ids.len() + tokens))?;
+        let there = self.ids.try_reserve(tokens).and_then(|()| self.ends.try_reserve(tokens));
+        there.map_err(|_| Error::capacity(format!("there is no memory for {tokens} more tokens")))
+    }
+
+    /// A copy, with room for the tokens of text that is held back.
+    ///
+    /// # Errors
+    /// `Capacity` if there is not enough memory.
+    pub fn copy(&self) -> Result<Tail> {
+        let mut copy = Tail { start: self.start, from: self.from, ..Tail::default() };
+        copy.reserve(self.ids.len() + 1024)?;
+        copy.append(self);
+        Ok(copy)
+    }
+
     /// Appends a token that stands for the next `bytes` bytes of the source.
     pub fn push(&mut self, id: u32, bytes: u64) {
         self.ends.push(self.bytes() + bytes);

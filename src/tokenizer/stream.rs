@@ -6,7 +6,7 @@ use super::normalize::Nfc;
 use super::split::Piece;
 use super::vocab::WordCache;
 use super::{MAX_WORD, Tokenizer, boundary_before};
-use crate::{Error, Result};
+use crate::{Error, Result, room};
 
 /// Bytes of text taken at a time.
 const BLOCK: usize = 64 << 10;
@@ -124,11 +124,8 @@ impl EncodeStream {
                 .map(|cut| {
                     let part = text.get(cut[0]..cut[1]).unwrap_or_default();
                     let tokenizer = &tokenizer;
-                    let thread = thread::Builder::new().name("ramba-words".into());
-                    (
-                        part,
-                        thread.spawn_scoped(scope, move || tokenizer.with_cache(|cache| whole(tokenizer, part, cache))),
-                    )
+                    let work = move || tokenizer.with_cache(|cache| whole(tokenizer, part, cache));
+                    (part, room::spawn(scope, "ramba-words".into(), work))
                 })
                 .collect();
             self.push_in_order(text.get(..first).unwrap_or_default(), cache, sink)?;
@@ -260,7 +257,7 @@ fn word_end(text: &str, from: usize, most: usize) -> Option<usize> {
 
 /// The ids of a text that ends there.
 fn whole(tokenizer: &Tokenizer, text: &str, cache: &mut WordCache) -> Result<Vec<u32>> {
-    let mut ids = Vec::with_capacity(text.len() / 2);
+    let mut ids = room::with_capacity(text.len() / 2)?;
     let mut stream = tokenizer.stream();
     stream.push_in_order(text, cache, &mut |id, _| ids.push(id))?;
     stream.encode(true, cache, &mut |id, _| ids.push(id))?;
