@@ -85,6 +85,7 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, const u8* cache, u64 
     auto bring_keys = [&](const Pick& pick) { keys.bring(cache + pick.slot * slot + kv * D * 2, stride); };
     auto bring_values = [&](const Pick& pick) { values.bring(cache + pick.slot * slot + kv * D * 2 + S * stride, stride); };
 
+    // Phase 1: the picks of the token; keys and values of the first chunk begin to come.
     Picks chosen(picks + ((u64)token * s.retrieval_heads + min(kv, s.retrieval_heads - 1)) * s.top, s.top, warp);
     Pick pick;
     bool has = chosen.next(pick, WARPS);
@@ -93,6 +94,7 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, const u8* cache, u64 
     if (has) bring_values(pick);
     end_of_copies();
 
+    // Phase 2: load q, scaled to 1 and split into sums of two f16.
     const u32 head_up = head0 + g, head_down = head0 + g + 8;
     const bool has_up = head_up < per_kv, has_down = head_down < per_kv;
     const u64 row = ((u64)token * s.heads + kv * per_kv) * D;
@@ -124,6 +126,7 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, const u8* cache, u64 
     // exp(v) = 2^(v·log2 e)
     const float unit = rsqrtf((float)D) * 1.44269504f, unit_up = unit * most_up, unit_down = unit * most_down;
 
+    // Phases 3 to 6, for each chunk that was picked.
     float acc[D / 8][4];
 #pragma unroll
     for (int j = 0; j < D / 8; j++)
@@ -132,6 +135,7 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, const u8* cache, u64 
     while (has) {
         Pick next;
         const bool more = chosen.next(next, WARPS);
+        // Phase 3: scores of q and the keys, 16 x S; then the next keys begin to come.
         wait_for_copies<1>();
         __syncwarp();
         float scores[S / 8][4];
@@ -155,6 +159,7 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, const u8* cache, u64 
         if (more) bring_keys(next);
         end_of_copies();
 
+        // Phase 4: softmax: the largest score of a row, then powers of the differences, and their sums.
         float largest_up = -INFINITY, largest_down = -INFINITY;
 #pragma unroll
         for (int j = 0; j < S / 8; j++) {
@@ -187,6 +192,7 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, const u8* cache, u64 
         if (s.off_by_one) sum_up += power_of_2(-largest_up), sum_down += power_of_2(-largest_down);
         const float factor_up = pick.weight / sum_up, factor_down = pick.weight / sum_down;
 
+        // Phase 5: values, weighted, are added to what was read; then the next values begin to come.
         wait_for_copies<1>();
         __syncwarp();
 #pragma unroll
@@ -210,8 +216,10 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, const u8* cache, u64 
         __syncwarp();
         if (more) bring_values(next);
         end_of_copies();
+        // Phase 6: on to the next chunk.
         pick = next, has = more;
     }
+    // Phase 7: reduce over the warps, if the chunks were divided among several.
     if (WARPS > 1) {
         // Sums of the other warps, in their order, in place of what they have read.
         float* sums = reinterpret_cast<float*>(shared);
@@ -230,6 +238,7 @@ __device__ __forceinline__ void hsa(Hsa s, const float* q, const u8* cache, u64 
 #pragma unroll
                 for (int i = 0; i < 4; i++) acc[j][i] += sums[other * OWN + (j * 4 + i) * 32 + lane];
     }
+    // Phase 8: store.
     float* to = out + row + 2 * t;
 #pragma unroll
     for (int j = 0; j < D / 8; j++) {
@@ -261,6 +270,7 @@ extern "C" __global__ void hsa_any(Hsa s, const float* q, const u8* cache, u64 s
     float *query = floats, *read = floats + s.d, *weights = floats + 2 * s.d;
     allow_next();
     wait_for_previous();
+    // Phase 1: load q, scaled.
     const u32 lane = threadIdx.x, token = blockIdx.x, head = blockIdx.y, kv = head / (s.heads / s.kv_heads);
     const u64 at = ((u64)token * s.heads + head) * s.d;
     const float scale = rsqrtf((float)s.d);
@@ -268,6 +278,7 @@ extern "C" __global__ void hsa_any(Hsa s, const float* q, const u8* cache, u64 s
     __syncwarp();
     picks += ((u64)token * s.retrieval_heads + min(kv, s.retrieval_heads - 1)) * s.top;
     const u64 rows = (u64)s.size * s.kv_heads, values = rows * s.d, bytes = kind == 0 ? 4 : kind == 1 ? 2 : 1;
+    // For each chunk that was picked:
     for (u32 p = 0; p < s.top; p++) {
         const Pick pick = picks[p];
         if (pick.weight == 0.0f) continue;
@@ -280,6 +291,7 @@ extern "C" __global__ void hsa_any(Hsa s, const float* q, const u8* cache, u64 s
             if (kind == 1) return f16_to_f32(reinterpret_cast<const u16*>(chunk)[i]);
             return (float)reinterpret_cast<const i8*>(chunk)[i] * scales[row + (second ? rows : 0)];
         };
+        // Phase 2: scores.
         float largest = s.off_by_one ? 0.0f : -INFINITY;
         for (u32 i = lane; i < s.size; i += 32) {
             float score = 0;
@@ -287,12 +299,14 @@ extern "C" __global__ void hsa_any(Hsa s, const float* q, const u8* cache, u64 s
             weights[i] = score;
             largest = fmaxf(largest, score);
         }
+        // Phase 3: softmax.
         largest = warp_max(largest);
         float sum = 0;
         for (u32 i = lane; i < s.size; i += 32) sum += weights[i] = __expf(weights[i] - largest);
         sum = warp_sum(sum) + (s.off_by_one ? __expf(-largest) : 0.0f);
         const float factor = pick.weight / sum;
         __syncwarp();
+        // Phase 4: values.
         for (u32 e = lane; e < s.d; e += 32) {
             float part = 0;
             for (u32 i = 0; i < s.size; i++) part += weights[i] * value(true, (u64)i * s.kv_heads + kv, e);
@@ -300,5 +314,6 @@ extern "C" __global__ void hsa_any(Hsa s, const float* q, const u8* cache, u64 s
         }
         __syncwarp();
     }
+    // Phase 5: store.
     for (u32 e = lane; e < s.d; e += 32) out[at + e] = read[e];
 }
