@@ -17,15 +17,14 @@ use std::time::Duration;
 use common::{hsa_shape, values, weights};
 use cudarc::driver::{CudaContext, LaunchConfig, PushKernelArg, sys::CUevent_flags};
 use ramba::backend::{
-    Attention, Backend, EncoderShape, HeadNorms, MambaScratch, MambaWeights, MemoryWeights, Mlp, Norm, Pick, Product,
-    SsmParams, SsmShape, SsmState,
+    Attention, Device, EncoderShape, HeadNorms, Layers, MambaScratch, MambaWeights, MemoryWeights, Mlp, Norm,
+    Operations, Product, Reader, ReaderOptions, Selecting, SsmParams, SsmShape, SsmState, Weighting,
 };
 use ramba::cuda::Cuda;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision};
 use ramba::quant::DType;
-use ramba::topk::TopK;
 
-type Buffer = <Cuda as Backend>::Buffer;
+type Buffer = <Cuda as Device>::Buffer;
 
 /// What limits an operation.
 #[derive(Clone, Copy, PartialEq)]
@@ -427,7 +426,7 @@ fn mixers<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
         let x = buffer(cuda, s.projected());
         let name = format!("ssm_step {} wide, state {}", s.inner, s.state);
         row(cuda, rows, name, Limit::Bytes, bytes, s.inner, move |i, y| {
-            cuda.ssm_mix(&s, &params, &x, 1, 1, &mut states[i % copies], y).expect("shapes");
+            cuda.ssm_mix(&s, &params, &x, [1, 1], &mut states[i % copies], y).expect("shapes");
         });
     }
     for (heads, sequences, n) in [(32, 1, 2048), (4, 14, 512)] {
@@ -439,7 +438,7 @@ fn mixers<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
         let work = 3 * 2 * sequences * n.div_ceil(64) * heads * 64 * (64 * q + p * q + 64 * p + p * q);
         let name = format!("ssm_mix {sequences} x {n} tokens, {} wide, state {q}", s.inner);
         row(cuda, rows, name, Limit::Matrix, work, sequences * n * s.inner, move |_, y| {
-            cuda.ssm_mix(&s, &params, &x, sequences, n, &mut state, y).expect("shapes");
+            cuda.ssm_mix(&s, &params, &x, [sequences, n], &mut state, y).expect("shapes");
         });
     }
 
@@ -466,7 +465,7 @@ fn mixers<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
             gated_norm: Norm { weight: &gated, width: s.inner, eps: 1e-5 },
             out_proj: &out_proj,
         };
-        cuda.mamba_block(&s, &weights, x, sequences, n, &mut state, &mut scratch).expect("shapes");
+        cuda.mamba_block(&s, &weights, x, [sequences, n], &mut state, &mut scratch).expect("shapes");
     });
 }
 
@@ -498,7 +497,7 @@ fn token<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
             };
             (weights, state)
         });
-        cuda.mamba_blocks(&s, run, x, &mut scratch).expect("shapes");
+        cuda.mamba_blocks(&s, run, x, [1, 1], &mut scratch).expect("shapes");
     });
 }
 
@@ -511,7 +510,7 @@ fn encoder<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
         let name = format!("encoder_attention {chunks} chunks, {heads} heads of {d}");
         row(cuda, rows, name, Limit::None, 0, chunks * 65 * heads * d, move |_, y| {
             let norms = HeadNorms { q: &q_norm, k: &k_norm, eps: 1e-5 };
-            cuda.encoder_attention(&shape, &norms, &q, &k, &v, chunks, y).expect("shapes");
+            cuda.encoder_attention(&shape, &norms, [&q, &k, &v], chunks, y).expect("shapes");
         });
     }
 }
@@ -591,17 +590,18 @@ fn landmarks<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
     let data = values(4096 * width);
     for (n, count) in [(1, all), (2048, 16384)] {
         let (dir, mut memory) = memory(shape, count, &[0.5], &data);
-        let mut mirror = cuda.mirror(shape, Precision::F16, 1 << 30, n, 0).expect("memory");
+        let mut reader = Reader::new(cuda, ReaderOptions { budget: 1 << 30, tokens: n, groups: 1 });
         let q = buffer(cuda, n * width);
         let visible = vec![count as u64; n];
-        let mut top = vec![TopK::new(8).expect("k"); n];
+        let selecting = Selecting { top_k: 8, scale: 0.1, weighting: Weighting::StickBreaking, position_decay: 0.0 };
         let (limit, work) =
             if n == 1 { (Limit::Bytes, count * width * 2) } else { (Limit::Matrix, 2 * 2 * n * count * width) };
-        // With the wait for the result, which is part of every use.
-        row(cuda, rows, format!("score_top_k {n} x {count} x {width}"), limit, work, 0, move |_, _| {
+        // With the wait for the result, which is part of every use, and what is made of it.
+        let mut read = Vec::new();
+        row(cuda, rows, format!("select {n} x {count} x {width}"), limit, work, 0, move |_, _| {
             let _ = &dir;
-            top.fill(TopK::new(8).expect("k"));
-            cuda.score_top_k(&q, &visible, 0.1, &mut memory, &mut mirror, &mut top).expect("shapes");
+            reader.select(cuda, &mut memory, (0, &selecting), &q, &visible).expect("shapes");
+            reader.trace(cuda, 0, &mut read).expect("chosen");
         });
     }
 }
@@ -615,7 +615,7 @@ fn draw(seed: u64, j: u64) -> u64 {
 }
 
 /// The picks of `n` tokens, 8 each, by the rule at the top of `pytorch.py`.
-fn picks(n: usize) -> Vec<Pick> {
+fn picks(n: usize) -> Vec<(u64, f32)> {
     let mut all = Vec::with_capacity(8 * n);
     for t in 0..n as u64 {
         let visible = t / 64;
@@ -633,11 +633,11 @@ fn picks(n: usize) -> Vec<Pick> {
             all.push(match chosen.get(i) {
                 Some(&c) => {
                     let p = (((draw(2, 8 * t + i as u64) >> 41) as f32) + 0.5) / (1 << 23) as f32;
-                    let pick = Pick { chunk: c as u32, weight: p * left };
+                    let pick = (c, p * left);
                     left *= 1.0 - p;
                     pick
                 }
-                None => Pick::NONE,
+                None => (0, 0.0),
             });
         }
     }
@@ -650,25 +650,24 @@ fn hsa<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
     for n in [4096, 8192, 16384, 32768, 65536] {
         let chunks = n / 64;
         let (dir, mut memory) = memory(kept, chunks, &kv, &[0.5]);
-        let mut mirror = cuda.mirror(kept, Precision::F16, 256 << 20, n, 0).expect("memory");
-        let ids: Vec<u64> = (0..chunks as u64).collect();
-        cuda.fetch(&mut memory, &mut mirror, &ids, &picks(n)).expect("in range");
+        let mut reader = Reader::new(cuda, ReaderOptions { budget: 256 << 20, tokens: n, groups: 1 });
+        reader.choose(cuda, &mut memory, 0, &picks(n), 8).expect("in range");
         let q = buffer(cuda, n * 1024);
         // Scores and values, each with the operand from f32 as a sum of two f16.
         let work = 2 * 2 * 2 * n * 16 * 8 * 64 * 64;
         row(cuda, rows, format!("hsa {n} x 16 heads x 8 chunks"), Limit::Matrix, work, n * 1024, move |_, y| {
             let _ = &dir;
-            cuda.hsa_attend(&shape, &q, 0..n, &memory, &mut mirror, y).expect("shapes");
+            reader.attend(cuda, &mut memory, &shape, &q, y).expect("shapes");
         });
     }
     // A token alone: bound by the latency of a few reads.
     let (dir, mut memory) = memory(kept, 64, &kv, &[0.5]);
-    let mut mirror = cuda.mirror(kept, Precision::F16, 64 << 20, 1, 0).expect("memory");
-    let some: Vec<Pick> = (0..8).map(|chunk| Pick { chunk: chunk * 7, weight: 0.1 }).collect();
-    cuda.fetch(&mut memory, &mut mirror, &(0..64).collect::<Vec<_>>(), &some).expect("in range");
+    let mut reader = Reader::new(cuda, ReaderOptions { budget: 64 << 20, tokens: 1, groups: 1 });
+    let some: Vec<(u64, f32)> = (0..8).map(|chunk| (chunk * 7, 0.1)).collect();
+    reader.choose(cuda, &mut memory, 0, &some, 8).expect("in range");
     let q = buffer(cuda, 1024);
     row(cuda, rows, "hsa 1 x 16 heads x 8 chunks".to_owned(), Limit::None, 0, 1024, move |_, y| {
         let _ = &dir;
-        cuda.hsa_attend(&shape, &q, 0..1, &memory, &mut mirror, y).expect("shapes");
+        reader.attend(cuda, &mut memory, &shape, &q, y).expect("shapes");
     });
 }

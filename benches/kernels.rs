@@ -12,13 +12,15 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use common::{hsa_shape, values, weights};
-use ramba::backend::{Backend, EncoderShape, HeadNorms, Pick, SsmParams, SsmShape, SsmState};
+use ramba::backend::{
+    Device, EncoderShape, HeadNorms, Operations, Reader, ReaderOptions, Selecting, SsmParams, SsmShape, SsmState,
+    Weighting,
+};
 use ramba::cpu::Cpu;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision};
 use ramba::quant::DType;
-use ramba::topk::TopK;
 
-type Buffer = <Cpu as Backend>::Buffer;
+type Buffer = <Cpu as Device>::Buffer;
 
 /// What limits an operation.
 #[derive(Clone, Copy, PartialEq)]
@@ -234,7 +236,7 @@ fn mixers<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
                 (Limit::Float, n * inner * 2 * shape.state)
             };
             rows.push(row(format!("ssm_mix {n} x {inner} state {} {label}", shape.state), limit, work, move || {
-                cpu.ssm_mix(&shape, &params, &x, 1, n, &mut state, &mut y).expect("shapes");
+                cpu.ssm_mix(&shape, &params, &x, [1, n], &mut state, &mut y).expect("shapes");
             }));
         }
     }
@@ -249,7 +251,7 @@ fn attention<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
     let work = chunks * 65 * 65 * width * 2;
     rows.push(row(format!("encoder_attention {chunks} chunks {label}"), Limit::Float, work, move || {
         let norms = HeadNorms { q: &q_norm, k: &k_norm, eps: 1e-5 };
-        cpu.encoder_attention(&shape, &norms, &q, &k, &v, chunks, &mut out).expect("shapes");
+        cpu.encoder_attention(&shape, &norms, [&q, &k, &v], chunks, &mut out).expect("shapes");
     }));
 
     let (count, width) = (262_144, 128);
@@ -258,28 +260,33 @@ fn attention<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
     for n in [1, 128] {
         let count = if n == 1 { count } else { 16384 };
         let mut memory = memory(shape, landmarks.chunks(width).take(count).map(|l| (vec![0.5], l)));
-        let mut mirror = cpu.mirror(shape, Precision::F16, 0, 64, 0).expect("nothing");
+        let mut reader = reader(cpu);
         let q = buffer(cpu, n * width);
         let (limit, work) = if n == 1 { (Limit::Read, count * width * 2) } else { (Limit::Float, n * count * width) };
-        rows.push(row(format!("score_top_k {n} x {count} x {width} {label}"), limit, work, move || {
-            let mut top: Vec<TopK> = (0..n).map(|_| TopK::new(8).expect("k")).collect();
+        rows.push(row(format!("select {n} x {count} x {width} {label}"), limit, work, move || {
             let visible = vec![count as u64; n];
-            cpu.score_top_k(&q, &visible, 0.1, &mut memory, &mut mirror, &mut top).expect("shapes");
-            black_box(top);
+            let selecting =
+                Selecting { top_k: 8, scale: 0.1, weighting: Weighting::StickBreaking, position_decay: 0.0 };
+            black_box(reader.select(cpu, &mut memory, (0, &selecting), &q, &visible).expect("shapes"));
         }));
     }
 
     let (shape, kept) = hsa_shape();
     for n in [1, 64] {
         let mut memory = memory(kept, std::iter::once((values(64 * 64), &[0.5][..])));
-        let mut mirror = cpu.mirror(kept, Precision::F16, 0, 64, 0).expect("nothing");
+        let mut reader = reader(cpu);
         let (q, mut out) = (buffer(cpu, n * 1024), buffer(cpu, n * 1024));
-        cpu.fetch(&mut memory, &mut mirror, &[0], &vec![Pick { chunk: 0, weight: 0.1 }; n * 8]).expect("in range");
+        reader.choose(cpu, &mut memory, 0, &vec![(0, 0.1); n * 8], 8).expect("in range");
         let work = n * 2 * 16 * 8 * 64 * 64;
-        rows.push(row(format!("hsa_attend {n} x 16 heads x 8 chunks {label}"), Limit::Float, work, move || {
-            cpu.hsa_attend(&shape, &q, 0..n, &memory, &mut mirror, &mut out).expect("shapes");
+        rows.push(row(format!("attend {n} x 16 heads x 8 chunks {label}"), Limit::Float, work, move || {
+            reader.attend(cpu, &mut memory, &shape, &q, &mut out).expect("shapes");
         }));
     }
+}
+
+/// A reader for up to 128 tokens.
+fn reader(cpu: &Cpu) -> Reader<Cpu> {
+    Reader::new(cpu, ReaderOptions { budget: 0, tokens: 128, groups: 1 })
 }
 
 /// A memory that keeps all of `chunks`, keys that are also the values and landmarks, in RAM.

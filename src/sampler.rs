@@ -105,7 +105,7 @@ impl Sampler {
     }
 
     /// The token that [`Sampler::sample`] would choose, given the highest logits alone, as
-    /// [`Backend::top_logits`](crate::backend::Backend::top_logits) finds them.
+    /// [`Operations::top_logits`](crate::backend::Operations::top_logits) finds them.
     ///
     /// # Errors
     /// `InvalidArgument` if there are none, or `top` is of fewer than [`Sampler::enough`].

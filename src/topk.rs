@@ -106,7 +106,7 @@ impl TopK {
 }
 
 /// Fills `top` with the highest of `logits`: an id is that of a token, of equals the lower one comes first, and −∞ is left
-/// out. All logits are checked. See [`Backend::top_logits`](crate::backend::Backend::top_logits).
+/// out. All logits are checked. See [`Operations::top_logits`](crate::backend::Operations::top_logits).
 pub(crate) fn highest(logits: &[f32], top: &mut TopK) -> Result<()> {
     top.clear();
     let mut least = f32::NEG_INFINITY;

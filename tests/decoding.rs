@@ -50,10 +50,8 @@ fn runner<B: Backend>(model: &Model<B>, room: Room) -> Runner<'_, B> {
     let slots = hsa.map_or(1, |hsa| hsa.top_k * hsa.retrieval_heads);
     let mut run = Runner::with_slots(model, Precision::F16, if room == Room::Ample { 500 } else { slots });
     if let (Room::Scarce, Some(shape)) = (room, model.chunk_shape()) {
-        // The error names the least budget, if there is one.
-        let none = model.backend().mirror(shape, Precision::F16, 0, model.tile(), 0).err().map(|e| e.to_string());
-        let least = none.map_or(0, |e| e.rsplit(' ').next().unwrap().parse().unwrap());
-        run.scratch.set_device_budget(least);
+        let least = model.backend().least_budget(&shape, Precision::F16, model.tile());
+        model.set_device_budget(&mut run.scratch, least);
     }
     run
 }
@@ -201,7 +199,7 @@ fn memories_take_turns<B: Named>(name: &str, backend: B) {
         asks(&mut a, &mut together[0]);
         std::mem::swap(&mut a.scratch, &mut b.scratch);
         if turn == 1 {
-            a.scratch.set_device_budget(32 << 20);
+            model.set_device_budget(&mut a.scratch, 32 << 20);
         }
         asks(&mut b, &mut together[1]);
     }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::cpu::Cpu;
 use crate::gguf::Gguf;
 use crate::memory::{ChunkMemory, Precision};
 use crate::model::{Logits, Model, Pass};
@@ -12,6 +11,7 @@ use crate::tokenizer::Tokenizer;
 use crate::weights::Weights;
 use crate::{Error, Result};
 
+use super::observer::Observed;
 use super::quantize::is_matrix;
 
 /// RAM for the chunk memories of the text.
@@ -48,7 +48,7 @@ impl Importance {
             return Err(Error::invalid("the text that tells which weights matter is empty"));
         }
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let model = Model::load(weights, Cpu::observing(threads)?)?;
+        let model = Model::load(weights, Observed::new(threads)?)?;
         let memory =
             model.chunk_shape().map(|shape| ChunkMemory::create(&std::env::temp_dir(), shape, Precision::F16, BUDGET));
         let mut memory = memory.transpose()?;
@@ -62,7 +62,7 @@ impl Importance {
         }
         let mut columns = BTreeMap::new();
         for t in gguf.tensors().iter().filter(|t| is_matrix(t)) {
-            if let Some(squares) = model.backend().observed(&weights.tensor(&t.name)?) {
+            if let Some(squares) = model.backend().inputs(&weights.tensor(&t.name)?) {
                 columns.insert(t.name.clone(), squares);
             }
         }

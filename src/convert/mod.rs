@@ -14,6 +14,7 @@ mod config;
 mod importance;
 mod json;
 mod names;
+mod observer;
 mod quantize;
 mod safetensors;
 mod tokenizer;

@@ -10,7 +10,7 @@ use crate::Result;
 use crate::backend::{EncoderShape, HeadNorms, HsaShape, Pick};
 use crate::memory::{ChunkView, KvData};
 
-/// [`Backend::encoder_attention`](crate::backend::Backend::encoder_attention). The caller has checked the lengths.
+/// [`Operations::encoder_attention`](crate::backend::Operations::encoder_attention). The caller has checked the lengths.
 pub(super) fn encode(
     kernels: &Kernels,
     pool: &Pool,
@@ -130,7 +130,7 @@ fn heads_per_task(shape: &HsaShape) -> usize {
     (1..=6.min(group)).rev().find(|h| group.is_multiple_of(*h)).unwrap_or(1)
 }
 
-/// [`Backend::hsa_attend`](crate::backend::Backend::hsa_attend). The caller has checked the lengths and indices.
+/// [`Reader::attend`](crate::backend::Reader::attend). The caller has checked the lengths and indices.
 pub(super) fn attend(kernels: &Kernels, pool: &Pool, reading: &Reading<'_>, out: &mut [f32]) -> Result<()> {
     let shape = reading.shape;
     let part = heads_per_task(shape) * shape.head_dim;

@@ -32,7 +32,7 @@ pub(super) struct Scoring<'a> {
     pub(super) scale: f32,
 }
 
-/// [`Backend::score_top_k`](crate::backend::Backend::score_top_k).
+/// [`Reader::select`](crate::backend::Reader::select).
 pub(super) fn score_top_k(kernels: &Kernels, pool: &Pool, scoring: &Scoring<'_>, top: &mut [TopK]) -> Result<()> {
     let Scoring { heads, width, block, visible, .. } = *scoring;
     let n = visible.len();

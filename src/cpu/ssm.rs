@@ -43,7 +43,7 @@ impl Mixer<'_> {
 }
 
 /// The state, `history` (W − 1, E + 2·Ng·N) and `state` (nh, P, N), and `y` of one sequence of
-/// [`Backend::ssm_mix`](crate::backend::Backend::ssm_mix). The caller has checked the lengths.
+/// [`Operations::ssm_mix`](crate::backend::Operations::ssm_mix). The caller has checked the lengths.
 pub(super) fn mix(
     kernels: &Kernels,
     pool: &Pool,

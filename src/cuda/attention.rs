@@ -1,5 +1,7 @@
 //! Attention inside the chunk encoder: `encoder_attention.cu`.
 
+use zerocopy::{Immutable, IntoBytes};
+
 use super::Buffer;
 use super::lane::Lane;
 use super::module::{Argument, Kernels, launch};
@@ -10,7 +12,7 @@ use crate::{Error, Result};
 pub(super) const TILE: usize = 80;
 
 /// `Encoder` of the kernels.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct Encoder {
     rows: u32,
@@ -31,10 +33,10 @@ impl Encoder {
     }
 }
 
-/// [`Backend::encoder_attention`](crate::backend::Backend::encoder_attention). The caller has checked the lengths.
+/// [`Operations::encoder_attention`](crate::backend::Operations::encoder_attention). The caller has checked the lengths.
 pub(super) fn encode(
     kernels: &Kernels,
-    lane: &Lane,
+    lane: &mut Lane,
     shape: &EncoderShape,
     norms: &HeadNorms<'_, Buffer>,
     [q, k, v]: [&Buffer; 3],
@@ -43,7 +45,7 @@ pub(super) fn encode(
 ) -> Result<()> {
     let EncoderShape { rows, heads, head_dim: d, .. } = *shape;
     let (q_norm, k_norm, encoder) = (norms.q.at(), norms.k.at(), Encoder::new(shape, norms.eps));
-    let (grid, stream) = ([heads, chunks, 1], &lane.stream);
+    let grid = [heads, chunks, 1];
     if d <= 64 {
         // As few tiles as there can be, of equal size.
         let warps = rows.div_ceil(rows.div_ceil(TILE)).div_ceil(16);
@@ -55,7 +57,7 @@ pub(super) fn encode(
         };
         // SAFETY: the caller has checked all lengths; a tile has 16 rows a warp.
         return unsafe {
-            launch!(kernels, stream, name, grid, [32 * warps as u32, 1], 16 * warps * 8 * width;
+            launch!(kernels, lane, name, grid, [32 * warps as u32, 1], 16 * warps * 8 * width;
                 encoder, q.at(), k.at(), v.at(), q_norm, k_norm, out.at())
         };
     }
@@ -70,7 +72,7 @@ pub(super) fn encode(
     }
     // SAFETY: the caller has checked all lengths.
     unsafe {
-        launch!(kernels, stream, "encoder_attention_any", grid, [128, 1], floats(tile) * 4;
+        launch!(kernels, lane, "encoder_attention_any", grid, [128, 1], floats(tile) * 4;
             encoder, q.at(), k.at(), v.at(), q_norm, k_norm, tile as u32, out.at())
     }
 }

@@ -1,15 +1,11 @@
 //! The highest logits: chosen by `top_logits.cu`, taken by the host.
 
-use std::sync::Arc;
-
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::Buffer;
-use super::driver::{Context, Pinned};
 use super::lane::Lane;
 use super::module::{Kernels, launch};
-use crate::backend::check;
-use crate::topk::{MAX_TOP_K, TopK, highest};
+use crate::topk::{TopK, highest};
 use crate::{Error, Result};
 
 /// An entry of the kernel's result.
@@ -18,25 +14,6 @@ use crate::{Error, Result};
 struct Chosen {
     id: u32,
     logit: f32,
-}
-
-/// Where a recorded choice is left: in the host's memory, and its own, since any lane may repeat the recording.
-pub struct Landing {
-    host: Pinned,
-    /// Where the device has it.
-    pub(super) at: u64,
-}
-
-impl Landing {
-    pub(super) fn new(context: &Arc<Context>) -> Result<Landing> {
-        let host = Pinned::new(context, bytes(MAX_TOP_K))?;
-        Ok(Landing { at: host.device_at()?, host })
-    }
-
-    /// What kernels have left there; they must have ended.
-    pub(super) fn bytes(&mut self) -> &[u8] {
-        self.host.bytes_mut()
-    }
 }
 
 /// Bytes of the result for `wanted` logits.
@@ -48,16 +25,15 @@ pub(super) fn bytes(wanted: usize) -> usize {
 /// has room for [`bytes`] of them.
 pub(super) fn choose(
     kernels: &Kernels,
-    lane: &Lane,
+    lane: &mut Lane,
     logits: &Buffer,
     count: usize,
     wanted: usize,
     result: u64,
 ) -> Result<()> {
-    check(count <= i32::MAX as usize, || format!("top_logits: {count} logits"))?;
     // SAFETY: there are `count` logits from the start of a buffer on, and entries for `wanted` and their number.
     unsafe {
-        launch!(kernels, &lane.stream, "top_logits", [1, 1, 1], [1024, 1], 0;
+        launch!(kernels, lane, "top_logits", [1, 1, 1], [1024, 1], 0;
             logits.at(), count as u32, wanted as u32, result)
     }
 }

@@ -1,7 +1,8 @@
 //! The CUDA driver: a context, memory, streams and recorded graphs, each freed by its owner.
 
 use std::ffi::c_void;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::sys;
 
@@ -38,6 +39,33 @@ pub(super) struct Context {
     /// Whether what the host writes for kernels stays in its memory, which they read there: where host and device have
     /// one memory, copies would be for nothing.
     pub mapped: bool,
+    /// Streams on which kernels are put off.
+    waiting: AtomicUsize,
+    /// Memory that was given up meanwhile, which those kernels may use.
+    given_up: Mutex<Vec<Memories>>,
+}
+
+/// Memory that nobody owns any more.
+enum Memories {
+    Device(sys::CUdeviceptr),
+    Host(*mut c_void),
+}
+
+// SAFETY: addresses with one owner.
+unsafe impl Send for Memories {}
+
+impl Memories {
+    fn free(self, context: &Context) {
+        let freed = context.enter().and_then(|()| match self {
+            // SAFETY: allocated by `Memory::new`. The call waits for work that may still use it.
+            Memories::Device(at) => check(unsafe { sys::cuMemFree_v2(at) }, "freeing device memory"),
+            // SAFETY: allocated by `Pinned::new`.
+            Memories::Host(at) => check(unsafe { sys::cuMemFreeHost(at) }, "freeing pinned memory"),
+        });
+        if let Err(e) = freed {
+            log::warn!("{e}");
+        }
+    }
 }
 
 // SAFETY: a context may be used from any thread that makes it current, which every use does.
@@ -94,7 +122,34 @@ impl Context {
                 None => attribute(Attribute::CU_DEVICE_ATTRIBUTE_INTEGRATED)? != 0,
             },
             shared: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?.max(48 << 10) as usize,
+            waiting: AtomicUsize::new(0),
+            given_up: Mutex::default(),
         }))
+    }
+
+    /// To be called when the first kernel is put off on a stream.
+    pub fn put_off(&self) {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// To be called when those of a stream have begun.
+    pub fn begun(&self) {
+        if self.waiting.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.free_given_up();
+        }
+    }
+
+    /// Frees memory, now or when no kernels are put off that may use it.
+    fn give_up(&self, memory: Memories) {
+        if self.waiting.load(Ordering::SeqCst) == 0 {
+            return memory.free(self);
+        }
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+    }
+
+    fn free_given_up(&self) {
+        let given_up = std::mem::take(&mut *self.given_up.lock().unwrap_or_else(PoisonError::into_inner));
+        given_up.into_iter().for_each(|memory| memory.free(self));
     }
 
     /// Makes the context current on this thread.
@@ -106,6 +161,7 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
+        self.free_given_up();
         // SAFETY: retained in `new`; nothing that uses it outlives its `Arc`.
         if let Err(e) = check(unsafe { sys::cuDevicePrimaryCtxRelease_v2(self.device) }, "closing the device") {
             log::warn!("{e}");
@@ -160,12 +216,7 @@ impl Drop for Memory {
         if self.at == 0 || self.host.is_some() {
             return;
         }
-        // SAFETY: allocated by `new`. The call waits for work that may still use it.
-        let freed =
-            self.context.enter().and_then(|()| check(unsafe { sys::cuMemFree_v2(self.at) }, "freeing device memory"));
-        if let Err(e) = freed {
-            log::warn!("{e}");
-        }
+        self.context.give_up(Memories::Device(self.at));
     }
 }
 
@@ -209,14 +260,7 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        // SAFETY: allocated by `new`.
-        let freed = self
-            .context
-            .enter()
-            .and_then(|()| check(unsafe { sys::cuMemFreeHost(self.at.cast()) }, "freeing pinned memory"));
-        if let Err(e) = freed {
-            log::warn!("{e}");
-        }
+        self.context.give_up(Memories::Host(self.at.cast()));
     }
 }
 
@@ -313,7 +357,7 @@ impl Stream {
 
     /// Repeats what was recorded.
     pub fn launch(&self, graph: &Graph) -> Result<()> {
-        // SAFETY: both exist. That the buffers in it exist is a condition of `Backend::replay`.
+        // SAFETY: both exist. Graphs are found by the places of the buffers in them, which the kernels that are begun use.
         check(unsafe { sys::cuGraphLaunch(graph.exec, self.handle) }, "repeating a recording")
     }
 }

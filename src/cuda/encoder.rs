@@ -1,14 +1,16 @@
 //! The chunk encoder's layer in few kernels, for the shapes that they take: `mlp.cu`,
 //! `attention_whole` of `encoder_attention.cu`, and `chunk_memory.cu`.
 
+use zerocopy::{Immutable, IntoBytes};
+
 use super::driver::Context;
+use super::format::of_16_bits;
 use super::lane::Lane;
 use super::module::{Argument, Kernels, launch};
 use super::weight::{Weight, halves};
 use super::{Buffer, FEW, attention};
 use crate::Result;
-use crate::backend::{Attention, EncoderShape, MemoryWeights, Mlp, Norm, need};
-use crate::quant::DType;
+use crate::backend::{Attention, EncoderShape, MemoryWeights, Mlp, Norm};
 
 /// Rows of a block and the most values of a row of `mlp.cu` and `chunk_memory.cu`, and bytes of shared memory of the former.
 const TILE: usize = 64;
@@ -23,7 +25,7 @@ const HEADS: usize = 4;
 const WIDTH: usize = 32;
 
 /// `Mlp` of the kernels.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, IntoBytes, Immutable)]
 #[repr(C)]
 struct MlpOf {
     gate: u64,
@@ -33,24 +35,28 @@ struct MlpOf {
     eps: f32,
     cols: u32,
     width: u32,
+    /// To whole words.
+    unused: u32,
 }
 // SAFETY: the same fields in the same order.
 unsafe impl Argument for MlpOf {}
 
 /// `Layer` of the kernels.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, IntoBytes, Immutable)]
 #[repr(C)]
 struct Layer {
     weights: [u64; 4],
     biases: [u64; 3],
     norms: [u64; 3],
     eps: f32,
+    /// To whole words.
+    unused: u32,
 }
 // SAFETY: the same fields in the same order.
 unsafe impl Argument for Layer {}
 
 /// `Memory` of the kernels.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, IntoBytes, Immutable)]
 #[repr(C)]
 struct Memory {
     weights: [u64; 3],
@@ -75,22 +81,22 @@ pub(super) fn takes_mlp(context: &Context, norm: &Norm<'_, Buffer>, mlp: &Mlp<'_
     alike && fits && n > FEW && MLP_SHARED <= context.shared
 }
 
-/// [`Backend::norm_mlp`](crate::backend::Backend::norm_mlp) of what [`takes_mlp`] says. The caller has checked the lengths.
+/// [`Layers::norm_mlp`](crate::backend::Layers::norm_mlp) of what [`takes_mlp`] says. The caller has checked the lengths.
 pub(super) fn mlp(
     kernels: &Kernels,
-    lane: &Lane,
+    lane: &mut Lane,
     norm: &Norm<'_, Buffer>,
     mlp: &Mlp<'_, Weight>,
     x: &mut Buffer,
     n: usize,
 ) -> Result<()> {
-    let name = if mlp.gate.dtype == DType::F16 { "mlp_f16" } else { "mlp_bf16" };
+    let name = of_16_bits!(mlp.gate.dtype, "mlp");
     let [gate, up, down] = [mlp.gate, mlp.up, mlp.down].map(|w| w.parts().q);
     let (cols, width) = (norm.width as u32, mlp.width as u32);
-    let of = MlpOf { gate, up, down, norm: norm.weight.at(), eps: norm.eps, cols, width };
+    let of = MlpOf { gate, up, down, norm: norm.weight.at(), eps: norm.eps, cols, width, unused: 0 };
     // SAFETY: x holds n rows and the norm one of `cols` values, by the caller's check; the weights are of `width` and `cols`.
     unsafe {
-        launch!(kernels, &lane.stream, name, [n.div_ceil(TILE), 1, 1], [256, 1], MLP_SHARED;
+        launch!(kernels, lane, name, [n.div_ceil(TILE), 1, 1], [256, 1], MLP_SHARED;
             of, x.at(), n as u32)
     }
 }
@@ -119,29 +125,11 @@ pub(super) fn takes_attention(
         && attention_shared(rows) <= context.shared
 }
 
-/// Checks the lengths of [`Backend::norm_attention`](crate::backend::Backend::norm_attention).
-pub(super) fn check_attention(
-    shape: &EncoderShape,
-    norm: &Norm<'_, Buffer>,
-    attention: &Attention<'_, Weight, Buffer>,
-    x: &Buffer,
-    chunks: usize,
-) -> Result<()> {
-    shape.check()?;
-    need("norm_attention: input", x.len, &[chunks, shape.rows, norm.width])?;
-    need("norm_attention: norm", norm.weight.len, &[norm.width])?;
-    for (weight, bias) in [attention.q, attention.k, attention.v] {
-        need("norm_attention: bias", bias.len, &[weight.rows])?;
-    }
-    need("norm_attention: norm of q", attention.norms.q.len, &[shape.head_dim])?;
-    need("norm_attention: norm of k", attention.norms.k.len, &[shape.head_dim])
-}
-
-/// [`Backend::norm_attention`](crate::backend::Backend::norm_attention) of what [`takes_attention`] says. The caller has checked
+/// [`Layers::norm_attention`](crate::backend::Layers::norm_attention) of what [`takes_attention`] says. The caller has checked
 /// the lengths.
 pub(super) fn attention(
     kernels: &Kernels,
-    lane: &Lane,
+    lane: &mut Lane,
     shape: &EncoderShape,
     norm: &Norm<'_, Buffer>,
     attention: &Attention<'_, Weight, Buffer>,
@@ -149,18 +137,19 @@ pub(super) fn attention(
     chunks: usize,
 ) -> Result<()> {
     let Attention { q, k, v, output, norms } = attention;
-    let name = if output.dtype == DType::F16 { "attention_whole_f16" } else { "attention_whole_bf16" };
+    let name = of_16_bits!(output.dtype, "attention_whole");
     let layer = Layer {
         weights: [q.0, k.0, v.0, output].map(|w| w.parts().q),
         biases: [q.1, k.1, v.1].map(Buffer::at),
         norms: [norm.weight, norms.q, norms.k].map(Buffer::at),
         eps: norm.eps,
+        unused: 0,
     };
     let (encoder, warps) = (attention::Encoder::new(shape, norms.eps), 2 * shape.rows.div_ceil(16));
     // SAFETY: x holds `chunks` chunks, biases and norms a value for each row of their weights, by the caller's check; the
     // weights are of the kernel's shape.
     unsafe {
-        launch!(kernels, &lane.stream, name, [chunks, 1, 1], [32 * warps as u32, 1], attention_shared(shape.rows);
+        launch!(kernels, lane, name, [chunks, 1, 1], [32 * warps as u32, 1], attention_shared(shape.rows);
             encoder, layer, x.at())
     }
 }
@@ -187,39 +176,23 @@ pub(super) fn takes_memory(
         && MEMORY_SHARED <= context.shared
 }
 
-/// Checks the lengths of [`Backend::chunk_memory`](crate::backend::Backend::chunk_memory).
-pub(super) fn check_memory(
-    norm: &Norm<'_, Buffer>,
-    memory: &MemoryWeights<'_, Weight, Buffer>,
-    x: &Buffer,
-    [chunks, rows]: [usize; 2],
-    [keys, values, landmarks]: &[&mut Buffer; 3],
-) -> Result<()> {
-    need("chunk_memory: input", x.len, &[chunks, rows, norm.width])?;
-    need("chunk_memory: norm", norm.weight.len, &[norm.width])?;
-    need("chunk_memory: norm of keys", memory.k_norm.map_or(memory.head_dim, |norm| norm.len), &[memory.head_dim])?;
-    need("chunk_memory: keys", keys.len, &[chunks, rows, memory.k.rows])?;
-    need("chunk_memory: values", values.len, &[chunks, rows, memory.v.rows])?;
-    need("chunk_memory: landmarks", landmarks.len, &[chunks, memory.landmark.rows])
-}
-
-/// [`Backend::chunk_memory`](crate::backend::Backend::chunk_memory) of what [`takes_memory`] says. The caller has checked the
+/// [`Layers::chunk_memory`](crate::backend::Layers::chunk_memory) of what [`takes_memory`] says. The caller has checked the
 /// lengths.
 pub(super) fn memory(
     kernels: &Kernels,
-    lane: &Lane,
+    lane: &mut Lane,
     norm: &Norm<'_, Buffer>,
     memory: &MemoryWeights<'_, Weight, Buffer>,
     x: &Buffer,
     [chunks, rows]: [usize; 2],
-    out: [&mut Buffer; 3],
+    out: &mut [&mut Buffer; 3],
 ) -> Result<()> {
     let MemoryWeights { k, v, landmark, k_norm, .. } = *memory;
-    let name = if k.dtype == DType::F16 { "chunk_memory_f16" } else { "chunk_memory_bf16" };
+    let name = of_16_bits!(k.dtype, "chunk_memory");
     let of = Memory {
         weights: [k, v, landmark].map(|w| w.parts().q),
         norms: [norm.weight.at(), k_norm.map_or(0, Buffer::at)],
-        out: out.map(|buffer| buffer.at()),
+        out: out.each_mut().map(|buffer| buffer.at()),
         eps: norm.eps,
         cols: norm.width as u32,
         width: k.rows as u32,
@@ -229,7 +202,7 @@ pub(super) fn memory(
     // SAFETY: x and the results hold `chunks` chunks, norms a row and a head, by the caller's check; the weights are of the
     // kernel's shape.
     unsafe {
-        launch!(kernels, &lane.stream, name, [tiles, 1, 1], [128, 1], MEMORY_SHARED;
+        launch!(kernels, lane, name, [tiles, 1, 1], [128, 1], MEMORY_SHARED;
             of, x.at(), chunks as u32, rows as u32)
     }
 }

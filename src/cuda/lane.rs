@@ -1,10 +1,13 @@
 //! Lanes: a stream with the scratch of the operations on it. A thread has one while it computes.
 
 use std::cell::RefCell;
+use std::ffi::c_void;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::driver::{Context, Graph, Memory, Pinned, Stream};
+use super::driver::{Context, Memory, Pinned, Stream};
+use super::graphs::{Graphs, MOST_ARGUMENTS};
+use super::module::Kernels;
 use crate::{Error, Result};
 
 /// Bytes of pinned memory of a lane in each direction.
@@ -19,7 +22,12 @@ pub(super) const COUNTERS: usize = 1 << 12;
 /// A stream and its scratch.
 pub(super) struct Lane {
     pub context: Arc<Context>,
-    pub stream: Stream,
+    /// To be had by [`Lane::stream`] only, which begins what was put off.
+    stream: Stream,
+    /// Kernels that are put off.
+    graphs: Graphs,
+    /// Whether a token is computed alone, whose kernels are put off until something else is needed of the stream.
+    alone: bool,
     /// What comes back from the device passes through here.
     back: Pinned,
     /// Where the device has that.
@@ -30,13 +38,10 @@ pub(super) struct Lane {
     out: Pinned,
     /// Bytes of `out` that the device may still be reading.
     busy: usize,
-    /// (COUNTERS) u32, zero between kernels, and what the parts of `mamba_blocks` exchange. Those of a recording while there is
-    /// one.
+    /// (COUNTERS) u32, zero between kernels, and what the parts of `mamba_blocks` exchange.
     pub arrived: Memory,
     /// Scratch memory of the operations, which grows as they need it.
     scratch: [Option<Memory>; SCRATCHES],
-    /// The lane's own `arrived` while operations are recorded, so that nothing may be allocated.
-    recording: Option<Memory>,
 }
 
 /// Scratch memories of a lane: an operation may use several at once.
@@ -50,6 +55,8 @@ impl Lane {
         Ok(Lane {
             context: Arc::clone(context),
             stream,
+            graphs: Graphs::default(),
+            alone: false,
             landing: back.device_at()?,
             back,
             seen: None,
@@ -57,8 +64,83 @@ impl Lane {
             busy: 0,
             arrived,
             scratch: Default::default(),
-            recording: None,
         })
+    }
+
+    /// Starts a kernel with `grid` blocks of `block` threads and `shared` bytes of dynamic shared memory, or puts it off. If they are
+    /// `together`, because they wait for each other, none starts before all can.
+    ///
+    /// # Safety
+    /// `arguments` must be the bytes of values of the types of the kernel's parameters, and what those point to on the device
+    /// must be as long as the kernel's header says for this grid.
+    #[allow(clippy::too_many_arguments)]
+    pub unsafe fn launch(
+        &mut self,
+        kernels: &Kernels,
+        name: &'static str,
+        grid: [usize; 3],
+        block: [u32; 2],
+        shared: usize,
+        together: bool,
+        arguments: &[&[u8]],
+    ) -> Result<()> {
+        let Some(launch) = kernels.prepare(name, grid, block, shared, together)? else { return Ok(()) };
+        if self.alone {
+            if self.graphs.is_empty() {
+                self.context.put_off();
+            }
+            // SAFETY: by the contract of this function. Device memory that is freed until then is kept by the context.
+            unsafe { self.graphs.push(launch, arguments) };
+            return Ok(());
+        }
+        let mut pointers = heapless::Vec::<*mut c_void, MOST_ARGUMENTS>::new();
+        pointers.extend(arguments.iter().map(|argument| argument.as_ptr().cast_mut().cast()));
+        // SAFETY: by the contract of this function.
+        unsafe { launch.start(&self.stream, &mut pointers) }
+    }
+
+    /// Starts what was put off.
+    ///
+    /// # Errors
+    /// Failures of the device.
+    pub fn begin(&mut self) -> Result<()> {
+        if self.graphs.is_empty() {
+            return Ok(());
+        }
+        let begun = self.graphs.start(&self.stream);
+        self.context.begun();
+        begun
+    }
+
+    /// The stream, for what no graph can hold. What was put off has begun.
+    ///
+    /// # Errors
+    /// Failures of the device.
+    pub fn stream(&mut self) -> Result<&Stream> {
+        self.begin()?;
+        Ok(&self.stream)
+    }
+
+    /// Does `f`, whose kernels have other arguments for every token, between graphs.
+    ///
+    /// # Errors
+    /// Those of `f`, and failures of the device.
+    pub fn apart<T>(&mut self, f: impl FnOnce(&mut Lane) -> Result<T>) -> Result<T> {
+        self.begin()?;
+        let alone = std::mem::replace(&mut self.alone, false);
+        let done = f(self);
+        self.alone = alone;
+        done
+    }
+
+    /// What comes is for one token `alone`, or for several.
+    ///
+    /// # Errors
+    /// Failures of the device.
+    pub fn next(&mut self, alone: bool) -> Result<()> {
+        self.begin()?;
+        self.alone = alone;
+        Ok(())
     }
 
     /// `Exchange` of `mamba_blocks`.
@@ -72,35 +154,19 @@ impl Lane {
         if let Some(memory) = slot.as_ref().filter(|memory| memory.bytes >= bytes) {
             return Ok(memory.at);
         }
-        if self.recording.is_some() {
-            return Err(Error::invalid("scratch memory was needed while recording"));
-        }
         // The old one may still be in use.
-        self.stream.synchronize()?;
+        self.synchronize()?;
+        let slot = self.scratch.get_mut(which).ok_or_else(|| Error::invalid(format!("scratch memory {which}")))?;
         *slot = None;
         let memory = Memory::new(&self.context, bytes.max(4096).next_power_of_two())?;
         Ok(slot.insert(memory).at)
-    }
-
-    /// Begins to record. What is counted in is the recording's own: another lane may repeat it while this one computes.
-    pub fn record(&mut self) -> Result<()> {
-        let arrived = counters(&self.context, &self.stream)?;
-        self.stream.begin_capture()?;
-        self.recording = Some(std::mem::replace(&mut self.arrived, arrived));
-        Ok(())
-    }
-
-    /// What was recorded, and what it counts in.
-    pub fn recorded(&mut self) -> Result<(Graph, Option<Memory>)> {
-        let graph = self.stream.end_capture();
-        let counters = self.recording.take().map(|own| std::mem::replace(&mut self.arrived, own));
-        Ok((graph?, counters))
     }
 
     /// Copies `data` to the device, without waiting for it.
     pub fn upload(&mut self, at: u64, data: &[u8]) -> Result<()> {
         for (i, part) in data.chunks(PINNED).enumerate() {
             let staged = self.stage(part)?;
+            self.begin()?;
             self.stream.upload(at + (i * PINNED) as u64, &self.out.bytes_mut()[staged])?;
         }
         Ok(())
@@ -131,7 +197,7 @@ impl Lane {
 
     /// Waits for everything begun.
     pub fn synchronize(&mut self) -> Result<()> {
-        self.stream.synchronize()?;
+        self.stream()?.synchronize()?;
         self.busy = 0;
         Ok(())
     }
@@ -167,7 +233,7 @@ impl Lane {
             Some(pinned) => pinned,
             None => Pinned::new(&self.context, bytes.max(PINNED).next_power_of_two())?,
         };
-        self.stream.download_all(parts, ALIGN, seen.bytes_mut())?;
+        self.stream()?.download_all(parts, ALIGN, seen.bytes_mut())?;
         self.busy = 0;
         Ok(seen)
     }
@@ -181,6 +247,7 @@ impl Lane {
 
     /// Copies from the device to `out`, and waits.
     pub fn read(&mut self, at: u64, out: &mut [u8]) -> Result<()> {
+        self.begin()?;
         for (i, out) in out.chunks_mut(PINNED).enumerate() {
             let part = &mut self.back.bytes_mut()[..out.len()];
             self.stream.download(at + (i * PINNED) as u64, part)?;

@@ -1,5 +1,8 @@
 //! A Mamba-2 block of a small model for many tokens: `mamba_block.cu`.
 
+use zerocopy::{Immutable, IntoBytes};
+
+use super::format::of_16_bits;
 use super::lane::Lane;
 use super::module::{Argument, launch};
 use super::ssm::Ssm;
@@ -7,7 +10,6 @@ use super::weight::halves;
 use super::{Buffer, Cuda, FEW, Weight};
 use crate::Result;
 use crate::backend::{MambaWeights, SSM_SPAN as SPAN, SsmParams, SsmShape, SsmState};
-use crate::quant::DType;
 
 /// Width of a head, state, taps of the convolution; most heads, widest model.
 const HEAD: usize = 64;
@@ -21,7 +23,7 @@ const SHARED_IN: usize = 99_680;
 const SHARED_OUT: (usize, usize) = (90_112, 768);
 
 /// `Spans` of the kernels.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, IntoBytes, Immutable)]
 #[repr(C)]
 struct Spans {
     x: u64,
@@ -76,15 +78,13 @@ pub(super) fn takes(cuda: &Cuda, shape: &SsmShape, weights: &MambaWeights<'_, We
 }
 
 /// A block that [`takes`] takes, all lengths checked.
-#[allow(clippy::too_many_arguments)]
 pub(super) fn block(
     cuda: &Cuda,
     lane: &mut Lane,
     shape: &SsmShape,
     weights: &MambaWeights<'_, Weight, Buffer>,
     x: &mut Buffer,
-    sequences: usize,
-    n: usize,
+    [sequences, n]: [usize; 2],
     state: &mut SsmState<Buffer>,
 ) -> Result<()> {
     let MambaWeights { norm, in_proj, mixer, gated_norm, out_proj } = weights;
@@ -92,21 +92,18 @@ pub(super) fn block(
     let (ssm, spans, width, count) = (Ssm::from(shape), n.div_ceil(SPAN), in_proj.cols as u32, n as u32);
     let between = Spans::new(lane, shape, sequences, spans)?;
     let grid = [spans, sequences, 1];
-    let [first, last] = match in_proj.dtype {
-        DType::F16 => ["mamba_in_f16", "mamba_out_f16"],
-        _ => ["mamba_in_bf16", "mamba_out_bf16"],
-    };
-    let (kernels, stream, w) = (&cuda.kernels, &lane.stream, in_proj.parts().q);
+    let [first, last] = [of_16_bits!(in_proj.dtype, "mamba_in"), of_16_bits!(in_proj.dtype, "mamba_out")];
+    let (kernels, w) = (&cuda.kernels, in_proj.parts().q);
     let shared = SHARED_OUT.0 + SHARED_OUT.1 * shape.heads;
     // SAFETY: all lengths and shapes were checked by the caller and by `takes`; the scratch holds what `Spans` says.
     unsafe {
-        launch!(kernels, stream, first, grid, [32, 8], SHARED_IN;
+        launch!(kernels, lane, first, grid, [32, 8], SHARED_IN;
             ssm, w, norm.weight.at(), norm.eps, width, x.at(), count, conv_weight.at(), conv_bias.at(), dt_bias.at(), a.at(),
             state.conv.at(), between)?;
         let scanned = shape.inner * STATE / 4;
-        launch!(kernels, stream, "mamba_scan", [scanned.div_ceil(256), sequences, 1], [256, 1], 0;
+        launch!(kernels, lane, "mamba_scan", [scanned.div_ceil(256), sequences, 1], [256, 1], 0;
             ssm, spans as u32, between, state.ssm.at(), state.conv.at())?;
-        launch!(kernels, stream, last, grid, [32, 8], shared;
+        launch!(kernels, lane, last, grid, [32, 8], shared;
             ssm, w, norm.weight.at(), norm.eps, width, count, d.at(), between, gated_norm.weight.at(), gated_norm.eps,
             out_proj.parts().q, x.at())
     }

@@ -1,12 +1,14 @@
 //! One token through Mamba-2 blocks one after the other: `mamba_blocks.cu`.
 
+use zerocopy::{Immutable, IntoBytes};
+
+use super::format::of_16_bits;
 use super::lane::Lane;
 use super::module::{Argument, launch};
 use super::weight::halves;
-use super::{Buffer, Cuda, Weight, check_block};
+use super::{Buffer, Cuda, Weight};
 use crate::Result;
-use crate::backend::{MambaWeights, SsmParams, SsmShape, Stateful, need};
-use crate::quant::DType;
+use crate::backend::{MambaWeights, SsmParams, SsmShape, Stateful};
 
 /// Width of the model, inner width, state, taps: the published 370M.
 const WIDTH: usize = 1024;
@@ -31,7 +33,7 @@ pub(super) const EXCHANGE: usize = 57_348;
 const SHARE: f64 = 0.68;
 
 /// `Block` of the kernel.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, IntoBytes, Immutable)]
 #[repr(C)]
 struct Block {
     in_proj: u64,
@@ -50,7 +52,7 @@ struct Block {
 }
 
 /// `Blocks` of the kernel.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, IntoBytes, Immutable)]
 #[repr(C)]
 struct Blocks {
     count: u32,
@@ -80,7 +82,7 @@ pub(super) fn takes(shape: &SsmShape, weights: &MambaWeights<'_, Weight, Buffer>
         && (out_proj.rows, out_proj.cols) == (WIDTH, INNER)
 }
 
-/// Runs `blocks`, all of which it [takes].
+/// Runs `blocks`, all of which it [takes]. The caller has checked the lengths.
 pub(super) fn run(
     cuda: &Cuda,
     lane: &mut Lane,
@@ -88,18 +90,12 @@ pub(super) fn run(
     blocks: &[Stateful<'_, Weight, Buffer>],
     x: &mut Buffer,
 ) -> Result<()> {
-    need("mamba_blocks: x", x.len, &[WIDTH])?;
-    for (weights, state) in blocks {
-        check_block(shape, weights, [1, 1], [shape.projected(), INNER], state)?;
-    }
+    let exchange = lane.exchange();
     let (cycles, bytes) = cuda.context.speed;
     let pace = if bytes > 0.0 { (PARTS * 2 * WIDTH) as f64 * cycles / (SHARE * bytes) } else { 0.0 };
     // Neighbours with weights of one type.
     for alike in blocks.chunk_by(|(a, _), (b, _)| a.in_proj.dtype == b.in_proj.dtype) {
-        let name = match alike[0].0.in_proj.dtype {
-            DType::F16 => "mamba_blocks_f16",
-            _ => "mamba_blocks_bf16",
-        };
+        let name = of_16_bits!(alike[0].0.in_proj.dtype, "mamba_blocks");
         for some in alike.chunks(MOST) {
             let mut all = Blocks {
                 count: some.len() as u32,
@@ -126,10 +122,10 @@ pub(super) fn run(
                     gated_eps: weights.gated_norm.eps,
                 };
             }
-            // SAFETY: all lengths were checked above, and shapes by `takes`.
+            // SAFETY: the caller has checked all lengths, `takes` the shapes.
             unsafe {
-                launch!(together: cuda.kernels, &lane.stream, name, [PARTS, 1, 1], [THREADS, 1], SHARED;
-                    all, x.at(), lane.exchange(), pace as u32)?;
+                launch!(together: cuda.kernels, lane, name, [PARTS, 1, 1], [THREADS, 1], SHARED;
+                    all, x.at(), exchange, pace as u32)?;
             }
         }
     }

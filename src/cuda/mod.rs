@@ -4,45 +4,46 @@
 //! [`Cuda::new`] says so. The kernels are in `kernels/*.cu`, one operation a file, each with its shapes, its grid and its
 //! twin on the CPU; this folder checks arguments and starts them.
 //!
-//! Every thread computes on a stream of its own (see `lane.rs`): for the whole of a [`run`](Backend::run), at whose end
-//! it waits for the device, or else for one operation. Weights keep their bytes, in layouts that suit loads of 16 bytes
-//! (`weight.rs`). Device memory comes from plain allocations, made when buffers are and for what a recording counts in; none
-//! is made for a token.
+//! Every thread computes on a stream of its own (see `lane.rs`): for the whole of a [`run`](Device::run), at whose end
+//! it waits for the device, or else for one operation. The kernels of a token that is computed alone are put off and begun together,
+//! as graphs (`graphs.rs`). Weights keep their bytes, in layouts that suit loads of 16 bytes
+//! (`weight.rs`). Device memory comes from plain allocations, made when buffers are; none is made for a token.
 
 mod attention;
 mod choice;
+mod chunk_cache;
 mod driver;
 mod encoder;
+mod format;
+mod graphs;
 mod lane;
 mod mamba;
 mod mamba_blocks;
-mod mirror;
 mod module;
 mod product;
+mod reader;
 mod scoring;
 mod ssm;
 mod weight;
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use zerocopy::{Immutable, IntoBytes};
+
 use crate::backend::{
-    Attention, Backend, EncoderShape, HeadNorms, HsaShape, MambaScratch, MambaWeights, MemoryWeights, Mlp, Norm, Pick,
-    Product, Selecting, Span, SsmParams, SsmShape, SsmState, Stateful, check, layer, need,
+    Array, Attention, Checked, Compute, Device, EncoderShape, Fusions, HeadNorms, MambaWeights, Matrix, MemoryWeights,
+    Mlp, Norm, Product, Rows, SsmParams, SsmShape, SsmState, Stateful, check, need,
 };
-use crate::memory::{ChunkMemory, ChunkShape, Precision};
-use crate::quant::DType;
-use crate::topk::{MAX_TOP_K, TopK};
+use crate::topk::TopK;
 use crate::weights::Tensor;
 use crate::{Error, Result};
-use driver::{Context, Event, Graph, Memory};
+use driver::{Context, Event, Memory};
 use lane::Lane;
 use module::{Argument, Kernels, launch};
 
-pub use choice::Landing;
-pub use mirror::Mirror;
+pub use reader::ChunkReader;
 pub use weight::Weight;
 
 /// Up to this many rows of activations, a product is computed row by row, bound by the bytes of the weights.
@@ -79,29 +80,8 @@ impl Buffer {
     }
 }
 
-/// Operations of a token, recorded the second time they are done: the first time allocates what they need.
-#[derive(Default)]
-pub enum Recording {
-    /// Not done yet.
-    #[default]
-    New,
-    /// Done once.
-    Warm,
-    /// To be repeated.
-    Graph(RecordedGraph),
-    /// The driver cannot record them.
-    Never,
-}
-
-/// A graph of kernels.
-pub struct RecordedGraph {
-    graph: Graph,
-    /// What its kernels count in.
-    _counters: Option<Memory>,
-}
-
 /// `Place` of `kernels/copy.cu`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, IntoBytes, Immutable)]
 #[repr(C)]
 struct Place {
     at: u64,
@@ -113,8 +93,8 @@ unsafe impl Argument for Place {}
 
 impl Place {
     /// In units of so many values.
-    fn new(span: Span, unit: usize) -> Place {
-        let [at, group, stride] = [span.at, span.group, span.stride].map(|v| (v / unit) as u64);
+    fn new(rows: Rows, unit: usize) -> Place {
+        let [at, group, stride] = [rows.at, rows.group, rows.stride].map(|v| (v / unit) as u64);
         Place { at, group, stride }
     }
 }
@@ -167,9 +147,9 @@ impl Cuda {
     /// Those of `f`, and failures of the device.
     pub fn time(&self, f: impl FnOnce() -> Result<()> + Send) -> Result<Duration> {
         self.run(|| {
-            let started = self.on_lane(|lane| Event::on(&lane.stream))?;
+            let started = self.on_lane(|lane| Event::on(lane.stream()?))?;
             f()?;
-            self.on_lane(|lane| Event::on(&lane.stream)?.since(&started))
+            self.on_lane(|lane| Event::on(lane.stream()?)?.since(&started))
         })
     }
 
@@ -179,7 +159,10 @@ impl Cuda {
         free.map_or_else(|| Lane::new(&self.context), Ok)
     }
 
-    fn give_back(&self, lane: Lane) {
+    fn give_back(&self, mut lane: Lane) {
+        if let Err(e) = lane.next(false) {
+            log::error!("{e}");
+        }
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(lane);
     }
 
@@ -209,66 +192,34 @@ impl Cuda {
             _ => ("rms_norm_any", rows, [256, 1]),
         };
         self.on_lane(|lane| {
-            let (kernels, stream) = (&self.kernels, &lane.stream);
             // SAFETY: x and out hold `rows` rows and the weight `parts` rows of `width`, by the callers' checks.
             unsafe {
-                launch!(kernels, stream, name, [grid, 1, 1], block, 0;
+                launch!(self.kernels, lane, name, [grid, 1, 1], block, 0;
                     x, weight.at(), parts as u32, eps, rows as u32, width as u32, out)
             }
         })
     }
 }
 
-/// Checks the lengths of [`Backend::norm_matmul`].
-fn check_products(
-    norm: &Norm<'_, Buffer>,
-    x: &Buffer,
-    n: usize,
-    products: &[Product<'_, Weight, Buffer>],
-) -> Result<()> {
-    let Some(cols) = products.first().map(|product| product.weight.cols) else { return Ok(()) };
-    norm.check(cols)?;
-    need("norm_matmul: weight", norm.weight.len, &[cols])?;
-    need("norm_matmul: input", x.len, &[n, cols])?;
-    for Product { weight: w, bias, out } in products {
-        check(w.cols == cols, || format!("norm_matmul: weights of {cols} and of {} columns", w.cols))?;
-        need("norm_matmul: bias", bias.map_or(w.rows, |bias| bias.len), &[w.rows])?;
-        need("norm_matmul: result", out.len, &[n, w.rows])?;
+impl Array for Buffer {
+    fn values(&self) -> usize {
+        self.len
     }
-    Ok(())
 }
 
-/// In the order of [`SsmShape::check_mix`].
-fn lengths(params: &SsmParams<Buffer>) -> [usize; 5] {
-    let SsmParams { conv_weight, conv_bias, dt_bias, a, d } = params;
-    [conv_weight, conv_bias, dt_bias, a, d].map(|b| b.len)
+impl Matrix for Weight {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn cols(&self) -> usize {
+        self.cols
+    }
 }
 
-/// Checks the lengths of a Mamba-2 block for a kernel of the whole, but for x, with those of z, x, B, C, dt and of y for
-/// `n` tokens of each of `sequences`.
-fn check_block(
-    shape: &SsmShape,
-    weights: &MambaWeights<'_, Weight, Buffer>,
-    [sequences, n]: [usize; 2],
-    [projected, mixed]: [usize; 2],
-    state: &SsmState<Buffer>,
-) -> Result<()> {
-    let MambaWeights { norm, in_proj, mixer, gated_norm, .. } = weights;
-    shape.check_mix(sequences, n, projected, mixed, lengths(mixer), [state.conv.len, state.ssm.len])?;
-    need("mamba_block: norm", norm.weight.len, &[in_proj.cols])?;
-    need("mamba_block: gated norm", gated_norm.weight.len, &[shape.inner])
-}
-
-/// By `DType as usize`.
-const EMBED: [&str; 7] =
-    ["embed_f32", "embed_f16", "embed_bf16", "embed_q8_0", "embed_q4_0", "embed_q4_k", "embed_q6_k"];
-
-impl Backend for Cuda {
+impl Device for Cuda {
     type Buffer = Buffer;
     type Weight = Weight;
-    type Mirror = Mirror;
-    type Recording = Recording;
-    type Landing = Landing;
 
     fn tile(&self, hidden: usize) -> usize {
         // A small model takes more tokens to fill a device.
@@ -291,32 +242,12 @@ impl Backend for Cuda {
         lane::hold(self.id, lane, give_back, f)
     }
 
-    fn replay(&self, recording: &mut Recording, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        match recording {
-            Recording::Graph(graph) => return self.on_lane(|lane| lane.stream.launch(&graph.graph)),
-            Recording::Never => return work(),
-            Recording::New => {
-                *recording = Recording::Warm;
-                return work();
-            }
-            Recording::Warm => {}
-        }
-        // Only inside `run`: the operations of `work` must meet the lane that records.
-        let begun = lane::with_current(self.id, Lane::record);
-        let Ok(begun) = begun else { return work() };
-        *recording = Recording::Never;
-        begun?;
-        let done = work();
-        let recorded = self.on_lane(Lane::recorded);
-        done?;
-        let (graph, _counters) = recorded?;
-        self.on_lane(|lane| lane.stream.launch(&graph))?;
-        *recording = Recording::Graph(RecordedGraph { graph, _counters });
-        Ok(())
+    fn flush(&self) -> Result<()> {
+        lane::with_current(self.id, Lane::begin).unwrap_or(Ok(()))
     }
 
     fn weight(&self, tensor: Tensor) -> Result<Weight> {
-        self.on_lane(|lane| Weight::new(&self.context, &lane.stream, &tensor))
+        self.on_lane(|lane| Weight::new(&self.context, lane.stream()?, &tensor))
     }
 
     fn buffer(&self, len: usize) -> Result<Buffer> {
@@ -327,22 +258,21 @@ impl Backend for Cuda {
     }
 
     fn zero(&self, buffer: &mut Buffer) -> Result<()> {
-        self.on_lane(|lane| lane.stream.zero(buffer.at(), buffer.len * 4))
+        self.on_lane(|lane| lane.stream()?.zero(buffer.at(), buffer.len * 4))
     }
+}
 
-    fn read(&self, buffer: &Buffer, out: &mut [f32]) -> Result<()> {
-        need("read", buffer.len, &[out.len()])?;
-        self.on_lane(|lane| lane.read(buffer.at(), zerocopy::IntoBytes::as_mut_bytes(out)))
+impl Compute for Cuda {
+    fn read(&self, _: Checked, buffer: &Buffer, out: &mut [f32]) -> Result<()> {
+        self.on_lane(|lane| lane.read(buffer.at(), out.as_mut_bytes()))
     }
 
     fn look<const K: usize>(
         &self,
+        _: Checked,
         buffers: [(&Buffer, usize); K],
         f: impl FnOnce([&[f32]; K]) -> Result<()>,
     ) -> Result<()> {
-        for (buffer, len) in buffers {
-            need("look", buffer.len, &[len])?;
-        }
         let parts = buffers.map(|(buffer, len)| (buffer.at(), len * 4));
         // Taken out of the lane, which `f` may use.
         let mut seen = self.on_lane(|lane| lane.bring_back(&parts))?;
@@ -361,162 +291,100 @@ impl Backend for Cuda {
         })
     }
 
-    fn write(&self, buffer: &mut Buffer, data: &[f32]) -> Result<()> {
-        need("write", buffer.len, &[data.len()])?;
-        self.on_lane(|lane| lane.upload(buffer.at(), zerocopy::IntoBytes::as_bytes(data)))
+    fn write(&self, _: Checked, buffer: &mut Buffer, data: &[f32]) -> Result<()> {
+        self.on_lane(|lane| lane.upload(buffer.at(), data.as_bytes()))
     }
 
-    fn copy(&self, x: &Buffer, from: Span, out: &mut Buffer, to: Span, rows: [usize; 2], width: usize) -> Result<()> {
-        if rows.contains(&0) || width == 0 {
-            return Ok(());
-        }
-        need("copy: source", x.len, &[from.end(rows, width)])?;
-        need("copy: result", out.len, &[to.end(rows, width)])?;
+    fn copy(
+        &self,
+        _: Checked,
+        (x, from): (&Buffer, Rows),
+        (out, to): (&mut Buffer, Rows),
+        rows: [usize; 2],
+        width: usize,
+    ) -> Result<()> {
         // Four values at once where none of them is cut apart.
         let fours = [from, to].iter().flat_map(|s| [s.at, s.group, s.stride]).all(|v| v.is_multiple_of(4));
         let (name, unit) = if fours && width.is_multiple_of(4) { ("copy_4", 4) } else { ("copy_1", 1) };
         let [from, to] = [from, to].map(|s| Place::new(s, unit));
         let (width, count) = (width / unit, rows[0] * rows[1] * (width / unit));
-        self.on_lane(|lane| {
-            // SAFETY: as checked above.
-            unsafe {
-                launch!(self.kernels, &lane.stream, name, [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
-                    x.at(), from, out.at(), to, rows[1] as u64, width as u64, count as u64)
-            }
-        })
+        // SAFETY: both hold the rows. Where they lie differs from token to token.
+        let copy = |lane: &mut Lane| unsafe {
+            launch!(self.kernels, lane, name, [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
+                x.at(), from, out.at(), to, rows[1] as u64, width as u64, count as u64)
+        };
+        self.on_lane(|lane| lane.apart(copy))
     }
 
-    fn embed(&self, table: &Weight, ids: &[u32], out: &mut Buffer) -> Result<()> {
-        need("embed: result", out.len, &[ids.len(), table.cols])?;
-        if let Some(id) = ids.iter().find(|&&id| id as usize >= table.rows) {
-            return Err(Error::invalid(format!("token id {id} of a vocabulary of {}", table.rows)));
-        }
-        let plain = matches!(table.dtype, DType::F32 | DType::F16 | DType::BF16);
-        let grid = match plain {
+    fn embed(&self, _: Checked, table: &Weight, ids: &[u32], out: &mut Buffer) -> Result<()> {
+        let grid = match table.dtype.block_len() == 1 {
             true => [ids.len().div_ceil(4), table.cols.div_ceil(1024), 1],
             false => [(ids.len() * (table.cols / 16)).div_ceil(THREADS), 1, 1],
         };
         self.on_lane(|lane| {
+            lane.next(false)?;
             let (list, only) = match ids {
                 [id] => (0, *id),
-                _ => (lane.give(0, zerocopy::IntoBytes::as_bytes(ids))?, 0),
+                _ => (lane.give(0, ids.as_bytes())?, 0),
             };
             // SAFETY: every id is a row of the table, `out` holds a row for each.
             unsafe {
-                launch!(self.kernels, &lane.stream, EMBED[table.dtype as usize], grid, [THREADS as u32, 1], 0;
-                    table.parts(), list, only, ids.len() as u32, out.at())
+                launch!(self.kernels, lane, format::of(table.dtype).embed, grid, [THREADS as u32, 1], 0;
+                    table.parts(), list, only, ids.len() as u32, out.at())?;
             }
+            // Many tokens are worth the start of each kernel; a token alone is not.
+            lane.next(ids.len() == 1)
         })
     }
 
     fn rms_norm(
         &self,
+        _: Checked,
         x: &Buffer,
-        weight: &Buffer,
-        eps: f32,
-        rows: usize,
-        width: usize,
+        (weight, eps): (&Buffer, f32),
+        [rows, width]: [usize; 2],
         out: &mut Buffer,
     ) -> Result<()> {
-        need("rms_norm: input", x.len, &[rows, width])?;
-        need("rms_norm: weight", weight.len, &[width])?;
-        need("rms_norm: result", out.len, &[rows, width])?;
         self.norm(x.at(), weight, eps, rows, width, out.at())
     }
 
-    fn rms_norm_in_place(&self, x: &mut Buffer, weight: &Buffer, eps: f32, rows: usize, width: usize) -> Result<()> {
-        need("rms_norm: values", x.len, &[rows, width])?;
-        need("rms_norm: weight", weight.len, &[width])?;
+    fn rms_norm_in_place(
+        &self,
+        _: Checked,
+        x: &mut Buffer,
+        (weight, eps): (&Buffer, f32),
+        [rows, width]: [usize; 2],
+    ) -> Result<()> {
         self.norm(x.at(), weight, eps, rows, width, x.at())
     }
 
-    fn matmul(&self, w: &Weight, x: &Buffer, n: usize, y: &mut Buffer, accumulate: bool) -> Result<()> {
-        need("matmul: input", x.len, &[n, w.cols])?;
-        need("matmul: result", y.len, &[n, w.rows])?;
+    fn matmul(&self, _: Checked, w: &Weight, x: &Buffer, n: usize, y: &mut Buffer, accumulate: bool) -> Result<()> {
         self.products(None, x, n, &[Product::new(w, y)], accumulate).map(|_| ())
     }
 
-    fn norm_matmul(
-        &self,
-        norm: &Norm<'_, Buffer>,
-        x: &Buffer,
-        n: usize,
-        normed: &mut Buffer,
-        products: &mut [Product<'_, Weight, Buffer>],
-        accumulate: bool,
-    ) -> Result<()> {
-        let Some(cols) = products.first().map(|product| product.weight.cols) else { return Ok(()) };
-        check_products(norm, x, n, products)?;
-        if self.products(Some(norm), x, n, products, accumulate)? {
-            return Ok(());
-        }
-        self.rms_norm(x, norm.weight, norm.eps, n * (cols / norm.width), norm.width, normed)?;
-        self.products(None, normed, n, products, accumulate).map(|_| ())
+    fn add_bias(&self, _: Checked, y: &mut Buffer, bias: &Buffer, [n, width]: [usize; 2]) -> Result<()> {
+        // SAFETY: y holds n rows of `width` values, the bias one.
+        self.on_lane(|lane| unsafe { self.bias(lane, y, bias, n, width) })
     }
 
-    fn norm_swiglu(
-        &self,
-        norm: &Norm<'_, Buffer>,
-        [gate, up]: [&Weight; 2],
-        rows: usize,
-        x: &Buffer,
-        n: usize,
-        normed: &mut Buffer,
-        spare: &mut Buffer,
-        out: &mut Buffer,
-    ) -> Result<()> {
-        check(gate.rows == rows && up.rows == rows, || format!("norm_swiglu: {} and {} rows", gate.rows, up.rows))?;
-        let mut both = [Product::new(gate, &mut *out), Product::new(up, &mut *spare)];
-        check_products(norm, x, n, &both)?;
-        if self.swiglu(norm, x, n, &both)? {
-            return Ok(());
-        }
-        self.norm_matmul(norm, x, n, normed, &mut both, false)?;
-        self.silu_mul(out, spare, n * rows)
-    }
-
-    fn norm_mlp(
-        &self,
-        norm: &Norm<'_, Buffer>,
-        mlp: &Mlp<'_, Weight>,
-        x: &mut Buffer,
-        n: usize,
-        scratch: [&mut Buffer; 3],
-    ) -> Result<()> {
-        if !encoder::takes_mlp(&self.context, norm, mlp, n) {
-            return layer::mlp(self, norm, mlp, x, n, scratch);
-        }
-        need("norm_mlp: norm", norm.weight.len, &[norm.width])?;
-        need("norm_mlp: input", x.len, &[n, norm.width])?;
-        self.on_lane(|lane| encoder::mlp(&self.kernels, lane, norm, mlp, x, n))
-    }
-
-    fn silu_mul(&self, gate: &mut Buffer, up: &Buffer, len: usize) -> Result<()> {
-        need("silu_mul: gate", gate.len, &[len])?;
-        need("silu_mul: up", up.len, &[len])?;
+    fn silu_mul(&self, _: Checked, gate: &mut Buffer, up: &Buffer, len: usize) -> Result<()> {
         let grid = [len.div_ceil(16).div_ceil(THREADS), 1, 1];
         // SAFETY: both hold `len` values.
         self.on_lane(|lane| unsafe {
-            launch!(self.kernels, &lane.stream, "silu_mul", grid, [THREADS as u32, 1], 0; gate.at(), up.at(), len as u64)
+            launch!(self.kernels, lane, "silu_mul", grid, [THREADS as u32, 1], 0; gate.at(), up.at(), len as u64)
         })
     }
 
-    fn mean_rows(&self, x: &Buffer, blocks: usize, rows: usize, width: usize, out: &mut Buffer) -> Result<()> {
-        need("mean_rows: input", x.len, &[blocks, rows, width])?;
-        need("mean_rows: result", out.len, &[blocks, width])?;
-        if rows == 0 {
-            return Ok(());
-        }
+    fn mean_rows(&self, _: Checked, x: &Buffer, [blocks, rows, width]: [usize; 3], out: &mut Buffer) -> Result<()> {
         let count = blocks * width;
         // SAFETY: x holds blocks · rows · width values, `out` blocks · width.
         self.on_lane(|lane| unsafe {
-            launch!(self.kernels, &lane.stream, "mean_rows", [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
+            launch!(self.kernels, lane, "mean_rows", [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
                 x.at(), rows as u32, width as u32, out.at(), count as u64)
         })
     }
 
-    fn top_logits(&self, logits: &Buffer, count: usize, top: &mut TopK) -> Result<()> {
-        need("top_logits", logits.len, &[count])?;
+    fn top_logits(&self, _: Checked, logits: &Buffer, count: usize, top: &mut TopK) -> Result<()> {
         let wanted = top.k();
         self.on_lane(|lane| {
             let bytes = choice::bytes(wanted);
@@ -529,199 +397,134 @@ impl Backend for Cuda {
         })
     }
 
-    fn landing(&self) -> Result<Landing> {
-        Landing::new(&self.context)
-    }
-
-    fn land_logits(&self, logits: &Buffer, count: usize, wanted: usize, landing: &mut Landing) -> Result<()> {
-        need("land_logits", logits.len, &[count])?;
-        check((1..=MAX_TOP_K).contains(&wanted), || format!("land_logits: {wanted} at once"))?;
-        self.on_lane(|lane| choice::choose(&self.kernels, lane, logits, count, wanted, landing.at))
-    }
-
-    fn landed_logits(&self, logits: &Buffer, count: usize, landing: &mut Landing, top: &mut TopK) -> Result<()> {
-        need("landed_logits", logits.len, &[count])?;
-        self.on_lane(|lane| {
-            lane.synchronize()?;
-            match choice::take(landing.bytes(), top)? {
-                true => Ok(()),
-                false => choice::explain(lane, logits, count, top),
-            }
-        })
-    }
-
     fn ssm_mix(
         &self,
-        shape: &SsmShape,
-        params: &SsmParams<Buffer>,
+        _: Checked,
+        (shape, params): (&SsmShape, &SsmParams<Buffer>),
         zxbcdt: &Buffer,
-        sequences: usize,
-        n: usize,
+        size: [usize; 2],
         state: &mut SsmState<Buffer>,
         y: &mut Buffer,
     ) -> Result<()> {
-        shape.check_mix(sequences, n, zxbcdt.len, y.len, lengths(params), [state.conv.len, state.ssm.len])?;
         check(shape.groups <= lane::COUNTERS, || format!("{} groups of heads", shape.groups))?;
-        match (sequences, n) {
-            (0, _) | (_, 0) => Ok(()),
-            (1, 1) => self.on_lane(|lane| ssm::step(&self.kernels, lane, shape, params, zxbcdt, state, y)),
-            _ => self.on_lane(|lane| ssm::scan(&self.kernels, lane, shape, params, zxbcdt, sequences, n, state, y)),
-        }
-    }
-
-    fn mamba_block(
-        &self,
-        shape: &SsmShape,
-        weights: &MambaWeights<'_, Weight, Buffer>,
-        x: &mut Buffer,
-        sequences: usize,
-        n: usize,
-        state: &mut SsmState<Buffer>,
-        scratch: &mut MambaScratch<Buffer>,
-    ) -> Result<()> {
-        if !mamba::takes(self, shape, weights, n) {
-            return layer::mamba(self, shape, weights, x, sequences, n, state, scratch);
-        }
-        check_block(shape, weights, [sequences, n], [scratch.projected.len, scratch.mixed.len], state)?;
-        need("mamba_block: x", x.len, &[sequences, n, weights.in_proj.cols])?;
-        if sequences == 0 {
-            return Ok(());
-        }
-        self.on_lane(|lane| mamba::block(self, lane, shape, weights, x, sequences, n, state))
-    }
-
-    fn mamba_blocks<'a>(
-        &self,
-        shape: &SsmShape,
-        blocks: impl Iterator<Item = Stateful<'a, Weight, Buffer>>,
-        x: &mut Buffer,
-        scratch: &mut MambaScratch<Buffer>,
-    ) -> Result<()> {
-        if !mamba_blocks::takes_shape(self, shape) {
-            return layer::mamba_blocks(self, shape, blocks, x, [1, 1], scratch);
-        }
-        let all: Vec<_> = blocks.collect();
-        if !all.iter().all(|(weights, _)| mamba_blocks::takes(shape, weights)) {
-            return layer::mamba_blocks(self, shape, all.into_iter(), x, [1, 1], scratch);
-        }
-        self.on_lane(|lane| mamba_blocks::run(self, lane, shape, &all, x))
+        self.on_lane(|lane| match size {
+            [1, 1] => ssm::step(&self.kernels, lane, shape, params, zxbcdt, state, y),
+            _ => ssm::scan(&self.kernels, lane, (shape, params), zxbcdt, size, state, y),
+        })
     }
 
     fn encoder_attention(
         &self,
-        shape: &EncoderShape,
-        norms: &HeadNorms<'_, Buffer>,
-        q: &Buffer,
-        k: &Buffer,
-        v: &Buffer,
+        _: Checked,
+        (shape, norms): (&EncoderShape, &HeadNorms<'_, Buffer>),
+        qkv: [&Buffer; 3],
         chunks: usize,
         out: &mut Buffer,
     ) -> Result<()> {
-        shape.check_attention(chunks, [norms.q.len, norms.k.len], [q.len, k.len, v.len, out.len])?;
-        self.on_lane(|lane| attention::encode(&self.kernels, lane, shape, norms, [q, k, v], chunks, out))
+        self.on_lane(|lane| attention::encode(&self.kernels, lane, shape, norms, qkv, chunks, out))
+    }
+}
+
+impl Fusions for Cuda {
+    fn norm_matmul(
+        &self,
+        _: Checked,
+        norm: &Norm<'_, Buffer>,
+        (x, n): (&Buffer, usize),
+        normed: &mut Buffer,
+        products: &mut [Product<'_, Weight, Buffer>],
+        accumulate: bool,
+    ) -> Result<bool> {
+        if !self.products(Some(norm), x, n, products, accumulate)? {
+            let cols = products.first().map_or(0, |product| product.weight.cols);
+            need("norm_matmul: scratch", normed.len, &[n, cols])?;
+            self.norm(x.at(), norm.weight, norm.eps, n * (cols / norm.width), norm.width, normed.at())?;
+            self.products(None, normed, n, products, accumulate)?;
+        }
+        Ok(true)
+    }
+
+    fn norm_swiglu(
+        &self,
+        _: Checked,
+        norm: &Norm<'_, Buffer>,
+        (x, n): (&Buffer, usize),
+        products: &mut [Product<'_, Weight, Buffer>; 2],
+    ) -> Result<bool> {
+        self.swiglu(norm, x, n, products)
+    }
+
+    fn norm_mlp(
+        &self,
+        _: Checked,
+        norm: &Norm<'_, Buffer>,
+        mlp: &Mlp<'_, Weight>,
+        x: &mut Buffer,
+        n: usize,
+    ) -> Result<bool> {
+        if !encoder::takes_mlp(&self.context, norm, mlp, n) {
+            return Ok(false);
+        }
+        self.on_lane(|lane| encoder::mlp(&self.kernels, lane, norm, mlp, x, n)).map(|()| true)
+    }
+
+    fn mamba_block(
+        &self,
+        _: Checked,
+        shape: &SsmShape,
+        weights: &MambaWeights<'_, Weight, Buffer>,
+        x: &mut Buffer,
+        size: [usize; 2],
+        state: &mut SsmState<Buffer>,
+    ) -> Result<bool> {
+        if !mamba::takes(self, shape, weights, size[1]) {
+            return Ok(false);
+        }
+        self.on_lane(|lane| mamba::block(self, lane, shape, weights, x, size, state)).map(|()| true)
+    }
+
+    fn mamba_blocks(
+        &self,
+        _: Checked,
+        shape: &SsmShape,
+        blocks: &mut [Stateful<'_, Weight, Buffer>],
+        x: &mut Buffer,
+    ) -> Result<bool> {
+        let all = blocks.iter().all(|(weights, _)| mamba_blocks::takes(shape, weights));
+        if !mamba_blocks::takes_shape(self, shape) || !all {
+            return Ok(false);
+        }
+        self.on_lane(|lane| mamba_blocks::run(self, lane, shape, blocks, x)).map(|()| true)
     }
 
     fn norm_attention(
         &self,
+        _: Checked,
         shape: &EncoderShape,
         norm: &Norm<'_, Buffer>,
         attention: &Attention<'_, Weight, Buffer>,
         x: &mut Buffer,
         chunks: usize,
-        scratch: [&mut Buffer; 5],
-    ) -> Result<()> {
+    ) -> Result<bool> {
         if !encoder::takes_attention(&self.context, shape, norm, attention) {
-            return layer::attention(self, shape, norm, attention, x, chunks, scratch);
+            return Ok(false);
         }
-        encoder::check_attention(shape, norm, attention, x, chunks)?;
-        self.on_lane(|lane| encoder::attention(&self.kernels, lane, shape, norm, attention, x, chunks))
+        self.on_lane(|lane| encoder::attention(&self.kernels, lane, shape, norm, attention, x, chunks)).map(|()| true)
     }
 
     fn chunk_memory(
         &self,
+        _: Checked,
         norm: &Norm<'_, Buffer>,
         memory: &MemoryWeights<'_, Weight, Buffer>,
         x: &Buffer,
         size: [usize; 2],
-        scratch: [&mut Buffer; 2],
-        out: [&mut Buffer; 3],
-    ) -> Result<()> {
+        out: &mut [&mut Buffer; 3],
+    ) -> Result<bool> {
         if !encoder::takes_memory(&self.context, norm, memory, size) {
-            return layer::memory(self, norm, memory, x, size, scratch, out);
+            return Ok(false);
         }
-        encoder::check_memory(norm, memory, x, size, &out)?;
-        self.on_lane(|lane| encoder::memory(&self.kernels, lane, norm, memory, x, size, out))
-    }
-
-    fn mirror(
-        &self,
-        shape: ChunkShape,
-        precision: Precision,
-        budget: u64,
-        tokens: usize,
-        chunks: u64,
-    ) -> Result<Mirror> {
-        self.on_lane(|lane| Mirror::new(lane, shape, precision, budget, tokens, chunks))
-    }
-
-    fn slots(&self, _: &ChunkMemory, mirror: &Mirror) -> usize {
-        mirror.slots()
-    }
-
-    fn score_top_k(
-        &self,
-        q: &Buffer,
-        visible: &[u64],
-        scale: f32,
-        memory: &mut ChunkMemory,
-        mirror: &mut Mirror,
-        top: &mut [TopK],
-    ) -> Result<()> {
-        let n = visible.len();
-        let ChunkShape { retrieval_heads: heads, retrieval_width: width, .. } = memory.shape();
-        need("score_top_k: queries", q.len, &[n, heads, width])?;
-        need("score_top_k: selections", top.len(), &[n, heads])?;
-        self.on_lane(|lane| mirror.score(&self.kernels, lane, q, visible, scale, memory, &mut top[..n * heads]))
-    }
-
-    fn fetch(&self, memory: &mut ChunkMemory, mirror: &mut Mirror, ids: &[u64], picks: &[Pick]) -> Result<()> {
-        self.on_lane(|lane| mirror.fetch(lane, memory, ids, picks))
-    }
-
-    fn resident(&self, memory: &mut ChunkMemory, mirror: &mut Mirror, visible: u64, selections: usize) -> Result<bool> {
-        self.on_lane(|lane| mirror.resident(lane, memory, visible, selections))
-    }
-
-    fn select(
-        &self,
-        q: &Buffer,
-        selecting: &Selecting,
-        selection: usize,
-        memory: &mut ChunkMemory,
-        mirror: &mut Mirror,
-    ) -> Result<()> {
-        selecting.check(memory, q.len)?;
-        self.on_lane(|lane| mirror.select(&self.kernels, lane, q, selecting, selection))
-    }
-
-    fn readings(&self, mirror: &mut Mirror, selection: usize, out: &mut [(u64, f32)]) -> Result<()> {
-        self.on_lane(|lane| mirror.readings(lane, selection, out))
-    }
-
-    fn hsa_attend(
-        &self,
-        shape: &HsaShape,
-        q: &Buffer,
-        tokens: Range<usize>,
-        memory: &ChunkMemory,
-        mirror: &mut Mirror,
-        out: &mut Buffer,
-    ) -> Result<()> {
-        shape.check(&tokens, memory)?;
-        let HsaShape { heads, head_dim, .. } = *shape;
-        need("hsa_attend: q", q.len, &[tokens.end, heads, head_dim])?;
-        need("hsa_attend: result", out.len, &[tokens.end, heads, head_dim])?;
-        self.on_lane(|lane| mirror.attend(&self.kernels, lane, shape, q, tokens, out))
+        self.on_lane(|lane| encoder::memory(&self.kernels, lane, norm, memory, x, size, out)).map(|()| true)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The kernels by name: machine code made with the program, or else compiled by NVRTC when first used.
 
 use std::collections::HashMap;
-use std::ffi::{CString, c_void};
+use std::ffi::CString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,8 +9,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use cudarc::driver::sys;
 use cudarc::nvrtc;
+use zerocopy::{Immutable, IntoBytes};
 
-use super::driver::{Context, Stream, check};
+use super::driver::{Context, check};
+use super::graphs::Launch;
 use crate::unfinished::Unfinished;
 use crate::{Error, ErrorKind, Result};
 
@@ -96,26 +98,22 @@ impl Kernels {
         Ok(function)
     }
 
-    /// Starts a kernel with `grid` blocks of `block` threads and `shared` bytes of dynamic shared memory. If
-    /// they are `together`, because they wait for each other, none starts before all can.
+    /// A kernel with `grid` blocks of `block` threads and `shared` bytes of dynamic shared memory, ready to be started; None if there
+    /// are no blocks.
     ///
-    /// # Safety
-    /// `arguments` must point to values of the types of the kernel's parameters, and what those point to on the device
-    /// must be as long as the kernel's header says for this grid.
-    #[allow(clippy::too_many_arguments)]
-    pub unsafe fn launch(
+    /// # Errors
+    /// `Unsupported` for more blocks or shared memory than the device has, `Device` if there is no such kernel.
+    pub fn prepare(
         &self,
-        stream: &Stream,
         name: &'static str,
         grid: [usize; 3],
         block: [u32; 2],
         shared: usize,
         together: bool,
-        arguments: &mut [*mut c_void],
-    ) -> Result<()> {
+    ) -> Result<Option<Launch>> {
         let limits = [i32::MAX as usize, 65535, 65535];
         if grid.contains(&0) {
-            return Ok(());
+            return Ok(None);
         }
         if grid.iter().zip(limits).any(|(&g, limit)| g > limit) || shared > self.context.shared {
             return Err(Error::unsupported(format!("{name}: {grid:?} blocks with {shared} bytes of shared memory")));
@@ -129,39 +127,8 @@ impl Kernels {
             check(unsafe { sys::cuFuncSetAttribute(function.handle, attribute, shared as i32) }, name)?;
             function.shared.store(shared, Ordering::Relaxed);
         }
-        let [x, y, z] = grid.map(|g| g as u32);
-        use sys::CUlaunchAttributeID as Id;
-        let attribute = |id, value| sys::CUlaunchAttribute { id, pad: [0; 4], value };
-        let early = sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 };
-        let mut attributes = [
-            attribute(Id::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION, early),
-            attribute(Id::CU_LAUNCH_ATTRIBUTE_COOPERATIVE, sys::CUlaunchAttributeValue { cooperative: 1 }),
-        ];
-        let attributes = &mut attributes[usize::from(!self.early)..1 + usize::from(together)];
-        let status = if !attributes.is_empty() {
-            let config = sys::CUlaunchConfig {
-                gridDimX: x,
-                gridDimY: y,
-                gridDimZ: z,
-                blockDimX: block[0],
-                blockDimY: block[1],
-                blockDimZ: 1,
-                sharedMemBytes: shared as u32,
-                hStream: stream.handle,
-                attrs: attributes.as_mut_ptr(),
-                numAttrs: attributes.len() as u32,
-            };
-            // SAFETY: function and stream exist; the arguments are the caller's promise. They are copied by the call.
-            unsafe { sys::cuLaunchKernelEx(&config, function.handle, arguments.as_mut_ptr(), std::ptr::null_mut()) }
-        } else {
-            let (handle, null) = (function.handle, std::ptr::null_mut());
-            let (shared, arguments) = (shared as u32, arguments.as_mut_ptr());
-            // SAFETY: as above.
-            unsafe {
-                sys::cuLaunchKernel(handle, x, y, z, block[0], block[1], 1, shared, stream.handle, arguments, null)
-            }
-        };
-        check(status, name)
+        let (grid, shared) = (grid.map(|g| g as u32), shared as u32);
+        Ok(Some(Launch { name, function: function.handle, grid, block, shared, early: self.early, together }))
     }
 }
 
@@ -240,7 +207,7 @@ fn cache_folder() -> Option<PathBuf> {
 ///
 /// # Safety
 /// The type must have the layout of its twin in the kernels.
-pub(super) unsafe trait Argument: Copy {}
+pub(super) unsafe trait Argument: Copy + IntoBytes + Immutable {}
 // SAFETY: `u32` there.
 unsafe impl Argument for u32 {}
 // SAFETY: `u64` there, or a pointer.
@@ -248,23 +215,23 @@ unsafe impl Argument for u64 {}
 // SAFETY: `float` there.
 unsafe impl Argument for f32 {}
 
-/// Where an argument lies.
-pub(super) fn pointer<A: Argument>(argument: &A) -> *mut c_void {
-    std::ptr::from_ref(argument).cast_mut().cast()
+/// The bytes of an argument.
+pub(super) fn bytes<A: Argument>(argument: &A) -> &[u8] {
+    argument.as_bytes()
 }
 
-/// [`Kernels::launch`] with a list of [`Argument`]s; to be used inside `unsafe`, with the reason why the buffers are as
-/// long as the kernel reads and writes. With `together:` in front, of a kernel whose blocks wait for each other.
+/// [`Lane::launch`](super::lane::Lane::launch) with a list of [`Argument`]s; to be used inside `unsafe`, with the reason why the buffers
+/// are as long as the kernel reads and writes. With `together:` in front, of a kernel whose blocks wait for each other.
 macro_rules! launch {
-    ($kernels:expr, $stream:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),* $(,)?) => {
-        $crate::cuda::module::launch!(@ false, $kernels, $stream, $name, $grid, $block, $shared; $($argument),*)
+    ($kernels:expr, $lane:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),* $(,)?) => {
+        $crate::cuda::module::launch!(@ false, $kernels, $lane, $name, $grid, $block, $shared; $($argument),*)
     };
-    (together: $kernels:expr, $stream:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),* $(,)?) => {
-        $crate::cuda::module::launch!(@ true, $kernels, $stream, $name, $grid, $block, $shared; $($argument),*)
+    (together: $kernels:expr, $lane:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),* $(,)?) => {
+        $crate::cuda::module::launch!(@ true, $kernels, $lane, $name, $grid, $block, $shared; $($argument),*)
     };
-    (@ $together:expr, $kernels:expr, $stream:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),*) => {
-        $kernels.launch(
-            $stream, $name, $grid, $block, $shared, $together, &mut [$($crate::cuda::module::pointer(&$argument)),*],
+    (@ $together:expr, $kernels:expr, $lane:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),*) => {
+        $lane.launch(
+            &$kernels, $name, $grid, $block, $shared, $together, &[$($crate::cuda::module::bytes(&$argument)),*],
         )
     };
 }

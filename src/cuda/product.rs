@@ -1,47 +1,15 @@
 //! Products with weights: `matvec.cu` for few rows of activations, `split.cu` and `matmul.cu` for many.
 
+use zerocopy::{Immutable, IntoBytes};
+
+use super::format::{self, Halves};
 use super::lane::Lane;
 use super::module::{Argument, launch};
 use super::weight::Weight;
 use super::{Buffer, Cuda, FEW, THREADS};
-use crate::Result;
 use crate::backend::{Norm, Product};
 use crate::quant::DType;
-
-/// By `DType as usize`, and rows a warp: 1, 2, 4.
-const MATVEC: [[&str; 3]; 7] = [
-    ["matvec_f32_1", "matvec_f32_2", "matvec_f32_4"],
-    ["matvec_f16_1", "matvec_f16_2", "matvec_f16_4"],
-    ["matvec_bf16_1", "matvec_bf16_2", "matvec_bf16_4"],
-    ["matvec_q8_0_1", "matvec_q8_0_2", "matvec_q8_0_4"],
-    ["matvec_q4_0_1", "matvec_q4_0_2", "matvec_q4_0_4"],
-    ["matvec_q4_k_1", "matvec_q4_k_2", "matvec_q4_k_4"],
-    ["matvec_q6_k_1", "matvec_q6_k_2", "matvec_q6_k_4"],
-];
-
-/// By `DType as usize`, for plain floats.
-const MATVEC_ODD: [&str; 3] = ["matvec_odd_f32", "matvec_odd_f16", "matvec_odd_bf16"];
-
-/// By `DType as usize`: tiles of 64, of 128.
-const MATMUL: [[&str; 2]; 7] = [
-    ["matmul_f32_64", "matmul_f32_128"],
-    ["matmul_f16_64", "matmul_f16_128"],
-    ["matmul_bf16_64", "matmul_bf16_128"],
-    ["matmul_q8_0_64", "matmul_q8_0_128"],
-    ["matmul_q4_0_64", "matmul_q4_0_128"],
-    ["matmul_q4_k_64", "matmul_q4_k_128"],
-    ["matmul_q6_k_64", "matmul_q6_k_128"],
-];
-
-/// By `DType as usize - 1`: what makes integers of quantized weights; tiles of 64, of 128.
-const MATMUL_HALVES: [(Option<&str>, [&str; 2]); 6] = [
-    (None, ["matmul_halves_f16_64", "matmul_halves_f16_128"]),
-    (None, ["matmul_halves_bf16_64", "matmul_halves_bf16_128"]),
-    (Some("widen_q8_0"), ["matmul_wide_64", "matmul_wide_128"]),
-    (Some("widen_q4_0"), ["matmul_wide_64", "matmul_wide_128"]),
-    (Some("widen_q4_k"), ["matmul_wide_less_64", "matmul_wide_less_128"]),
-    (Some("widen_q6_k"), ["matmul_wide_64", "matmul_wide_128"]),
-];
+use crate::{Error, Result};
 
 /// x as f16 or as bfloat16: rows of up to 512, of up to 2048, of any number of values.
 const SPLIT: [[&str; 3]; 2] =
@@ -69,7 +37,7 @@ const MANY: usize = 256;
 const MOST_WIDE: usize = 32 << 20;
 
 /// `Factors` of the kernels.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, IntoBytes, Immutable)]
 #[repr(C)]
 struct Factors {
     scale: u64,
@@ -80,7 +48,7 @@ struct Factors {
 unsafe impl Argument for Factors {}
 
 /// `Products` of the kernels.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, IntoBytes, Immutable)]
 #[repr(C)]
 struct Products {
     w: [u64; MOST_PRODUCTS],
@@ -93,7 +61,7 @@ struct Products {
 unsafe impl Argument for Products {}
 
 /// x as sums of two numbers of 16 bits: see `split.cu`.
-struct Halves {
+struct Split {
     hi: u64,
     lo: u64,
     units: u64,
@@ -161,11 +129,11 @@ impl Cuda {
         }
         if let Some(shared) = self.matvec_shared(w) {
             self.matvec(w, x, norm, n, shared, y, accumulate)?;
-        } else if let Some(&name) = MATVEC_ODD.get(w.dtype as usize) {
+        } else if let Some(name) = format::of(w.dtype).matvec_odd {
             self.on_lane(|lane| {
                 // SAFETY: x holds n rows of `cols`, y n rows of `rows`.
                 unsafe {
-                    launch!(self.kernels, &lane.stream, name, [w.rows.div_ceil(8), n, 1], [256, 1], 0;
+                    launch!(self.kernels, lane, name, [w.rows.div_ceil(8), n, 1], [256, 1], 0;
                         w.parts(), x.at(), y.at(), u32::from(accumulate))
                 }
             })?;
@@ -173,12 +141,21 @@ impl Cuda {
             return self.product(x, n, product, accumulate);
         }
         let Some(bias) = product.bias else { return Ok(()) };
-        let count = n * w.rows;
-        // SAFETY: y holds `count` values, the bias `rows`.
-        self.on_lane(|lane| unsafe {
-            launch!(self.kernels, &lane.stream, "add_bias", [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
-                y.at(), bias.at(), w.rows as u32, count as u64)
-        })
+        // SAFETY: y holds n rows of `rows` values, the bias one.
+        self.on_lane(|lane| unsafe { self.bias(lane, y, bias, n, w.rows) })
+    }
+
+    /// y (n, width) += bias (width)
+    ///
+    /// # Safety
+    /// They are as long as that.
+    pub(super) unsafe fn bias(&self, lane: &mut Lane, y: &Buffer, bias: &Buffer, n: usize, width: usize) -> Result<()> {
+        let count = n * width;
+        // SAFETY: by the contract of this function.
+        unsafe {
+            launch!(self.kernels, lane, "add_bias", [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
+                y.at(), bias.at(), width as u32, count as u64)
+        }
     }
 
     /// The product of many tokens for any weights.
@@ -186,11 +163,11 @@ impl Cuda {
         let w = product.weight;
         let large = self.large_tiles(w, n);
         let (tile, threads) = if large { (128, 256) } else { (64, 128) };
-        let name = MATMUL[w.dtype as usize][usize::from(large)];
+        let name = format::of(w.dtype).matmul[usize::from(large)];
         self.on_lane(|lane| {
             // SAFETY: x holds n rows of `cols`, y n rows of `rows`, the bias `rows`.
             unsafe {
-                launch!(self.kernels, &lane.stream, name, [w.rows.div_ceil(tile), n.div_ceil(tile), 1], [threads, 1], 0;
+                launch!(self.kernels, lane, name, [w.rows.div_ceil(tile), n.div_ceil(tile), 1], [threads, 1], 0;
                     w.parts(), x.at(), n as u32, bias(product), product.out.at(), u32::from(accumulate))
             }
         })
@@ -251,7 +228,7 @@ impl Cuda {
             // SAFETY: x holds n rows of `cols`, the results n rows of their weights' `rows`, biases `rows`, the norm `cols`
             // values, by the callers' checks.
             unsafe {
-                launch!(self.kernels, &lane.stream, name, grid, [32, 8], shared;
+                launch!(self.kernels, lane, name, grid, [32, 8], shared;
                     products, tiles as u32, x.at(), weight, eps, n as u32, cols as u32, u32::from(accumulate))
             }
         })
@@ -264,20 +241,19 @@ impl Cuda {
 
     /// Bytes of shared memory of a tile of one of the kernels that multiply halves.
     fn stages(w: &Weight, (tile, stages): (usize, usize)) -> usize {
-        let factors = match w.dtype {
-            DType::Q4_K => 16,
-            DType::F16 | DType::BF16 => 0,
-            _ => 8,
+        let factors = match format::of(w.dtype).halves {
+            Halves::Integers { factors, .. } => factors,
+            _ => 0,
         };
         tile * stages * (3 * 64 + factors)
     }
 
     /// Whether x is multiplied as sums of two numbers of 16 bits, and weights as they are or as integers.
     fn takes_halves(&self, w: &Weight, n: usize) -> bool {
-        let fits = match w.dtype {
-            DType::F32 => false,
-            DType::F16 | DType::BF16 => w.cols > 0 && w.cols.is_multiple_of(8),
-            _ => w.cols > 0 && n >= MANY && w.rows * w.cols <= MOST_WIDE,
+        let fits = match format::of(w.dtype).halves {
+            Halves::No => false,
+            Halves::AsTheyAre(_) => w.cols > 0 && w.cols.is_multiple_of(8),
+            Halves::Integers { .. } => w.cols > 0 && n >= MANY && w.rows * w.cols <= MOST_WIDE,
         };
         fits && Self::stages(w, SMALL) <= self.context.shared
     }
@@ -308,22 +284,22 @@ impl Cuda {
     }
 
     /// Where x is split to.
-    fn halves(&self, lane: &mut Lane, w: &Weight, n: usize) -> Result<Halves> {
+    fn halves(&self, lane: &mut Lane, w: &Weight, n: usize) -> Result<Split> {
         let hi = lane.scratch(0, 4 * n * w.cols)?;
         let units = lane.scratch(1, 4 * n * (1 + w.cols / 32))?;
         let sums = if w.dtype == DType::Q4_K { units + 4 * n as u64 } else { 0 };
-        Ok(Halves { hi, lo: hi + 2 * (n * w.cols) as u64, units, sums })
+        Ok(Split { hi, lo: hi + 2 * (n * w.cols) as u64, units, sums })
     }
 
     /// Splits x (n, cols), normed if there is a norm, for products with `w`.
     fn split(
         &self,
-        lane: &Lane,
+        lane: &mut Lane,
         norm: Option<&Norm<'_, Buffer>>,
         x: &Buffer,
         n: usize,
         w: &Weight,
-        halves: &Halves,
+        halves: &Split,
     ) -> Result<()> {
         let (weight, eps) = norm.map_or((0, 0.0), |norm| (norm.weight.at(), norm.eps));
         let (which, grid, block) = match w.cols {
@@ -332,11 +308,11 @@ impl Cuda {
             _ => (2, n, [256, 1]),
         };
         let name = SPLIT[usize::from(w.dtype == DType::BF16)][which];
-        let Halves { hi, lo, units, sums } = *halves;
+        let Split { hi, lo, units, sums } = *halves;
         // SAFETY: x holds n rows of `cols`, the norm `cols` values, by the callers' checks; the scratch both halves of x and what
         // belongs to its rows.
         unsafe {
-            launch!(self.kernels, &lane.stream, name, [grid, 1, 1], block, 0;
+            launch!(self.kernels, lane, name, [grid, 1, 1], block, 0;
                 x.at(), weight, eps, n as u32, w.cols as u32, hi, lo, units, sums)
         }
     }
@@ -347,44 +323,41 @@ impl Cuda {
         lane: &mut Lane,
         product: &Product<'_, Weight, Buffer>,
         n: usize,
-        halves: &Halves,
+        halves: &Split,
         accumulate: bool,
     ) -> Result<()> {
         let (w, accumulate) = (product.weight, u32::from(accumulate));
         let (rows, cols, bias, y) = (w.rows, w.cols, bias(product), product.out.at());
-        let Halves { hi, lo, units, sums } = *halves;
+        let Split { hi, lo, units, sums } = *halves;
         let large = self.large_tiles(w, n) && Self::stages(w, LARGE) <= self.context.shared;
         let (size, threads) = if large { (LARGE, 256) } else { (SMALL, 128) };
-        let (widen, names) = MATMUL_HALVES[w.dtype as usize - 1];
-        let name = names[usize::from(large)];
+        let large = usize::from(large);
         let (tiles, shared) = ([rows.div_ceil(size.0), n.div_ceil(size.0), 1], Self::stages(w, size));
         // SAFETY: y holds n rows of `rows`, the bias `rows`, by the callers' checks; the scratch holds both halves of x and what
         // belongs to its rows, and the integers of the weights with their factors.
         unsafe {
-            let Some(widen) = widen else {
-                return launch!(self.kernels, &lane.stream, name, tiles, [threads, 1], shared;
-                    w.parts(), hi, lo, units, n as u32, bias, y, accumulate);
+            let (widen, name) = match &format::of(w.dtype).halves {
+                Halves::Integers { widen, matmul, .. } => (*widen, matmul[large]),
+                Halves::AsTheyAre(matmul) => {
+                    return launch!(self.kernels, lane, matmul[large], tiles, [threads, 1], shared;
+                        w.parts(), hi, lo, units, n as u32, bias, y, accumulate);
+                }
+                Halves::No => return Err(Error::invalid(format!("a product of halves with {}", w.dtype))),
             };
             let count = rows * cols;
             let q = lane.scratch(2, 2 * count + count / 4 + count / 8)?;
             let scale = q + 2 * count as u64;
             let factors = Factors { scale, less: scale + (count / 4) as u64, sums };
-            launch!(self.kernels, &lane.stream, widen, [(count / 16).div_ceil(256), 1, 1], [256, 1], 0;
+            launch!(self.kernels, lane, widen, [(count / 16).div_ceil(256), 1, 1], [256, 1], 0;
                 w.parts(), q, scale, factors.less)?;
-            launch!(self.kernels, &lane.stream, name, tiles, [threads, 1], shared;
+            launch!(self.kernels, lane, name, tiles, [threads, 1], shared;
                 q, rows as u32, cols as u32, factors, hi, lo, units, n as u32, bias, y, accumulate)
         }
     }
 
     /// How a product of few rows is computed from shared memory, if it can be: rows of `w` a warp, and bytes of shared memory.
     fn matvec_shared(&self, w: &Weight) -> Option<(usize, usize)> {
-        // Values of 16 bytes of weights.
-        let unit = match w.dtype {
-            DType::F32 => 4,
-            DType::F16 | DType::BF16 => 8,
-            DType::Q8_0 => 16,
-            _ => 32,
-        };
+        let unit = format::of(w.dtype).unit;
         if w.cols == 0 || !w.cols.is_multiple_of(unit) {
             return None;
         }
@@ -418,8 +391,7 @@ impl Cuda {
         accumulate: bool,
     ) -> Result<()> {
         let (weight, width, eps) = norm.map_or((0, w.cols, 0.0), |norm| (norm.weight.at(), norm.width, norm.eps));
-        let names = MATVEC[w.dtype as usize];
-        let name = names[several.ilog2() as usize];
+        let name = format::of(w.dtype).matvec[several.ilog2() as usize];
         // As many blocks as run at once, which take the same number of rows.
         let groups = w.rows.div_ceil(8 * several);
         let at_once = self.context.processors as usize * if several == 2 { 3 } else { 2 };
@@ -427,7 +399,7 @@ impl Cuda {
         self.on_lane(|lane| {
             // SAFETY: x holds n rows of `cols`, y n rows of `rows`, the norm `cols` values, by the callers' checks.
             unsafe {
-                launch!(self.kernels, &lane.stream, name, grid, [256, 1], shared;
+                launch!(self.kernels, lane, name, grid, [256, 1], shared;
                     w.parts(), x.at(), weight, width as u32, eps, y.at(), u32::from(accumulate))
             }
         })

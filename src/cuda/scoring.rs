@@ -1,6 +1,6 @@
 //! Scores of landmarks on the device, and what is made of the best: lists for the host, or picks for `hsa.cu`.
 
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::driver::Context;
 use super::lane::{COUNTERS, Lane};
@@ -78,19 +78,20 @@ impl Scoring<'_> {
         let found = lane.scratch(1, 8 * n * heads * parts * k)?;
         let landing = lane.landing(bytes);
         let best = landing.map_or_else(|| lane.scratch(2, bytes), Ok)?;
+        let arrived = lane.arrived.at;
         // SAFETY: q holds (n, heads, width), there are `count` landmarks of (heads, width), lists for every row and part, and
         // counters for every row of a few.
         unsafe {
             if few {
-                launch!(kernels, &lane.stream, "score_few", [parts, heads, n], [256, 1], width * 4 + joined(k);
+                launch!(kernels, lane, "score_few", [parts, heads, n], [256, 1], width * 4 + joined(k);
                     self.q.at(), seen, only, heads as u32, width as u32, at, count as u32, self.scale, k as u32, found,
-                    lane.arrived.at, best)?;
+                    arrived, best)?;
             } else {
                 let (kind, shared) = kind(&lane.context, self.half, width, k);
-                launch!(kernels, &lane.stream, "score_top_k", [parts, heads, n.div_ceil(16)], [128, 1], shared;
+                launch!(kernels, lane, "score_top_k", [parts, heads, n.div_ceil(16)], [128, 1], shared;
                     self.q.at(), seen, only, n as u32, heads as u32, width as u32, at, count as u32, kind, self.scale,
                     k as u32, found)?;
-                launch!(kernels, &lane.stream, "best_of", [n * heads, 1, 1], [256, 1], joined(k);
+                launch!(kernels, lane, "best_of", [n * heads, 1, 1], [256, 1], joined(k);
                     found, parts as u32, k as u32, best)?;
             }
         }
@@ -111,7 +112,7 @@ impl Scoring<'_> {
 }
 
 /// `Choice` of `score_top_k.cu`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, IntoBytes, Immutable)]
 #[repr(C)]
 struct Choice {
     softmax: u32,
@@ -163,20 +164,21 @@ impl Among<'_> {
         let Selecting { top_k: k, scale, weighting, position_decay: decay } = *selecting;
         let softmax = u32::from(matches!(weighting, Weighting::Softmax { .. }));
         let choice = Choice { softmax, decay, picks, readings };
+        let arrived = lane.arrived.at;
         let (parts, count) = (parts_of(&lane.context, heads, self.count), self.count as u32);
         // SAFETY: q holds (heads, width), there is room for `count` landmarks of (heads, width) and as many as `visible` says
         // are there, at most `count`; lists for every head and part; picks and readings for every head.
         unsafe {
             if in_one_launch(self.half, width, heads) {
-                return launch!(kernels, &lane.stream, "select_few", [parts, heads, 1], [256, 1], width * 4 + joined(k);
+                return launch!(kernels, lane, "select_few", [parts, heads, 1], [256, 1], width * 4 + joined(k);
                     q.at(), self.visible, heads as u32, width as u32, self.landmarks, count, scale, k as u32, lists,
-                    lane.arrived.at, choice);
+                    arrived, choice);
             }
             let (kind, shared) = kind(&lane.context, self.half, width, k);
-            launch!(kernels, &lane.stream, "score_top_k", [parts, heads, 1], [128, 1], shared;
+            launch!(kernels, lane, "score_top_k", [parts, heads, 1], [128, 1], shared;
                 q.at(), self.visible, 0u32, 1u32, heads as u32, width as u32, self.landmarks, count, kind, scale, k as u32,
                 lists)?;
-            launch!(kernels, &lane.stream, "select_of", [heads, 1, 1], [256, 1], joined(k);
+            launch!(kernels, lane, "select_of", [heads, 1, 1], [256, 1], joined(k);
                 lists, parts as u32, k as u32, choice)
         }
     }

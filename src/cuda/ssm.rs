@@ -1,5 +1,7 @@
 //! The mixer of a Mamba-2 block: `ssm_step.cu` for one token, `ssm_conv.cu` and `ssd.cu` for many.
 
+use zerocopy::{Immutable, IntoBytes};
+
 use super::Buffer;
 use super::lane::Lane;
 use super::module::{Argument, Kernels, launch};
@@ -7,7 +9,7 @@ use crate::Result;
 use crate::backend::{SSM_SPAN as SPAN, SsmParams, SsmShape, SsmState};
 
 /// `Ssm` of the kernels.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct Ssm {
     inner: u32,
@@ -58,25 +60,23 @@ pub(super) fn step(
     let floats = 2 * shape.state + rows;
     let threads = (floats + 1).next_multiple_of(32).clamp(256, 512) as u32;
     let fast = shape.state.is_multiple_of(4) && shape.conv == 4;
+    let arrived = lane.arrived.at;
     let name = if fast { "ssm_step_4" } else { "ssm_step_any" };
-    // SAFETY: all lengths were checked by `SsmShape::check_mix`; there are counters for every group.
+    // SAFETY: all lengths were checked by `Operations::ssm_mix`; there are counters for every group.
     unsafe {
-        launch!(kernels, &lane.stream, name, grid, [threads, 1], floats * 4;
+        launch!(kernels, lane, name, grid, [threads, 1], floats * 4;
             Ssm::from(shape), zxbcdt.at(), conv_weight.at(), conv_bias.at(), dt_bias.at(), a.at(), d.at(), state.conv.at(),
-            state.ssm.at(), lane.arrived.at, rows as u32, y.at())
+            state.ssm.at(), arrived, rows as u32, y.at())
     }
 }
 
 /// `n` tokens of each of `sequences`.
-#[allow(clippy::too_many_arguments)]
 pub(super) fn scan(
     kernels: &Kernels,
     lane: &mut Lane,
-    shape: &SsmShape,
-    params: &SsmParams<Buffer>,
+    (shape, params): (&SsmShape, &SsmParams<Buffer>),
     zxbcdt: &Buffer,
-    sequences: usize,
-    n: usize,
+    [sequences, n]: [usize; 2],
     state: &mut SsmState<Buffer>,
     y: &mut Buffer,
 ) -> Result<()> {
@@ -87,22 +87,21 @@ pub(super) fn scan(
     let dt = lane.scratch(1, 4 * sequences * n * heads)?;
     let own = lane.scratch(2, 4 * sequences * blocks * all)?;
     let decay = lane.scratch(3, 4 * sequences * blocks * heads)?;
-    let stream = &lane.stream;
     let width = shape.head_dim().div_ceil(SPAN);
     let tiles = width * shape.state.div_ceil(SPAN);
     let count = n as u32;
-    // SAFETY: all lengths were checked by `SsmShape::check_mix`; the scratch holds xbc (sequences, n, channels),
+    // SAFETY: all lengths were checked by `Operations::ssm_mix`; the scratch holds xbc (sequences, n, channels),
     // dt (sequences, n, heads), a state and a decay per head for every block of every sequence.
     unsafe {
-        launch!(kernels, stream, "ssm_conv", [(channels + heads).div_ceil(128), sequences * n.div_ceil(16), 1], [128, 1], 0;
+        launch!(kernels, lane, "ssm_conv", [(channels + heads).div_ceil(128), sequences * n.div_ceil(16), 1], [128, 1], 0;
             ssm, zxbcdt.at(), count, conv_weight.at(), conv_bias.at(), dt_bias.at(), state.conv.at(), xbc, dt)?;
-        launch!(kernels, stream, "ssm_history", [channels.div_ceil(128), sequences, 1], [128, 1], 0;
+        launch!(kernels, lane, "ssm_history", [channels.div_ceil(128), sequences, 1], [128, 1], 0;
             ssm, zxbcdt.at(), count, state.conv.at())?;
-        launch!(kernels, stream, "ssd_states", [sequences * blocks, heads, tiles], [128, 1], 0;
+        launch!(kernels, lane, "ssd_states", [sequences * blocks, heads, tiles], [128, 1], 0;
             ssm, xbc, dt, count, a.at(), own, decay)?;
-        launch!(kernels, stream, "ssd_scan", [all.div_ceil(256), sequences, 1], [256, 1], 0;
+        launch!(kernels, lane, "ssd_scan", [all.div_ceil(256), sequences, 1], [256, 1], 0;
             ssm, blocks as u32, own, decay, state.ssm.at())?;
-        launch!(kernels, stream, "ssd_out", [sequences * blocks, heads, width], [128, 1], 0;
+        launch!(kernels, lane, "ssd_out", [sequences * blocks, heads, width], [128, 1], 0;
             ssm, xbc, dt, count, a.at(), d.at(), own, zxbcdt.at(), y.at())
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use zerocopy::{Immutable, IntoBytes};
+
 use super::driver::{Context, Memory, Stream};
 use super::module::Argument;
 use crate::quant::DType;
@@ -20,7 +22,7 @@ pub struct Weight {
 }
 
 /// `Weight` of `kernels/common.cuh`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct Parts {
     pub q: u64,

@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use crate::backend::{Backend, Span};
+use crate::backend::{Backend, Rows};
 use crate::memory::ChunkShape;
 use crate::weights::Weights;
 use crate::{Error, Result, room};
@@ -138,6 +138,21 @@ pub(super) enum Chunking<B: Backend> {
     External(Arc<dyn ChunkEncoder>),
 }
 
+/// The hidden states of the tokens after the last whole chunk.
+pub(super) struct Incomplete<B: Backend> {
+    /// (S, D)
+    pub(super) rows: B::Buffer,
+    /// Rows in use.
+    pub(super) len: usize,
+}
+
+impl<B: Backend> Incomplete<B> {
+    /// None yet, with room for `values`, S · D.
+    pub(super) fn new(backend: &B, values: usize) -> Result<Self> {
+        Ok(Self { rows: backend.buffer(values)?, len: 0 })
+    }
+}
+
 /// What one call needs, for up to C chunks.
 pub(super) struct Scratch<B: Backend> {
     /// (C, rows, D): the hidden states go in here, S rows per chunk, by [`Scratch::put`]; a CLS row is set by the encoder.
@@ -216,6 +231,36 @@ impl<B: Backend> Chunking<B> {
     }
 }
 
+impl<B: Backend> Chunking<B> {
+    /// Shows `emit` the memories of the chunks that end among the n tokens of `x` (n, D), which follow those of `incomplete`, and keeps
+    /// the rest there.
+    pub(super) fn remember(
+        &self,
+        (config, hsa, backend): (&Config, &HsaConfig, &B),
+        x: &B::Buffer,
+        n: usize,
+        incomplete: &mut Incomplete<B>,
+        s: &mut Scratch<B>,
+        emit: &mut dyn FnMut(Encoded<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let (chunk, hidden, begun) = (hsa.chunk_size, config.hidden, incomplete.len);
+        let chunks = (begun + n) / chunk;
+        // Rows of `x` that belong to complete chunks.
+        let mut used = 0;
+        if chunks > 0 {
+            used = chunks * chunk - begun;
+            s.put(backend, &incomplete.rows, 0, begun)?;
+            s.put(backend, x, begun, used)?;
+            self.encode(config, hsa, backend, chunks, s, emit)?;
+            incomplete.len = 0;
+        }
+        let [from, to] = [used, incomplete.len].map(|row| Rows::of(row * hidden, hidden));
+        backend.copy(x, from, &mut incomplete.rows, to, [1, n - used], hidden)?;
+        incomplete.len += n - used;
+        Ok(())
+    }
+}
+
 impl<B: Backend> Scratch<B> {
     /// Takes whole chunks of each of `sequences` as the hidden states of the first chunks: rows `own` of the `n` that each has
     /// in `x` (sequences, n, D).
@@ -229,8 +274,8 @@ impl<B: Backend> Scratch<B> {
     ) -> Result<()> {
         let (row, chunk) = (self.hidden, self.chunk_size * self.hidden);
         let chunks = own.len() / self.chunk_size;
-        let source = Span { at: own.start * row, group: n * row, stride: chunk };
-        let target = Span { at: 0, group: chunks * self.rows * row, stride: self.rows * row };
+        let source = Rows { at: own.start * row, group: n * row, stride: chunk };
+        let target = Rows { at: 0, group: chunks * self.rows * row, stride: self.rows * row };
         backend.copy(x, source, &mut self.x, target, [sequences, chunks], chunk)
     }
 
@@ -244,8 +289,8 @@ impl<B: Backend> Scratch<B> {
                 (0, left) if left >= chunk => (left / chunk, chunk),
                 (begun, left) => (1, (chunk - begun).min(left)),
             };
-            let source = Span::rows(from * hidden, chunk * hidden);
-            let target = Span::rows((to / chunk * self.rows + to % chunk) * hidden, self.rows * hidden);
+            let source = Rows::of(from * hidden, chunk * hidden);
+            let target = Rows::of((to / chunk * self.rows + to % chunk) * hidden, self.rows * hidden);
             backend.copy(x, source, &mut self.x, target, [1, count], width * hidden)?;
             (from, to) = (from + count * width, to + count * width);
         }

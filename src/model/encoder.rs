@@ -1,7 +1,7 @@
 //! The chunk encoder: a small bidirectional transformer that turns the hidden states of one chunk into its memory,
 //! which is keys and values for every token and a landmark for the whole.
 
-use crate::backend::{Attention, Backend, EncoderShape, HeadNorms, MemoryWeights, Mlp, Norm, Span};
+use crate::backend::{Attention, Backend, EncoderShape, HeadNorms, MemoryWeights, Mlp, Norm, Rows};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -173,8 +173,8 @@ impl<B: Backend> Encoder<B> {
         }
         let all = chunks * rows;
         if let Some(cls) = &self.cls {
-            let last = Span::rows(hsa.chunk_size * hidden, rows * hidden);
-            backend.copy(cls, Span::rows(0, 0), x, last, [1, chunks], hidden)?;
+            let last = Rows::of(hsa.chunk_size * hidden, rows * hidden);
+            backend.copy(cls, Rows::of(0, 0), x, last, [1, chunks], hidden)?;
         }
         if let Some(weight) = &self.prenorm {
             backend.rms_norm_in_place(x, weight, eps, all, hidden)?;

@@ -1,12 +1,11 @@
 //! An HSA layer: attention inside the chunks that retrieval has selected.
 
 use crate::Result;
-use crate::backend::{Backend, HsaShape, Norm, Product};
+use crate::backend::{Backend, HsaShape, Norm, Product, Reader};
 use crate::memory::ChunkMemory;
 use crate::weights::Weights;
 
 use super::config::{Config, HsaConfig};
-use super::retrieval::Selection;
 
 /// The weights of one layer.
 pub(super) struct HsaLayer<B: Backend> {
@@ -18,6 +17,10 @@ pub(super) struct HsaLayer<B: Backend> {
     q_norm: Option<B::Buffer>,
     /// (D, H·d)
     output: B::Weight,
+    /// D
+    hidden: usize,
+    shape: HsaShape,
+    eps: f32,
 }
 
 /// Activations for up to T tokens.
@@ -52,47 +55,37 @@ impl<B: Backend> HsaLayer<B> {
             q: backend.weight(weights.matrix(&name("q.weight"), hidden, hidden)?)?,
             q_norm,
             output: backend.weight(weights.matrix(&name("output.weight"), hidden, hidden)?)?,
+            hidden,
+            shape: HsaShape {
+                heads: hsa.heads,
+                kv_heads: hsa.kv_heads,
+                head_dim: hsa.head_dim(hidden),
+                chunk_size: hsa.chunk_size,
+                retrieval_heads: hsa.retrieval_heads,
+                top_k: hsa.top_k,
+                softmax_off_by_one: hsa.off_by_one,
+            },
+            eps: hsa.norm_eps,
         })
     }
 
-    /// Adds to the residual stream `x` (n, D) what its tokens read in the chunks of `selection`.
-    ///
-    /// The chunks of a selection of one batch must be [fetched](Backend::fetch) already, or [chosen](Backend::select)
-    /// by the device: all layers of the group share them.
-    #[allow(clippy::too_many_arguments)]
+    /// Adds to the residual stream `x` (n, D) what its tokens read in the chunks of `memory` that `reader` has chosen for them.
     pub(super) fn forward(
         &self,
-        config: &Config,
-        hsa: &HsaConfig,
         backend: &B,
         x: &mut B::Buffer,
         n: usize,
-        selection: &Selection<B>,
+        reader: &mut Reader<B>,
         memory: &mut ChunkMemory,
-        mirror: &mut B::Mirror,
         s: &mut Scratch<B>,
     ) -> Result<()> {
-        let head_dim = hsa.head_dim(config.hidden);
-        let norm = Norm { weight: &self.norm, width: config.hidden, eps: hsa.norm_eps };
+        let HsaShape { heads, head_dim, .. } = self.shape;
+        let norm = Norm { weight: &self.norm, width: self.hidden, eps: self.eps };
         backend.norm_matmul(&norm, x, n, &mut s.norm, &mut [Product::new(&self.q, &mut s.q)], false)?;
         if let Some(weight) = &self.q_norm {
-            backend.rms_norm_in_place(&mut s.q, weight, hsa.norm_eps, n * hsa.heads, head_dim)?;
+            backend.rms_norm_in_place(&mut s.q, weight, self.eps, n * heads, head_dim)?;
         }
-        let shape = HsaShape {
-            heads: hsa.heads,
-            kv_heads: hsa.kv_heads,
-            head_dim,
-            chunk_size: hsa.chunk_size,
-            retrieval_heads: hsa.retrieval_heads,
-            top_k: hsa.top_k,
-            softmax_off_by_one: hsa.off_by_one,
-        };
-        for batch in &selection.batches {
-            if selection.batches.len() > 1 {
-                backend.fetch(memory, mirror, selection.chunks(batch), selection.picks(hsa, batch))?;
-            }
-            backend.hsa_attend(&shape, &s.q, batch.tokens.clone(), memory, mirror, &mut s.attended)?;
-        }
+        reader.attend(backend, memory, &self.shape, &s.q, &mut s.attended)?;
         backend.matmul(&self.output, &s.attended, n, x, true)
     }
 }

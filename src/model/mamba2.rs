@@ -1,10 +1,10 @@
 //! A Mamba-2 block: x + out_proj(mixer(in_proj(RMSNorm(x)))).
 
 use crate::Result;
-use crate::backend::{Backend, MambaScratch, MambaWeights, Norm, SsmParams, SsmShape, SsmState, layer};
+use crate::backend::{Backend, MambaScratch, MambaWeights, Norm, SsmParams, SsmShape, SsmState};
 use crate::weights::Weights;
 
-use super::Config;
+use super::config::Config;
 
 /// The weights of one block.
 pub(super) struct Block<B: Backend> {
@@ -82,26 +82,20 @@ impl<B: Backend> Block<B> {
 }
 
 /// Adds the output of each of `blocks`, one after the other, to the residual stream `x` (sequences, n, D), and moves their states
-/// on by n tokens in each sequence.
-#[allow(clippy::too_many_arguments)]
+/// on by n tokens in each sequence. `size` is sequences and n.
 pub(super) fn forward<'a, 's: 'a, B: Backend>(
     config: &'a Config,
     backend: &B,
     blocks: &'a [Block<B>],
     states: impl Iterator<Item = &'s mut SsmState<B::Buffer>>,
     x: &mut B::Buffer,
-    sequences: usize,
-    n: usize,
+    size: [usize; 2],
     scratch: &mut MambaScratch<B::Buffer>,
 ) -> Result<()>
 where
     B::Weight: 'a,
     B::Buffer: 's,
 {
-    let shape = &config.ssm;
     let blocks = blocks.iter().zip(states).map(|(block, state)| (block.weights(config), state));
-    match [sequences, n] {
-        [1, 1] => backend.mamba_blocks(shape, blocks, x, scratch),
-        size => layer::mamba_blocks(backend, shape, blocks, x, size, scratch),
-    }
+    backend.mamba_blocks(&config.ssm, blocks, x, size, scratch)
 }

@@ -1,7 +1,7 @@
 //! Where the recurrence starts anew, and from how far back: the only place that knows.
 //!
 //! Segment n covers positions [n·size, (n+1)·size). It is computed from a zero state over its own tokens and up to
-//! `overlap` tokens before them (the run-in), whose outputs are not used.
+//! `overlap` tokens before them, whose outputs are not used.
 
 /// The segments of a timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,19 +10,19 @@ pub struct Segments {
     overlap: u64,
 }
 
-/// One segment: computed from a zero state at `start - run_in`, used in `start..end`.
+/// One segment: computed from a zero state at `start - overlap`, used in `start..end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct Segment {
     /// First position that belongs to the segment.
     pub start: u64,
     /// Tokens before `start` that are run first, for their effect on the state only.
-    pub run_in: u64,
+    pub overlap: u64,
     /// Position after the last; `u64::MAX` when the recurrence never restarts.
     pub end: u64,
 }
 
 impl Segments {
-    /// Segments of `size` tokens (more than 0) with `overlap` (less than `size`) tokens of run-in.
+    /// Segments of `size` tokens (more than 0) with `overlap` (less than `size`) tokens before each that are run first.
     pub(crate) fn new(size: u64, overlap: u64) -> Self {
         debug_assert!(size > 0 && overlap < size);
         Self { size, overlap }
@@ -38,28 +38,28 @@ impl Segments {
         (self.size > 0).then_some(self.size)
     }
 
-    /// Most tokens of run-in.
+    /// Most tokens before a segment that are run first.
     pub fn overlap(&self) -> u64 {
         self.overlap
     }
 
     /// The segment that holds `position`.
-    pub fn at(&self, position: u64) -> Span {
+    pub fn at(&self, position: u64) -> Segment {
         if self.size == 0 {
-            return Span { start: 0, run_in: 0, end: u64::MAX };
+            return Segment { start: 0, overlap: 0, end: u64::MAX };
         }
         let start = position - position % self.size;
-        Span { start, run_in: start.min(self.overlap), end: start.saturating_add(self.size) }
+        Segment { start, overlap: start.min(self.overlap), end: start.saturating_add(self.size) }
     }
 
     /// The segments that cover `0..end`, the last one cut off there.
-    pub fn until(self, end: u64) -> impl Iterator<Item = Span> {
+    pub fn until(self, end: u64) -> impl Iterator<Item = Segment> {
         let mut position = 0;
         std::iter::from_fn(move || {
             (position < end).then(|| {
-                let span = self.at(position);
-                position = span.end;
-                Span { end: span.end.min(end), ..span }
+                let segment = self.at(position);
+                position = segment.end;
+                Segment { end: segment.end.min(end), ..segment }
             })
         })
     }
@@ -70,12 +70,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_tile_the_timeline() {
-        let spans: Vec<_> = Segments::new(64, 16).until(150).collect();
-        let span = |start, run_in, end| Span { start, run_in, end };
-        assert_eq!(spans, [span(0, 0, 64), span(64, 16, 128), span(128, 16, 150)]);
+    fn segments_tile_the_timeline() {
+        let segments: Vec<_> = Segments::new(64, 16).until(150).collect();
+        let segment = |start, overlap, end| Segment { start, overlap, end };
+        assert_eq!(segments, [segment(0, 0, 64), segment(64, 16, 128), segment(128, 16, 150)]);
         assert_eq!(Segments::new(8, 2).until(16).count(), 2);
-        assert_eq!(Segments::endless().until(10).collect::<Vec<_>>(), [span(0, 0, 10)]);
+        assert_eq!(Segments::endless().until(10).collect::<Vec<_>>(), [segment(0, 0, 10)]);
         assert_eq!(Segments::endless().until(0).count(), 0);
     }
 }

@@ -129,7 +129,7 @@ impl Model {
             #[cfg(feature = "cuda")]
             Model::Cuda(model) => {
                 let mut scratch = model.scratch()?;
-                scratch.set_device_budget(budget);
+                model.set_device_budget(&mut scratch, budget);
                 Ok(Scratch::Cuda(scratch))
             }
         }

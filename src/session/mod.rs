@@ -661,13 +661,13 @@ impl Session {
         while at < end {
             let span = config.segments.at(at);
             let last = span.end.min(end);
-            let mut tokens = Cow::Borrowed(tail.ids(span.start - span.run_in..last));
-            let padded = ((last - span.start).next_multiple_of(chunk) + span.run_in) as usize;
+            let mut tokens = Cow::Borrowed(tail.ids(span.start - span.overlap..last));
+            let padded = ((last - span.start).next_multiple_of(chunk) + span.overlap) as usize;
             if tokens.len() < padded {
                 tokens.to_mut().resize(padded, self.engine.pad());
             }
             let chunks = span.start / chunk..last.div_ceil(chunk);
-            jobs.push(Job { tokens, run_in: span.run_in as usize, chunks });
+            jobs.push(Job { tokens, run_in: span.overlap as usize, chunks });
             at = last;
         }
         jobs
@@ -712,7 +712,7 @@ impl Session {
             return self.copy_reading();
         }
         let span = self.engine.config().segments.at(self.read_to);
-        let from = span.start - span.run_in;
+        let from = span.start - span.overlap;
         let run_in = self.tail.ids(from..span.start).to_vec();
         let Self { engine, answering, .. } = self;
         let model = &engine.shared.model;

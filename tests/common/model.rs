@@ -133,9 +133,9 @@ impl<'a, B: Backend> Runner<'a, B> {
         let chunk = self.chunk_size();
         let (scratch, memory) = (&mut self.scratch, self.memory.as_mut().unwrap());
         for span in segments.until(tokens.len() as u64) {
-            let own = &tokens[(span.start - span.run_in) as usize..span.end as usize];
+            let own = &tokens[(span.start - span.overlap) as usize..span.end as usize];
             self.model
-                .read_segments(scratch, &[own], span.run_in as usize, &mut |e| {
+                .read_segments(scratch, &[own], span.overlap as usize, &mut |e| {
                     let source = token_range(chunk)(memory.len());
                     memory.append(e.keys, e.values, e.landmark, source).map(|_| ())
                 })

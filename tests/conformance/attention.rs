@@ -46,7 +46,7 @@ fn encoder_attention_follows_its_formula_on<B: Named>(b: &B) {
             let [bq, bk, bv] = [&q, &k, &v].map(|v| b.vector(v).unwrap());
             let [q_norm, k_norm] = [&norms.q, &norms.k].map(|v| b.vector(v).unwrap());
             let norms = HeadNorms { q: &q_norm, k: &k_norm, eps: norms.eps };
-            b.encoder_attention(&shape, &norms, &bq, &bk, &bv, chunks, &mut out).unwrap();
+            b.encoder_attention(&shape, &norms, [&bq, &bk, &bv], chunks, &mut out).unwrap();
             assert_close(&format!("{b:?} {shape:?}"), &read(b, &out, q.len()), &want, 5e-6 * B::SLACK);
         }
     }

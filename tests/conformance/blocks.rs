@@ -80,7 +80,7 @@ impl<B: Backend> Random<B> {
     fn run(&self, b: &B, x: &[f32], sequences: usize, n: usize, state: &mut SsmState<B::Buffer>) -> Vec<f32> {
         let (rows, mut x) = (sequences * n, b.vector(x).unwrap());
         let mut scratch = self.scratch(b, rows);
-        b.mamba_block(&self.shape, &self.weights(), &mut x, sequences, n, state, &mut scratch).unwrap();
+        b.mamba_block(&self.shape, &self.weights(), &mut x, [sequences, n], state, &mut scratch).unwrap();
         read(b, &x, rows * self.width)
     }
 
@@ -190,7 +190,7 @@ fn mamba_block_checks_its_arguments_on<B: Named>(b: &B) {
             ssm: b.buffer(len(2, shape.ssm_state_len())).unwrap(),
         };
         let mut scratch = block.scratch(b, n);
-        let e = b.mamba_block(&shape, &block.weights(), &mut x, 1, n, &mut state, &mut scratch).unwrap_err();
+        let e = b.mamba_block(&shape, &block.weights(), &mut x, [1, n], &mut state, &mut scratch).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::InvalidArgument, "{short}");
     }
 }
@@ -259,7 +259,7 @@ fn follow<B: Named>(b: &B, rng: &mut Rng, blocks: &[&Random<B>], tokens: usize) 
         }
         let mut got = b.vector(&first).unwrap();
         let run = blocks.iter().zip(&mut states).map(|(block, state)| (block.weights(), state));
-        b.mamba_blocks(&shape, run, &mut got, &mut scratch).unwrap();
+        b.mamba_blocks(&shape, run, &mut got, [1, 1], &mut scratch).unwrap();
         assert_close(&what, &read(b, &got, width), &wide(&x), error);
         for (state, want) in states.iter().zip(&want) {
             assert_close(&what, &read(b, &state.conv, want.conv.len()), &want.conv, error);
@@ -286,7 +286,7 @@ fn mamba_blocks_check_their_arguments_on<B: Named>(b: &B) {
                 ssm: b.buffer(len(2, shape.ssm_state_len())).unwrap(),
             };
             let run = std::iter::once((block.weights(), &mut state));
-            let e = b.mamba_blocks(&shape, run, &mut x, &mut block.scratch(b, 1)).unwrap_err();
+            let e = b.mamba_blocks(&shape, run, &mut x, [1, 1], &mut block.scratch(b, 1)).unwrap_err();
             assert_eq!(e.kind(), ErrorKind::InvalidArgument, "{short}");
         }
     }

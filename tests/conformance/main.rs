@@ -7,8 +7,8 @@ use half::f16;
 use naive::{Params, State};
 use ramba::ErrorKind;
 use ramba::backend::{
-    Attention, Backend, EncoderShape, HeadNorms, HsaShape, MemoryWeights, Mlp, Norm, Pick, Product, Span, SsmParams,
-    SsmShape, SsmState,
+    Attention, Backend, EncoderShape, HeadNorms, HsaShape, MemoryWeights, Mlp, Norm, Operations, Pick, Product, Reader,
+    ReaderOptions, Rows, Selecting, SsmParams, SsmShape, SsmState, Weighting,
 };
 use ramba::cpu::{Cpu, Isa};
 use ramba::memory::{ChunkMemory, ChunkShape, KvData, LandmarkBlock, LandmarkData, Precision};
@@ -187,15 +187,15 @@ fn elementwise_operations_follow_their_formulas_on<B: Named>(b: &B) {
 
     let mut out = b.buffer(10).unwrap();
     let x = b.vector(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
-    b.copy(&x, Span::rows(1, 2), &mut out, Span::rows(0, 5), [1, 2], 3).unwrap();
+    b.copy(&x, Rows::of(1, 2), &mut out, Rows::of(0, 5), [1, 2], 3).unwrap();
     assert_eq!(read(b, &out, 10), [2.0, 3.0, 4.0, 0.0, 0.0, 4.0, 5.0, 6.0, 0.0, 0.0]);
 
     // Two groups of three rows, out of longer groups and into rows that lie apart; one value, and fours of them.
     for width in [1, 4, 8] {
         let x = rng.values(2 * 5 * width);
         let [from, to] = [
-            Span { at: 2 * width, group: 5 * width, stride: width },
-            Span { at: 4, group: 12 * width, stride: 3 * width },
+            Rows { at: 2 * width, group: 5 * width, stride: width },
+            Rows { at: 4, group: 12 * width, stride: 3 * width },
         ];
         let mut want = vec![0.0; 4 + 24 * width];
         for (g, r) in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)] {
@@ -291,7 +291,7 @@ fn ssm_mix_follows_its_recurrence_in_any_split_on<B: Named>(b: &B) {
             for n in split {
                 let x = b.vector(&input[at * shape.projected()..(at + n) * shape.projected()]).unwrap();
                 let mut y = poisoned(b, n * shape.inner);
-                b.ssm_mix(&shape, &params, &x, 1, n, &mut state, &mut y).unwrap();
+                b.ssm_mix(&shape, &params, &x, [1, n], &mut state, &mut y).unwrap();
                 got.extend(read(b, &y, n * shape.inner));
                 at += n;
             }
@@ -327,7 +327,7 @@ fn ssm_mix_keeps_sequences_apart_on<B: Named>(b: &B) {
             let vector = |parts: &[Vec<f32>]| b.vector(&parts.concat()).unwrap();
             let mut state = SsmState { conv: vector(&conv), ssm: vector(&ssm) };
             let mut y = poisoned(b, want.len());
-            b.ssm_mix(&shape, &params, &b.vector(&input).unwrap(), sequences, n, &mut state, &mut y).unwrap();
+            b.ssm_mix(&shape, &params, &b.vector(&input).unwrap(), [sequences, n], &mut state, &mut y).unwrap();
             let what = format!("{b:?} {shape:?}, {sequences} of {n}");
             assert_close(&what, &read(b, &y, want.len()), &want, 2e-5 * B::SLACK);
             assert_close(&what, &read(b, &state.conv, want_conv.len()), &want_conv, 1e-7);
@@ -352,7 +352,7 @@ fn ssm_mix_has_the_same_bits_for_splits_at_64_and_any_number_of_threads() {
             for n in split {
                 let x = b.vector(&input[at * shape.projected()..(at + n) * shape.projected()]).unwrap();
                 let mut y = poisoned(b, n * shape.inner);
-                b.ssm_mix(&shape, &params, &x, 1, *n, &mut state, &mut y).unwrap();
+                b.ssm_mix(&shape, &params, &x, [1, *n], &mut state, &mut y).unwrap();
                 got.extend(bits(&read(b, &y, n * shape.inner)));
                 at += n;
             }
@@ -436,65 +436,82 @@ fn kept_in(rng: &mut Rng, shape: ChunkShape, precision: Precision, count: usize,
 /// Tokens, retrieval heads, width of their landmarks, chunks, and how many of them are wanted.
 type Scored = (usize, usize, usize, usize, usize);
 
-/// Bytes that a mirror has besides the least it needs, less than those of all landmarks.
+/// Bytes that a device has for chunks besides the least it needs, less than those of all landmarks.
 const NO_MORE: u64 = 0;
 const SOME_MORE: u64 = 1 << 20;
 
 #[test]
-fn score_top_k_selects_what_a_sort_selects() {
-    const CASES: &[Scored] =
-        &[(1, 1, 64, 1, 8), (1, 2, 9, 300, 4), (70, 1, 32, 257, 8), (20, 3, 7, 65, 64), (2, 1, 1, 40, 1)];
-    everywhere!(score_top_k_selects_what_a_sort_selects_on, (CASES, NO_MORE));
-    for isa in Isa::available() {
-        score_top_k_selects_what_a_sort_selects_on(&Cpu::with_isa(2, isa).unwrap(), (CASES, NO_MORE));
+fn select_takes_what_a_sort_takes() {
+    const CASES: &[Scored] = &[(1, 1, 64, 1, 8), (1, 2, 9, 300, 4), (70, 1, 32, 257, 8), (2, 1, 1, 40, 1)];
+    const MORE: &[Scored] = &[(20, 3, 7, 65, 64)];
+    for (cases, more) in [(CASES, NO_MORE), (MORE, SOME_MORE)] {
+        everywhere!(select_takes_what_a_sort_takes_on, (cases, more));
+        for isa in Isa::available() {
+            select_takes_what_a_sort_takes_on(&Cpu::with_isa(2, isa).unwrap(), (cases, more));
+        }
     }
 }
 
 #[test]
-fn score_top_k_selects_among_thousands() {
-    everywhere!(score_top_k_selects_what_a_sort_selects_on, (&[(3, 1, 128, 5000, 8)], NO_MORE));
+fn select_takes_the_best_of_thousands() {
+    everywhere!(select_takes_what_a_sort_takes_on, (&[(3, 1, 128, 5000, 8)], NO_MORE));
 }
 
 #[test]
-fn score_top_k_selects_among_tens_of_thousands() {
+fn select_takes_the_best_of_tens_of_thousands() {
     const CASES: &[Scored] = &[(1, 1, 128, 30_000, 8)];
     // With no more, landmarks would pass through the device in some thousand pieces.
-    everywhere!(score_top_k_selects_what_a_sort_selects_on, (CASES, SOME_MORE));
+    everywhere!(select_takes_what_a_sort_takes_on, (CASES, SOME_MORE));
     for isa in Isa::available() {
-        score_top_k_selects_what_a_sort_selects_on(&Cpu::with_isa(2, isa).unwrap(), (CASES, SOME_MORE));
+        select_takes_what_a_sort_takes_on(&Cpu::with_isa(2, isa).unwrap(), (CASES, SOME_MORE));
     }
 }
 
-fn score_top_k_selects_what_a_sort_selects_on<B: Named>(b: &B, (cases, more): (&[Scored], u64)) {
+fn select_takes_what_a_sort_takes_on<B: Named>(b: &B, (cases, more): (&[Scored], u64)) {
     let mut rng = Rng(9);
     for &(n, heads, width, count, k) in cases {
         for precision in [Precision::F32, Precision::F16] {
             let row = heads * width;
             let shape = ChunkShape { retrieval_heads: heads, retrieval_width: width, ..ONE };
-            let Kept { mut memory, landmarks, _dir, .. } = kept(&mut rng, shape, precision, count);
+            let Kept { mut memory, landmarks, _dir, .. } = kept_in(&mut rng, shape, precision, count, heads * k);
             let q = rng.values(n * row);
             // From nothing to all there is.
             let visible: Vec<u64> =
                 (0..n).map(|i| if n == 1 { count as u64 } else { (i * count / (n - 1)) as u64 }).collect();
             let scale = 1.0 / (width as f32).sqrt();
-            let mut top: Vec<TopK> = (0..n * heads).map(|_| TopK::new(k).unwrap()).collect();
             // So small that a device cannot keep all landmarks.
-            let budget = least_budget(b, &memory) + more;
-            let mut mirror = b.mirror(memory.shape(), memory.precision(), budget, 256, 0).unwrap();
-            b.score_top_k(&b.vector(&q).unwrap(), &visible, scale, &mut memory, &mut mirror, &mut top).unwrap();
+            let mut reader = reader(b, least_budget(b, &memory) + more);
+            let weighting = Weighting::Softmax { position_decay: false };
+            let selecting = Selecting { top_k: k, scale, weighting, position_decay: 0.0 };
+            reader.select(b, &mut memory, (0, &selecting), &b.vector(&q).unwrap(), &visible).unwrap();
+            let mut read = Vec::new();
+            reader.trace(b, 0, &mut read).unwrap();
+            assert_eq!(read.len(), n * heads * k);
             for i in 0..n {
                 for h in 0..heads {
                     let scores = scores(&landmarks[h * width..], row, &q[i * row + h * width..][..width], count, scale);
                     let want = best_of(&scores, visible[i], k);
-                    let got = top[i * heads + h].best_first();
-                    assert_eq!(got.len(), want.len(), "{b:?} {n} {count}");
-                    for (got, want) in got.iter().zip(want) {
-                        // Different ids are fine where the scores are equal but for rounding.
-                        let (a, z) = (scores[got.id as usize], scores[want as usize]);
-                        let near = 1e-5 * B::SLACK.sqrt();
-                        assert!((a - z).abs() < near && (f64::from(got.score) - a).abs() < near, "{b:?} {n} {count}");
-                        assert!(got.id < visible[i]);
+                    let (got, none) = read[(i * heads + h) * k..][..k].split_at(want.len());
+                    assert!(none.iter().all(|r| *r == (0, 0.0)), "{b:?} {n} {count}");
+                    assert!(
+                        got.windows(2).all(|pair| pair[0].0 > pair[1].0),
+                        "{b:?}: {got:?} is not most recent first"
+                    );
+                    assert!(got.iter().all(|r| r.0 < visible[i]), "{b:?} {n} {count}");
+                    // Of a softmax, the logarithms of weights are scores but for a constant.
+                    let near = 1e-5 * B::SLACK.sqrt();
+                    for (id, weight) in got {
+                        let own = scores[*id as usize] - scores[got[0].0 as usize];
+                        let told = f64::from(*weight).ln() - f64::from(got[0].1).ln();
+                        assert!((own - told).abs() < near, "{b:?} {n} {count}: {own} {told}");
                     }
+                    // Different ids are fine where the scores are equal but for rounding.
+                    let mut own: Vec<f64> = got.iter().map(|r| scores[r.0 as usize]).collect();
+                    own.sort_by(|a, b| b.total_cmp(a));
+                    assert!(
+                        own.iter().zip(want).all(|(own, best)| (own - scores[best as usize]).abs() < near),
+                        "{b:?}"
+                    );
                 }
             }
         }
@@ -504,17 +521,19 @@ fn score_top_k_selects_what_a_sort_selects_on<B: Named>(b: &B, (cases, more): (&
 /// One value of everything.
 const ONE: ChunkShape = ChunkShape { chunk_size: 1, kv_heads: 1, head_dim: 1, retrieval_heads: 1, retrieval_width: 1 };
 
-/// A mirror with the least budget.
-fn smallest_mirror<B: Backend>(b: &B, memory: &ChunkMemory) -> B::Mirror {
-    b.mirror(memory.shape(), memory.precision(), least_budget(b, memory), 256, 0).unwrap()
+/// A reader for up to 256 tokens of two groups, with so many bytes of a device.
+fn reader<B: Backend>(b: &B, budget: u64) -> Reader<B> {
+    Reader::new(b, ReaderOptions { budget, tokens: 256, groups: 2 })
 }
 
-/// The least budget of a mirror, which the error for none names.
+/// The least budget of such a reader.
 fn least_budget<B: Backend>(b: &B, memory: &ChunkMemory) -> u64 {
-    match b.mirror(memory.shape(), memory.precision(), 0, 256, 0) {
-        Ok(_) => 0,
-        Err(e) => e.to_string().rsplit(' ').next().unwrap().parse().unwrap(),
-    }
+    b.least_budget(&memory.shape(), memory.precision(), 256)
+}
+
+/// A reader with the least budget.
+fn smallest_reader<B: Backend>(b: &B, memory: &ChunkMemory) -> Reader<B> {
+    reader(b, least_budget(b, memory))
 }
 
 #[test]
@@ -526,7 +545,7 @@ fn a_shortened_memory_is_scored_and_read_anew_on<B: Named>(b: &B) {
     let mut rng = Rng(12);
     let shape = ChunkShape { retrieval_width: 16, head_dim: 16, chunk_size: 16, ..ONE };
     let Kept { mut memory, .. } = kept(&mut rng, shape, Precision::F32, 20);
-    let mut mirror = smallest_mirror(b, &memory);
+    let mut reader = smallest_reader(b, &memory);
     let q = b.vector(&[1.0; 16]).unwrap();
     let hsa = HsaShape {
         heads: 1,
@@ -545,23 +564,24 @@ fn a_shortened_memory_is_scored_and_read_anew_on<B: Named>(b: &B) {
             let best = if memory.len() == 20 { 100.0 + value } else { -1.0 };
             memory.append(&[0.0; 256], &[value; 256], &[best; 16], 0..1).unwrap();
         }
-        let mut top = [TopK::new(1).unwrap()];
-        b.score_top_k(&q, &[22], 1.0, &mut memory, &mut mirror, &mut top).unwrap();
-        assert_eq!(top[0].best_first()[0].id, 20, "{b:?} round {round}");
-        assert!((top[0].best_first()[0].score - 16.0 * (100.0 + value)).abs() < 1.0, "{b:?} round {round}");
-        b.fetch(&mut memory, &mut mirror, &[20], &[Pick { chunk: 0, weight: 1.0 }]).unwrap();
+        let weighting = Weighting::StickBreaking;
+        let selecting = Selecting { top_k: 1, scale: 1.0, weighting, position_decay: 0.0 };
+        assert!(reader.select(b, &mut memory, (0, &selecting), &q, &[22]).unwrap());
+        let mut read = Vec::new();
+        reader.trace(b, 0, &mut read).unwrap();
+        assert_eq!(read, [(20, 1.0)], "{b:?} round {round}");
         let mut out = poisoned(b, 16);
-        b.hsa_attend(&hsa, &q, 0..1, &memory, &mut mirror, &mut out).unwrap();
-        assert_close(&format!("{b:?}"), &read(b, &out, 16), &[f64::from(value); 16], 1e-5);
+        reader.attend(b, &mut memory, &hsa, &q, &mut out).unwrap();
+        assert_close(&format!("{b:?}"), &crate::read(b, &out, 16), &[f64::from(value); 16], 1e-5);
     }
 }
 
 #[test]
-fn hsa_attend_follows_its_formula_for_every_precision() {
-    everywhere!(hsa_attend_follows_its_formula_for_every_precision_on);
+fn attend_follows_its_formula_for_every_precision() {
+    everywhere!(attend_follows_its_formula_for_every_precision_on);
 }
 
-fn hsa_attend_follows_its_formula_for_every_precision_on<B: Named>(b: &B) {
+fn attend_follows_its_formula_for_every_precision_on<B: Named>(b: &B) {
     let mut rng = Rng(10);
     for (heads, kv_heads, retrieval_heads, d, s, k) in [
         (1, 1, 1, 1, 1, 1),
@@ -586,8 +606,7 @@ fn hsa_attend_follows_its_formula_for_every_precision_on<B: Named>(b: &B) {
         for precision in [Precision::F32, Precision::F16, Precision::Int8] {
             let shape = ChunkShape { chunk_size: s, kv_heads, head_dim: d, ..ONE };
             let Kept { mut memory, chunks, _dir, .. } = kept(&mut rng, shape, precision, count);
-            let mut mirror = smallest_mirror(b, &memory);
-            let ids: Vec<u64> = (0..count as u64).collect();
+            let mut reader = smallest_reader(b, &memory);
             for (n, softmax_off_by_one) in [(0, false), (1, false), (5, true)] {
                 let shape = HsaShape { softmax_off_by_one, ..base };
                 let q: Vec<f32> = rng.values(n * heads * d).iter().map(|v| v * 4.0).collect();
@@ -599,18 +618,22 @@ fn hsa_attend_follows_its_formula_for_every_precision_on<B: Named>(b: &B) {
                     .collect();
                 let want = naive::hsa_attend(&shape, &q, n, &chunks, &picks);
                 let mut out = b.vector(&vec![9.0; q.len()]).unwrap();
-                b.fetch(&mut memory, &mut mirror, &ids, &picks).unwrap();
-                b.hsa_attend(&shape, &b.vector(&q).unwrap(), 0..n, &memory, &mut mirror, &mut out).unwrap();
+                let chosen: Vec<_> = picks.iter().map(|p| (u64::from(p.chunk), p.weight)).collect();
+                let per_token = retrieval_heads * k;
+                reader.choose(b, &mut memory, 0, &chosen, per_token).unwrap();
+                reader.attend(b, &mut memory, &shape, &b.vector(&q).unwrap(), &mut out).unwrap();
                 let what = format!("{b:?} {precision:?} {shape:?}");
                 assert_close(&what, &read(b, &out, q.len()), &want, 1e-5 * B::SLACK);
                 if n > 2 {
                     // Some tokens in the middle: the same bits, and nothing else touched.
+                    let row = heads * d;
                     let mut part = b.vector(&vec![9.0; q.len()]).unwrap();
-                    b.fetch(&mut memory, &mut mirror, &ids, &picks[2 * retrieval_heads * k..]).unwrap();
-                    b.hsa_attend(&shape, &b.vector(&q).unwrap(), 2..4, &memory, &mut mirror, &mut part).unwrap();
+                    let some = b.vector(&q[2 * row..4 * row]).unwrap();
+                    reader.choose(b, &mut memory, 1, &chosen[2 * per_token..4 * per_token], per_token).unwrap();
+                    reader.attend(b, &mut memory, &shape, &some, &mut part).unwrap();
                     let mut whole = read(b, &out, q.len());
-                    whole[..2 * heads * d].fill(9.0);
-                    whole[4 * heads * d..].fill(9.0);
+                    whole.copy_within(2 * row..4 * row, 0);
+                    whole[2 * row..].fill(9.0);
                     assert_eq!(bits(&read(b, &part, q.len())), bits(&whole));
                 }
             }
@@ -633,7 +656,7 @@ fn wrong_lengths_are_errors_on<B: Named>(b: &B) {
     assert_eq!(kind(b.rms_norm(&small, &small, 0.0, 2, 2, &mut out)), ErrorKind::InvalidArgument);
     assert_eq!(kind(b.write(&mut out, &[0.0; 4])), ErrorKind::InvalidArgument);
     assert_eq!(kind(b.read(&out, &mut [0.0; 4])), ErrorKind::InvalidArgument);
-    let far = Span::rows(usize::MAX, 1);
+    let far = Rows::of(usize::MAX, 1);
     assert_eq!(kind(b.copy(&small, far, &mut out, far, [1, 2], 1)), ErrorKind::InvalidArgument);
     let shape = HsaShape {
         heads: 1,
@@ -644,26 +667,32 @@ fn wrong_lengths_are_errors_on<B: Named>(b: &B) {
         top_k: 1,
         softmax_off_by_one: false,
     };
-    let pick = Pick { chunk: 0, weight: 1.0 };
     let Kept { mut memory, _dir, .. } = kept(&mut Rng(1), ONE, Precision::F32, 1);
-    let mut mirror = smallest_mirror(b, &memory);
-    assert_eq!(kind(b.fetch(&mut memory, &mut mirror, &[], &[pick])), ErrorKind::InvalidArgument);
-    assert_eq!(kind(b.fetch(&mut memory, &mut mirror, &[1], &[pick])), ErrorKind::InvalidArgument);
-    b.fetch(&mut memory, &mut mirror, &[0], &[pick]).unwrap();
-    let attend = b.hsa_attend(&shape, &small, 0..1, &memory, &mut mirror, &mut out);
+    let mut reader = smallest_reader(b, &memory);
+    let kind = |r: ramba::Result<bool>| r.unwrap_err().kind();
+    assert_eq!(kind(reader.choose(b, &mut memory, 0, &[(1, 1.0)], 1)), ErrorKind::InvalidArgument);
+    assert_eq!(kind(reader.choose(b, &mut memory, 0, &[(0, 1.0); 3], 2)), ErrorKind::InvalidArgument);
+    assert_eq!(kind(reader.choose(b, &mut memory, 2, &[(0, 1.0)], 1)), ErrorKind::InvalidArgument);
+    assert_eq!(kind(reader.choose(b, &mut memory, 0, &[(0, 1.0); 257], 1)), ErrorKind::InvalidArgument);
+    assert!(reader.choose(b, &mut memory, 0, &[(0, 1.0)], 1).unwrap());
+    let kind = |r: ramba::Result<()>| r.unwrap_err().kind();
+    let attend = reader.attend(b, &mut memory, &shape, &small, &mut out);
     assert_eq!(kind(attend), ErrorKind::InvalidArgument, "chunks of two rows, the memory has one");
     let shape = HsaShape { chunk_size: 1, ..shape };
-    b.hsa_attend(&shape, &small, 0..1, &memory, &mut mirror, &mut out).unwrap();
-    let attend = b.hsa_attend(&shape, &small, 0..2, &memory, &mut mirror, &mut out);
-    assert_eq!(kind(attend), ErrorKind::InvalidArgument, "picks of one token");
-    let mut top = [TopK::new(1).unwrap()];
-    let far = b.score_top_k(&small, &[2], 1.0, &mut memory, &mut mirror, &mut top);
-    assert_eq!(kind(far), ErrorKind::InvalidArgument);
+    reader.attend(b, &mut memory, &shape, &small, &mut out).unwrap();
+    let attend = reader.attend(b, &mut memory, &HsaShape { top_k: 2, ..shape }, &small, &mut out);
+    assert_eq!(kind(attend), ErrorKind::InvalidArgument, "one chunk was chosen");
+    let none = b.buffer(0).unwrap();
+    assert_eq!(kind(reader.attend(b, &mut memory, &shape, &none, &mut out)), ErrorKind::InvalidArgument);
+    let weighting = Weighting::StickBreaking;
+    let selecting = Selecting { top_k: 1, scale: 1.0, weighting, position_decay: 0.0 };
+    let far = reader.select(b, &mut memory, (0, &selecting), &small, &[2]);
+    assert_eq!(far.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    let kind = |r: ramba::Result<()>| r.unwrap_err().kind();
     let shape = EncoderShape { rows: 1, heads: 1, kv_heads: 1, head_dim: 2, freq_base: 1e4 };
     let one = b.buffer(1).unwrap();
     let mut attend = |q, k| {
-        b.encoder_attention(&shape, &HeadNorms { q, k, eps: 1e-5 }, &small, &small, &small, 1, &mut out)
-            .map_err(|e| e.kind())
+        b.encoder_attention(&shape, &HeadNorms { q, k, eps: 1e-5 }, [&small; 3], 1, &mut out).map_err(|e| e.kind())
     };
     assert_eq!(attend(&small, &small), Ok(()));
     assert_eq!(attend(&one, &small), Err(ErrorKind::InvalidArgument));
@@ -671,6 +700,6 @@ fn wrong_lengths_are_errors_on<B: Named>(b: &B) {
     let p = ssm_params(&mut Rng(1), &SSM_SHAPES[0]);
     let (params, mut state) = ssm_buffers(b, &p, &SSM_SHAPES[0]);
     let odd = SsmShape { heads: 5, ..SSM_SHAPES[0] };
-    assert_eq!(kind(b.ssm_mix(&odd, &params, &small, 1, 1, &mut state, &mut out)), ErrorKind::InvalidArgument);
+    assert_eq!(kind(b.ssm_mix(&odd, &params, &small, [1, 1], &mut state, &mut out)), ErrorKind::InvalidArgument);
     assert_eq!(Cpu::new(0).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }

@@ -254,7 +254,7 @@ fn swiglu_follows_its_formula_on<B: Named>(b: &B) {
                 let (x, norm, mut normed) = (b.vector(&x).unwrap(), b.vector(&norm).unwrap(), poisoned(b, n * cols));
                 let (mut spare, mut out) = (poisoned(b, n * rows), poisoned(b, n * rows));
                 let norm = Norm { weight: &norm, width: cols, eps: 1e-5 };
-                b.norm_swiglu(&norm, [&gate, &up], rows, &x, n, &mut normed, &mut spare, &mut out).unwrap();
+                b.norm_swiglu(&norm, ([&gate, &up], rows), &x, n, [&mut normed, &mut spare], &mut out).unwrap();
                 let what = format!("{b:?} {dtype} {n} x {cols} x {rows}");
                 let error = if quantized { 5e-3 } else { b.product_error(n).max(1e-5) };
                 assert_close(&what, &read(b, &out, n * rows), &want, error);

@@ -1,6 +1,5 @@
-//! What a device chooses by itself: `resident`, `select` and `readings` against sorting all scores and weighing in f64.
+//! What tokens choose, by the host or the device, one after the other and repeated: against sorting all scores and weighing in f64.
 
-use ramba::backend::{Selecting, Weighting};
 use ramba::topk::MAX_TOP_K;
 
 use super::*;
@@ -25,11 +24,11 @@ fn weights(scores: &[f64], selecting: &Selecting) -> Vec<f64> {
     exp.iter().map(|e| e / sum).collect()
 }
 
-/// A memory, its mirror, and what is chosen there.
+/// A memory, its reader, and what is chosen there.
 struct Choosing<'a, B: Backend> {
     b: &'a B,
     kept: Kept,
-    mirror: B::Mirror,
+    reader: Reader<B>,
     selecting: Selecting,
     hsa: HsaShape,
     /// (Gr, R/Gr)
@@ -40,31 +39,32 @@ struct Choosing<'a, B: Backend> {
 }
 
 impl<B: Named> Choosing<'_, B> {
-    /// Chooses among `visible` chunks by way of `recording`, and compares.
-    fn check(&mut self, rng: &mut Rng, visible: u64, recording: &mut B::Recording) {
-        let Self { b, kept: Kept { memory, landmarks, chunks, .. }, mirror, selecting, hsa, q, query, out } = self;
+    /// Chooses among `visible` chunks, as a token does, and compares.
+    fn check(&mut self, rng: &mut Rng, visible: u64) {
+        let Self { b, kept: Kept { memory, landmarks, chunks, .. }, reader, selecting, hsa, q, query, out } = self;
         let what = format!("{b:?} {:?} {hsa:?} {selecting:?}, {visible} visible", memory.precision());
         let ChunkShape { retrieval_heads: heads, retrieval_width: width, .. } = memory.shape();
         let queries: Vec<f32> = rng.values(heads * width).iter().map(|v| v * 4.0).collect();
         let attending: Vec<f32> = rng.values(hsa.heads * hsa.head_dim).iter().map(|v| v * 4.0).collect();
+        let table = b.weight(Tensor::from_f32(1, 1, vec![1.0]).unwrap()).unwrap();
+        let mut embedded = b.buffer(1).unwrap();
         b.run(|| {
-            // A few calls may be needed to bring everything in.
-            assert!((0..3).any(|_| b.resident(memory, mirror, visible, 2).unwrap()), "{what}: not resident");
             b.write(q, &queries).unwrap();
             b.write(query, &attending).unwrap();
-            let choose = || {
-                // The second one does not disturb what is known of the first.
-                b.select(q, selecting, 1, memory, mirror)?;
-                b.hsa_attend(hsa, query, 0..1, memory, mirror, out)?;
-                b.select(q, selecting, 0, memory, mirror)
-            };
-            b.replay(recording, choose).unwrap();
+            for _ in 0..3 {
+                // A device may bring in what is missing, and repeats what a token does from its embedding on.
+                b.embed(&table, &[0], &mut embedded).unwrap();
+                reader.select(*b, memory, (0, selecting), q, &[visible]).unwrap();
+                reader.select(*b, memory, (1, selecting), q, &[visible]).unwrap();
+                reader.attend(*b, memory, hsa, query, out).unwrap();
+            }
         });
-        let mut readings = vec![(u64::MAX, f32::NAN); heads * selecting.top_k];
-        let mut same = readings.clone();
-        b.readings(mirror, 1, &mut readings).unwrap();
-        b.readings(mirror, 0, &mut same).unwrap();
+        // The second choice has not disturbed what is known of the first.
+        let (mut readings, mut same) = (Vec::new(), Vec::new());
+        reader.trace(*b, 1, &mut readings).unwrap();
+        reader.trace(*b, 0, &mut same).unwrap();
         assert_eq!(readings, same, "{what}");
+        assert_eq!(readings.len(), heads * selecting.top_k, "{what}");
 
         let near = 2e-5 * B::SLACK.sqrt();
         for (h, readings) in readings.chunks(selecting.top_k).enumerate() {
@@ -124,16 +124,15 @@ fn a_device_chooses_what_a_sort_chooses_on<B: Named>(b: &B) {
         for precision in [Precision::F32, Precision::F16, Precision::Int8] {
             for (weighting, position_decay) in [(Weighting::StickBreaking, 0.0), (SOFTMAX, 0.0), (DECAY, -0.25)] {
                 let kept = kept_in(&mut rng, shape, precision, 90, 100);
-                let mirror = b.mirror(shape, precision, 16 << 20, 256, 0).unwrap();
+                let reader = reader(b, 16 << 20);
                 let scale = 1.0 / (width as f32).sqrt();
                 let selecting = Selecting { top_k: k, scale, weighting, position_decay };
                 let buffer = |len: usize| b.buffer(len).unwrap();
                 let (q, query, out) = (buffer(retrieval_heads * width), buffer(heads * d), buffer(heads * d));
-                let mut choosing = Choosing { b, kept, mirror, selecting, hsa, q, query, out };
-                let mut recording = B::Recording::default();
-                // One after the other by the same recording: growing, from nothing on, and back.
+                let mut choosing = Choosing { b, kept, reader, selecting, hsa, q, query, out };
+                // One after the other: growing, from nothing on, and back.
                 for visible in [0, 1, 2, 40, 41, 90, 3, 0, 90] {
-                    choosing.check(&mut rng, visible, &mut recording);
+                    choosing.check(&mut rng, visible);
                 }
             }
         }
@@ -160,27 +159,26 @@ fn chunks_that_leave_or_change_are_brought_in_again_on<B: Named>(b: &B) {
     let kept = kept_in(&mut rng, shape, Precision::F16, 80, 64);
     // Room for 64 chunks, the least, and for the landmarks of all.
     let budget = least_budget(b, &kept.memory) + 8192;
-    let mirror = b.mirror(shape, Precision::F16, budget, 256, 0).unwrap();
+    let reader = reader(b, budget);
     let selecting = Selecting { top_k: 8, scale: 0.5, weighting: Weighting::StickBreaking, position_decay: 0.0 };
     let (q, query, out) = (b.buffer(16).unwrap(), b.buffer(64).unwrap(), b.buffer(64).unwrap());
-    let mut choosing = Choosing { b, kept, mirror, selecting, hsa, q, query, out };
-    let mut recording = B::Recording::default();
+    let mut choosing = Choosing { b, kept, reader, selecting, hsa, q, query, out };
     for round in 0..6 {
         // Others first, by way of the host: they take any slots.
         let ids: Vec<u64> = (0..20).map(|i| (i * 7 + round * 11) % 80).collect();
-        let picks: Vec<Pick> = (0..8).map(|chunk| Pick { chunk, weight: 0.125 }).collect();
-        let Choosing { kept: Kept { memory, chunks, .. }, mirror, query, out, .. } = &mut choosing;
-        let attending = rng.values(64);
-        b.write(query, &attending).unwrap();
-        b.fetch(memory, mirror, &ids, &picks).unwrap();
-        b.hsa_attend(&hsa, query, 0..1, memory, mirror, out).unwrap();
-        let named: Vec<Pick> = picks.iter().map(|p| Pick { chunk: ids[p.chunk as usize] as u32, ..*p }).collect();
-        let want = naive::hsa_attend(&hsa, &attending, 1, chunks, &named);
-        assert_close(&format!("{b:?}"), &read(b, out, 64), &want, 1e-5 * B::SLACK);
+        let chosen: Vec<(u64, f32)> = ids.chunks(8).flatten().map(|&id| (id, 0.125)).take(16).collect();
+        let Choosing { kept: Kept { memory, chunks, .. }, reader, .. } = &mut choosing;
+        let attending = rng.values(128);
+        let (queries, mut two) = (b.vector(&attending).unwrap(), b.buffer(128).unwrap());
+        reader.choose(b, memory, 0, &chosen, 8).unwrap();
+        reader.attend(b, memory, &hsa, &queries, &mut two).unwrap();
+        let named: Vec<Pick> = chosen.iter().map(|&(id, weight)| Pick { chunk: id as u32, weight }).collect();
+        let want = naive::hsa_attend(&hsa, &attending, 2, chunks, &named);
+        assert_close(&format!("{b:?}"), &read(b, &two, 128), &want, 1e-5 * B::SLACK);
 
         let visible = 50 + 2 * round;
-        choosing.check(&mut rng, visible, &mut recording);
-        choosing.check(&mut rng, visible, &mut recording);
+        choosing.check(&mut rng, visible);
+        choosing.check(&mut rng, visible);
         // The last chunks are replaced by others.
         let Kept { memory, landmarks, chunks, .. } = &mut choosing.kept;
         let fresh = kept_in(&mut rng, shape, Precision::F16, 80, 64);
@@ -198,31 +196,50 @@ fn chunks_that_leave_or_change_are_brought_in_again_on<B: Named>(b: &B) {
 }
 
 #[test]
-fn what_does_not_fit_is_not_resident() {
-    everywhere!(what_does_not_fit_is_not_resident_on);
+fn what_does_not_fit_is_chosen_all_the_same() {
+    everywhere!(what_does_not_fit_is_chosen_all_the_same_on);
 }
 
-fn what_does_not_fit_is_not_resident_on<B: Named>(b: &B) {
-    let Kept { mut memory, _dir, .. } = kept(&mut Rng(33), ONE, Precision::F32, 70);
-    let mut mirror = smallest_mirror(b, &memory);
-    for _ in 0..3 {
-        assert!(!b.resident(&mut memory, &mut mirror, 70, 1).unwrap(), "{b:?}");
+// Seventy chunks where there is room for sixty-four, then one, then all again.
+fn what_does_not_fit_is_chosen_all_the_same_on<B: Named>(b: &B) {
+    let mut rng = Rng(33);
+    let kept = kept_in(&mut rng, ONE, Precision::F32, 70, 8);
+    let selecting = Selecting { top_k: 2, scale: 1.0, weighting: SOFTMAX, position_decay: 0.0 };
+    let hsa = HsaShape {
+        heads: 1,
+        kv_heads: 1,
+        head_dim: 1,
+        chunk_size: 1,
+        retrieval_heads: 1,
+        top_k: 2,
+        softmax_off_by_one: false,
+    };
+    let reader = smallest_reader(b, &kept.memory);
+    let buffer = || b.buffer(1).unwrap();
+    let mut choosing = Choosing { b, kept, reader, selecting, hsa, q: buffer(), query: buffer(), out: buffer() };
+    for visible in [70, 1, 70, 69] {
+        choosing.check(&mut rng, visible);
     }
-    assert!(b.resident(&mut memory, &mut mirror, 1, 1).unwrap(), "{b:?}");
-    let kind = |r: ramba::Result<()>| r.unwrap_err().kind();
-    assert_eq!(b.resident(&mut memory, &mut mirror, 71, 1).unwrap_err().kind(), ErrorKind::InvalidArgument);
+
+    let Choosing { kept: Kept { memory, .. }, reader, .. } = &mut choosing;
     let q = b.vector(&[1.0]).unwrap();
-    let good = Selecting { top_k: 2, scale: 1.0, weighting: SOFTMAX, position_decay: 0.0 };
+    let kind = |r: ramba::Result<bool>| r.unwrap_err().kind();
+    assert_eq!(kind(reader.select(b, memory, (0, &selecting), &q, &[71])), ErrorKind::InvalidArgument);
     for top_k in [0, MAX_TOP_K + 1] {
-        let selected = b.select(&q, &Selecting { top_k, ..good }, 0, &mut memory, &mut mirror);
+        let selected = reader.select(b, memory, (0, &Selecting { top_k, ..selecting }), &q, &[1]);
         assert_eq!(kind(selected), ErrorKind::InvalidArgument);
     }
     let none = b.buffer(0).unwrap();
-    assert_eq!(kind(b.select(&none, &good, 0, &mut memory, &mut mirror)), ErrorKind::InvalidArgument);
-    b.select(&q, &good, 0, &mut memory, &mut mirror).unwrap();
-    let mut readings = [(9, 9.0); 2];
-    b.readings(&mut mirror, 0, &mut readings).unwrap();
+    assert_eq!(kind(reader.select(b, memory, (0, &selecting), &none, &[1])), ErrorKind::InvalidArgument);
+    assert_eq!(kind(reader.select(b, memory, (2, &selecting), &q, &[1])), ErrorKind::InvalidArgument);
+    assert!(reader.select(b, memory, (0, &selecting), &q, &[1]).unwrap());
+    let mut readings = Vec::new();
+    reader.trace(b, 0, &mut readings).unwrap();
     assert_eq!(readings, [(0, 1.0), (0, 0.0)], "{b:?}");
-    assert_eq!(kind(b.readings(&mut mirror, 1000, &mut readings)), ErrorKind::InvalidArgument);
-    assert_eq!(kind(b.readings(&mut mirror, 0, &mut [(0, 0.0); 1000])), ErrorKind::InvalidArgument);
+    assert_eq!(reader.trace(b, 1000, &mut readings).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    // A budget that is too small is told when it is needed.
+    if least_budget(b, memory) > 0 {
+        let mut poor = super::reader(b, least_budget(b, memory) - 1);
+        assert_eq!(kind(poor.select(b, memory, (0, &selecting), &q, &[1])), ErrorKind::Capacity);
+    }
 }

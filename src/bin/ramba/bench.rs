@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use ramba::backend::Backend;
+use ramba::backend::{Device as _, Operations};
 use ramba::cpu::Cpu;
 use ramba::quant::{self, DType};
 use ramba::weights::Tensor;

@@ -6,10 +6,10 @@
 
 use std::ops::Range;
 
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Buffer;
-use super::driver::{Memory, Pinned};
+use super::driver::{Context, Memory, Pinned};
 use super::lane::Lane;
 use super::module::{Argument, Kernels, launch};
 use super::scoring::{Among, Lists, Scoring, lists_bytes};
@@ -28,16 +28,20 @@ const PASSING: usize = 1 << 20;
 /// Slots start at multiples of this.
 const ALIGN: usize = 256;
 
-/// Bytes of chunks that one call of `resident` brings in: a millisecond or two.
+/// Bytes of chunks that are brought in for one token: a millisecond or two.
 const SETTLING: usize = 8 << 20;
 
-/// Selections of a token that there is room for.
-const SELECTIONS: usize = 32;
+/// Groups that the device can choose for.
+pub(super) const SELECTIONS: usize = 32;
 
 /// Landmarks, chunks and picks on the device. Its size is fixed when it is made.
-pub struct Mirror {
+pub struct ChunkCache {
     shape: ChunkShape,
     precision: Precision,
+    /// The [`id`](ChunkMemory::id) of the memory that this is a copy of.
+    pub(super) memory: u64,
+    /// Chunks of it that this was made for.
+    pub(super) made_for: u64,
     /// The [`version`](ChunkMemory::version) of the memory that this is a copy of.
     version: u64,
     /// (capacity, Gr, R/Gr) f16, or f32 with [`Precision::F32`]
@@ -85,7 +89,7 @@ struct SlotPick {
 }
 
 /// `Hsa` of `hsa.cu`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, IntoBytes, Immutable)]
 #[repr(C)]
 struct Hsa {
     heads: u32,
@@ -112,30 +116,60 @@ fn landmark_bytes(shape: &ChunkShape, precision: Precision) -> usize {
     shape.landmark_len() * if precision == Precision::F32 { 4 } else { 2 }
 }
 
-impl Mirror {
-    /// For up to `tokens` tokens at once, and a memory of some `chunks` chunks, 0 if nothing is known.
+/// What a cache takes for chunks of a shape and up to some tokens at once, in bytes.
+struct Sizes {
+    /// A slot.
+    stride: usize,
+    landmark: usize,
+    picks: usize,
+    passing: usize,
+    lists: usize,
+    readings: usize,
+    /// All that does not depend on the budget.
+    fixed: usize,
+}
+
+impl Sizes {
+    fn new(context: &Context, shape: &ChunkShape, precision: Precision, tokens: usize) -> Sizes {
+        let values = (2 * shape.kv_len() * value_bytes(precision)).next_multiple_of(16);
+        let scales = if precision == Precision::Int8 { 8 * shape.kv_rows() } else { 0 };
+        let stride = (values + scales).next_multiple_of(ALIGN);
+        let landmark = landmark_bytes(shape, precision);
+        let picks = tokens * shape.retrieval_heads * MAX_TOP_K * size_of::<SlotPick>();
+        let passing = PASSING.max(landmark);
+        let lists = lists_bytes(context, shape);
+        let readings = SELECTIONS * shape.retrieval_heads * MAX_TOP_K * size_of::<SlotPick>();
+        let fixed = picks + passing + lists + readings + ALIGN;
+        Sizes { stride, landmark, picks, passing, lists, readings, fixed }
+    }
+
+    fn least(&self) -> usize {
+        self.fixed + self.landmark + MIN_SLOTS * self.stride
+    }
+}
+
+/// The least budget of a cache for chunks of a shape and up to `tokens` tokens at once.
+pub(super) fn least_budget(context: &Context, shape: &ChunkShape, precision: Precision, tokens: usize) -> u64 {
+    Sizes::new(context, shape, precision, tokens).least() as u64
+}
+
+impl ChunkCache {
+    /// For up to `tokens` tokens at once, and `memory`, of which `made_for` chunks are expected.
     ///
     /// # Errors
     /// `Capacity` if the budget is too small, or the device has no memory for it.
     pub(super) fn new(
         lane: &mut Lane,
-        shape: ChunkShape,
-        precision: Precision,
+        memory: &ChunkMemory,
         budget: u64,
         tokens: usize,
-        chunks: u64,
-    ) -> Result<Mirror> {
+        made_for: u64,
+    ) -> Result<ChunkCache> {
+        let (shape, precision) = (memory.shape(), memory.precision());
         shape.check()?;
-        let values = (2 * shape.kv_len() * value_bytes(precision)).next_multiple_of(16);
-        let scales = if precision == Precision::Int8 { 8 * shape.kv_rows() } else { 0 };
-        let stride = (values + scales).next_multiple_of(ALIGN);
-        let landmark = landmark_bytes(&shape, precision);
-        let picks = tokens * shape.retrieval_heads * MAX_TOP_K * size_of::<SlotPick>();
-        let passing = PASSING.max(landmark);
-        let lists = lists_bytes(&lane.context, &shape);
-        let readings = SELECTIONS * shape.retrieval_heads * MAX_TOP_K * size_of::<SlotPick>();
-        let fixed = picks + passing + lists + readings + ALIGN;
-        let least = fixed + landmark + MIN_SLOTS * stride;
+        let sizes = Sizes::new(&lane.context, &shape, precision, tokens);
+        let Sizes { stride, landmark, picks, passing, lists, readings, fixed } = sizes;
+        let (least, chunks) = (sizes.least(), made_for);
         let budget = usize::try_from(budget).unwrap_or(usize::MAX);
         if budget < least {
             return Err(Error::capacity(format!(
@@ -154,13 +188,15 @@ impl Mirror {
         };
         let chunks = (free - landmarks).max(MIN_SLOTS * stride) / stride;
         let capacity = (budget - fixed - chunks * stride) / landmark;
+        let visible = Memory::new(&lane.context, size_of::<u32>())?;
+        lane.stream()?.zero(visible.at, visible.bytes)?;
         let context = &lane.context;
-        let visible = Memory::new(context, size_of::<u32>())?;
-        lane.stream.zero(visible.at, visible.bytes)?;
         let readings = Pinned::new(context, readings)?;
-        Ok(Mirror {
+        Ok(ChunkCache {
             shape,
             precision,
+            memory: memory.id(),
+            made_for,
             version: 0,
             landmarks: Memory::new(context, capacity * landmark)?,
             capacity: capacity as u64,
@@ -190,9 +226,7 @@ impl Mirror {
 
     /// Forgets what the memory has forgotten.
     fn follow(&mut self, memory: &ChunkMemory) -> Result<()> {
-        check(memory.shape() == self.shape && memory.precision() == self.precision, || {
-            format!("a mirror of {:?} for a memory of {:?}", self.shape, memory.shape())
-        })?;
+        check(memory.id() == self.memory, || "chunks were chosen in another memory".to_owned())?;
         if self.version != memory.version() {
             let unchanged = memory.unchanged_since(self.version);
             self.kept = self.kept.min(unchanged);
@@ -203,14 +237,13 @@ impl Mirror {
         Ok(())
     }
 
-    /// See [`Backend::score_top_k`](crate::backend::Backend::score_top_k). The caller has checked the lengths.
-    #[allow(clippy::too_many_arguments)]
+    /// Scores landmarks for queries (n, Gr, R/Gr) and keeps the best: every chunk `c < visible[i]` is offered to `top[i·Gr + g]`. Waits for
+    /// the device. The caller has checked the lengths.
     pub(super) fn score(
         &mut self,
         kernels: &Kernels,
         lane: &mut Lane,
-        q: &Buffer,
-        visible: &[u64],
+        (q, visible): (&Buffer, &[u64]),
         scale: f32,
         memory: &mut ChunkMemory,
         top: &mut [TopK],
@@ -226,6 +259,8 @@ impl Mirror {
         let bytes = landmark_bytes(&self.shape, self.precision);
         let resident = most.min(self.capacity);
         self.keep_landmarks(lane, memory, resident)?;
+        // How many chunks there are differs from token to token.
+        lane.begin()?;
         let scoring = Scoring { shape: &self.shape, half: self.precision != Precision::F32, q, visible, scale };
         let found = &mut self.found;
         scoring.run(kernels, lane, self.landmarks.at, 0, resident as usize, found, top)?;
@@ -269,17 +304,17 @@ impl Mirror {
         lane.upload(scales + key_scales.len() as u64, value_scales)
     }
 
-    /// See [`Backend::resident`](crate::backend::Backend::resident).
+    /// Whether [`ChunkCache::select`] can choose among the first `visible` chunks: all of them, with their landmarks, are in the slots of
+    /// their own numbers. With `bring` a part of what is missing is brought in, if there is room for all, so that no token waits long.
     pub(super) fn resident(
         &mut self,
         lane: &mut Lane,
         memory: &mut ChunkMemory,
         visible: u64,
-        selections: usize,
+        bring: bool,
     ) -> Result<bool> {
         self.follow(memory)?;
-        check(visible <= memory.len(), || format!("resident: {visible} chunks visible, there are {}", memory.len()))?;
-        if visible > self.room() || selections > SELECTIONS {
+        if visible > self.room() || (self.settled < visible && !bring) {
             return Ok(false);
         }
         if self.settled < visible {
@@ -332,7 +367,8 @@ impl Mirror {
         Ok(())
     }
 
-    /// See [`Backend::select`](crate::backend::Backend::select). The caller has checked `selecting` and the queries.
+    /// Chooses for one token and group `selection` among the chunks of the last [`ChunkCache::resident`], weighs what it has chosen and
+    /// readies it for [`ChunkCache::attend`], without the host. The caller has checked `selecting` and the queries.
     pub(super) fn select(
         &mut self,
         kernels: &Kernels,
@@ -356,7 +392,7 @@ impl Mirror {
         Ok(())
     }
 
-    /// See [`Backend::readings`](crate::backend::Backend::readings).
+    /// Fills `out` (Gr, K) with what the last [`ChunkCache::select`] of this number has chosen. Waits for the device.
     pub(super) fn readings(&mut self, lane: &mut Lane, selection: usize, out: &mut [(u64, f32)]) -> Result<()> {
         lane.synchronize()?;
         let all = <[SlotPick]>::ref_from_bytes(self.readings.bytes_mut());
@@ -370,7 +406,10 @@ impl Mirror {
         Ok(())
     }
 
-    /// See [`Backend::fetch`](crate::backend::Backend::fetch).
+    /// Readies the chunks `ids` for [`ChunkCache::attend`], and `picks`, which count them from 0.
+    ///
+    /// # Errors
+    /// `Capacity` if these are more different chunks than [`ChunkCache::slots`], and failures of the memory and the device.
     pub(super) fn fetch(
         &mut self,
         lane: &mut Lane,
@@ -425,7 +464,7 @@ impl Mirror {
         Ok(())
     }
 
-    /// See [`Backend::hsa_attend`](crate::backend::Backend::hsa_attend). The caller has checked shape and buffers.
+    /// [`Reader::attend`](crate::backend::Reader::attend) for some of the tokens. The caller has checked shape and buffers.
     pub(super) fn attend(
         &self,
         kernels: &Kernels,
@@ -437,7 +476,7 @@ impl Mirror {
     ) -> Result<()> {
         let HsaShape { heads, kv_heads, head_dim: d, chunk_size, retrieval_heads, top_k, softmax_off_by_one } = *shape;
         let n = tokens.len();
-        need("hsa_attend: picks", self.picked, &[n, retrieval_heads, top_k])?;
+        need("attend: picks", self.picked, &[n, retrieval_heads, top_k])?;
         if n == 0 {
             return Ok(());
         }
@@ -466,7 +505,7 @@ impl Mirror {
                     true => (names[1], 4),
                 };
                 let shared = warps * 4 * d * chunk_size;
-                launch!(kernels, &lane.stream, name, [n, tiles, 1], [32 * warps as u32, 1], shared;
+                launch!(kernels, lane, name, [n, tiles, 1], [32 * warps as u32, 1], shared;
                     hsa, q, self.chunks.at, slot, self.picks.at, out)
             } else {
                 let kind = match self.precision {
@@ -474,7 +513,7 @@ impl Mirror {
                     Precision::F16 => 1,
                     Precision::Int8 => 2,
                 };
-                launch!(kernels, &lane.stream, "hsa_any", [n, heads, 1], [32, 1], (2 * d + chunk_size) * 4;
+                launch!(kernels, lane, "hsa_any", [n, heads, 1], [32, 1], (2 * d + chunk_size) * 4;
                     hsa, q, self.chunks.at, slot, self.picks.at, kind, out)
             }
         }
