@@ -3,8 +3,8 @@
 use zerocopy::{Immutable, IntoBytes};
 
 use super::Buffer;
-use super::lane::Lane;
 use super::module::{Argument, Kernels, launch};
+use super::stream::Stream;
 use crate::backend::{EncoderShape, HeadNorms};
 use crate::{Error, Result};
 
@@ -36,7 +36,7 @@ impl Encoder {
 /// [`Operations::encoder_attention`](crate::backend::Operations::encoder_attention). The caller has checked the lengths.
 pub(super) fn encode(
     kernels: &Kernels,
-    lane: &mut Lane,
+    stream: &mut Stream,
     shape: &EncoderShape,
     norms: &HeadNorms<'_, Buffer>,
     [q, k, v]: [&Buffer; 3],
@@ -57,7 +57,7 @@ pub(super) fn encode(
         };
         // SAFETY: the caller has checked all lengths; a tile has 16 rows a warp.
         return unsafe {
-            launch!(kernels, lane, name, grid, [32 * warps as u32, 1], 16 * warps * 8 * width;
+            launch!(kernels, stream, name, grid, [32 * warps as u32, 1], 16 * warps * 8 * width;
                 encoder, q.at(), k.at(), v.at(), q_norm, k_norm, out.at())
         };
     }
@@ -72,7 +72,7 @@ pub(super) fn encode(
     }
     // SAFETY: the caller has checked all lengths.
     unsafe {
-        launch!(kernels, lane, "encoder_attention_any", grid, [128, 1], floats(tile) * 4;
+        launch!(kernels, stream, "encoder_attention_any", grid, [128, 1], floats(tile) * 4;
             encoder, q.at(), k.at(), v.at(), q_norm, k_norm, tile as u32, out.at())
     }
 }

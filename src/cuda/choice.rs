@@ -3,8 +3,8 @@
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::Buffer;
-use super::lane::Lane;
 use super::module::{Kernels, launch};
+use super::stream::Stream;
 use crate::topk::{TopK, highest};
 use crate::{Error, Result};
 
@@ -25,7 +25,7 @@ pub(super) fn bytes(wanted: usize) -> usize {
 /// has room for [`bytes`] of them.
 pub(super) fn choose(
     kernels: &Kernels,
-    lane: &mut Lane,
+    stream: &mut Stream,
     logits: &Buffer,
     count: usize,
     wanted: usize,
@@ -33,7 +33,7 @@ pub(super) fn choose(
 ) -> Result<()> {
     // SAFETY: there are `count` logits from the start of a buffer on, and entries for `wanted` and their number.
     unsafe {
-        launch!(kernels, lane, "top_logits", [1, 1, 1], [1024, 1], 0;
+        launch!(kernels, stream, "top_logits", [1, 1, 1], [1024, 1], 0;
             logits.at(), count as u32, wanted as u32, result)
     }
 }
@@ -51,8 +51,8 @@ pub(super) fn take(result: &[u8], top: &mut TopK) -> Result<bool> {
 }
 
 /// What [`take`] has found wrong, the host finds: the error, or `top` all the same.
-pub(super) fn explain(lane: &mut Lane, logits: &Buffer, count: usize, top: &mut TopK) -> Result<()> {
+pub(super) fn explain(stream: &mut Stream, logits: &Buffer, count: usize, top: &mut TopK) -> Result<()> {
     let mut all = vec![0.0; count];
-    lane.read(logits.at(), zerocopy::IntoBytes::as_mut_bytes(&mut all[..]))?;
+    stream.read(logits.at(), zerocopy::IntoBytes::as_mut_bytes(&mut all[..]))?;
     highest(&all, top)
 }

@@ -10,9 +10,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Buffer;
 use super::driver::{Context, Memory, Pinned};
-use super::lane::Lane;
 use super::module::{Argument, Kernels, launch};
 use super::scoring::{Among, Lists, Scoring, lists_bytes};
+use super::stream::Stream;
 use crate::backend::{HsaShape, Pick, Selecting, check, need};
 use crate::memory::{ChunkMemory, ChunkShape, KvData, LandmarkBlock, LandmarkData, Precision};
 use crate::slots::Slots;
@@ -159,7 +159,7 @@ impl ChunkCache {
     /// # Errors
     /// `Capacity` if the budget is too small, or the device has no memory for it.
     pub(super) fn new(
-        lane: &mut Lane,
+        stream: &mut Stream,
         memory: &ChunkMemory,
         budget: u64,
         tokens: usize,
@@ -167,7 +167,7 @@ impl ChunkCache {
     ) -> Result<ChunkCache> {
         let (shape, precision) = (memory.shape(), memory.precision());
         shape.check()?;
-        let sizes = Sizes::new(&lane.context, &shape, precision, tokens);
+        let sizes = Sizes::new(&stream.context, &shape, precision, tokens);
         let Sizes { stride, landmark, picks, passing, lists, readings, fixed } = sizes;
         let (least, chunks) = (sizes.least(), made_for);
         let budget = usize::try_from(budget).unwrap_or(usize::MAX);
@@ -188,9 +188,9 @@ impl ChunkCache {
         };
         let chunks = (free - landmarks).max(MIN_SLOTS * stride) / stride;
         let capacity = (budget - fixed - chunks * stride) / landmark;
-        let visible = Memory::new(&lane.context, size_of::<u32>())?;
-        lane.stream()?.zero(visible.at, visible.bytes)?;
-        let context = &lane.context;
+        let visible = Memory::new(&stream.context, size_of::<u32>())?;
+        stream.raw()?.zero(visible.at, visible.bytes)?;
+        let context = &stream.context;
         let readings = Pinned::new(context, readings)?;
         Ok(ChunkCache {
             shape,
@@ -242,7 +242,7 @@ impl ChunkCache {
     pub(super) fn score(
         &mut self,
         kernels: &Kernels,
-        lane: &mut Lane,
+        stream: &mut Stream,
         (q, visible): (&Buffer, &[u64]),
         scale: f32,
         memory: &mut ChunkMemory,
@@ -258,20 +258,20 @@ impl ChunkCache {
         }
         let bytes = landmark_bytes(&self.shape, self.precision);
         let resident = most.min(self.capacity);
-        self.keep_landmarks(lane, memory, resident)?;
+        self.keep_landmarks(stream, memory, resident)?;
         // How many chunks there are differs from token to token.
-        lane.begin()?;
+        stream.begin()?;
         let scoring = Scoring { shape: &self.shape, half: self.precision != Precision::F32, q, visible, scale };
         let found = &mut self.found;
-        scoring.run(kernels, lane, self.landmarks.at, 0, resident as usize, found, top)?;
+        scoring.run(kernels, stream, self.landmarks.at, 0, resident as usize, found, top)?;
         if resident < most {
             let room = self.passing.bytes / bytes;
             memory.for_each_landmarks(resident..most, |block| {
                 for (i, part) in data(&block).chunks(room * bytes).enumerate() {
                     // `run` has waited for the ones before.
-                    lane.fill(&mut self.passing, 0, part)?;
+                    stream.fill(&mut self.passing, 0, part)?;
                     let first = block.first + (i * room) as u64;
-                    scoring.run(kernels, lane, self.passing.at, first, part.len() / bytes, found, top)?;
+                    scoring.run(kernels, stream, self.passing.at, first, part.len() / bytes, found, top)?;
                 }
                 Ok(())
             })?;
@@ -280,11 +280,11 @@ impl ChunkCache {
     }
 
     /// Brings in the landmarks of the first `upto` chunks, for which there must be room.
-    fn keep_landmarks(&mut self, lane: &mut Lane, memory: &mut ChunkMemory, upto: u64) -> Result<()> {
+    fn keep_landmarks(&mut self, stream: &mut Stream, memory: &mut ChunkMemory, upto: u64) -> Result<()> {
         if self.kept < upto {
             let bytes = landmark_bytes(&self.shape, self.precision) as u64;
             memory.for_each_landmarks(self.kept..upto, |block| {
-                lane.upload(self.landmarks.at + block.first * bytes, data(&block))
+                stream.upload(self.landmarks.at + block.first * bytes, data(&block))
             })?;
             self.kept = upto;
         }
@@ -292,23 +292,23 @@ impl ChunkCache {
     }
 
     /// Copies chunk `id`, which is fetched, into a slot.
-    fn put(&self, lane: &mut Lane, memory: &ChunkMemory, id: u64, slot: usize) -> Result<()> {
+    fn put(&self, stream: &mut Stream, memory: &ChunkMemory, id: u64, slot: usize) -> Result<()> {
         let view = memory.view(id).ok_or_else(|| Error::invalid(format!("chunk {id} was not fetched")))?;
         let at = self.chunks.at + (slot * self.stride) as u64;
         let (keys, key_scales) = parts(&view.keys);
         let (values, value_scales) = parts(&view.values);
         let scales = at + (keys.len() + values.len()).next_multiple_of(16) as u64;
-        lane.upload(at, keys)?;
-        lane.upload(at + keys.len() as u64, values)?;
-        lane.upload(scales, key_scales)?;
-        lane.upload(scales + key_scales.len() as u64, value_scales)
+        stream.upload(at, keys)?;
+        stream.upload(at + keys.len() as u64, values)?;
+        stream.upload(scales, key_scales)?;
+        stream.upload(scales + key_scales.len() as u64, value_scales)
     }
 
     /// Whether [`ChunkCache::select`] can choose among the first `visible` chunks: all of them, with their landmarks, are in the slots of
     /// their own numbers. With `bring` a part of what is missing is brought in, if there is room for all, so that no token waits long.
     pub(super) fn resident(
         &mut self,
-        lane: &mut Lane,
+        stream: &mut Stream,
         memory: &mut ChunkMemory,
         visible: u64,
         bring: bool,
@@ -318,8 +318,8 @@ impl ChunkCache {
             return Ok(false);
         }
         if self.settled < visible {
-            self.keep_landmarks(lane, memory, visible)?;
-            self.settle(lane, memory, visible)?;
+            self.keep_landmarks(stream, memory, visible)?;
+            self.settle(stream, memory, visible)?;
             if self.settled < visible {
                 return Ok(false);
             }
@@ -328,7 +328,7 @@ impl ChunkCache {
         let seen = visible as u32;
         if self.seen != seen {
             // Kernels begun before still see the old number: the copy waits for them.
-            lane.upload(self.visible.at, seen.as_bytes())?;
+            stream.upload(self.visible.at, seen.as_bytes())?;
             self.seen = seen;
         }
         Ok(true)
@@ -340,7 +340,7 @@ impl ChunkCache {
     }
 
     /// Brings chunks below `upto` into the slots of their own numbers, as many as one call may.
-    fn settle(&mut self, lane: &mut Lane, memory: &mut ChunkMemory, upto: u64) -> Result<()> {
+    fn settle(&mut self, stream: &mut Stream, memory: &mut ChunkMemory, upto: u64) -> Result<()> {
         let mut left = (SETTLING / self.stride).max(1);
         let mut missing = std::mem::take(&mut self.missing);
         while self.settled < upto && left > 0 {
@@ -357,7 +357,7 @@ impl ChunkCache {
             self.index.begin();
             for &id in &missing {
                 let slot = self.index.settle(id).ok_or_else(|| Error::capacity(format!("no slot {id}")))?;
-                self.put(lane, memory, id, slot)?;
+                self.put(stream, memory, id, slot)?;
                 self.index.publish(slot, id);
             }
             left -= missing.len();
@@ -372,7 +372,7 @@ impl ChunkCache {
     pub(super) fn select(
         &mut self,
         kernels: &Kernels,
-        lane: &mut Lane,
+        stream: &mut Stream,
         q: &Buffer,
         selecting: &Selecting,
         selection: usize,
@@ -387,14 +387,14 @@ impl ChunkCache {
             count: self.room() as usize,
             visible: self.visible.at,
         };
-        among.select(kernels, lane, q, selecting, self.lists.at, self.picks.at, readings)?;
+        among.select(kernels, stream, q, selecting, self.lists.at, self.picks.at, readings)?;
         self.picked = self.shape.retrieval_heads * selecting.top_k;
         Ok(())
     }
 
     /// Fills `out` (Gr, K) with what the last [`ChunkCache::select`] of this number has chosen. Waits for the device.
-    pub(super) fn readings(&mut self, lane: &mut Lane, selection: usize, out: &mut [(u64, f32)]) -> Result<()> {
-        lane.synchronize()?;
+    pub(super) fn readings(&mut self, stream: &mut Stream, selection: usize, out: &mut [(u64, f32)]) -> Result<()> {
+        stream.synchronize()?;
         let all = <[SlotPick]>::ref_from_bytes(self.readings.bytes_mut());
         let all = all.map_err(|_| Error::invalid("readings that are no whole entries"))?;
         let per_selection = self.shape.retrieval_heads * MAX_TOP_K;
@@ -412,7 +412,7 @@ impl ChunkCache {
     /// `Capacity` if these are more different chunks than [`ChunkCache::slots`], and failures of the memory and the device.
     pub(super) fn fetch(
         &mut self,
-        lane: &mut Lane,
+        stream: &mut Stream,
         memory: &mut ChunkMemory,
         ids: &[u64],
         picks: &[Pick],
@@ -442,7 +442,7 @@ impl ChunkCache {
                 let slot = self.index.claim_for(id)?.ok_or_else(|| Error::capacity("no free slot"))?;
                 // The chunk that was there has gone.
                 self.settled = self.settled.min(slot as u64);
-                self.put(lane, memory, id, slot)?;
+                self.put(stream, memory, id, slot)?;
                 self.index.publish(slot, id);
             }
         }
@@ -457,9 +457,9 @@ impl ChunkCache {
         }
         if self.picks.host_mut().is_some() {
             // Those of the batch before may still be in use.
-            lane.synchronize()?;
+            stream.synchronize()?;
         }
-        lane.fill(&mut self.picks, 0, self.slot_picks.as_bytes())?;
+        stream.fill(&mut self.picks, 0, self.slot_picks.as_bytes())?;
         self.picked = picks.len();
         Ok(())
     }
@@ -468,7 +468,7 @@ impl ChunkCache {
     pub(super) fn attend(
         &self,
         kernels: &Kernels,
-        lane: &mut Lane,
+        stream: &mut Stream,
         shape: &HsaShape,
         q: &Buffer,
         tokens: Range<usize>,
@@ -498,14 +498,14 @@ impl ChunkCache {
             if let Some((_, _, names)) = fast {
                 let tiles = kv_heads * (heads / kv_heads).div_ceil(16);
                 // The chunks of few tokens are divided among several warps.
-                let few = n * tiles <= lane.context.processors as usize;
+                let few = n * tiles <= stream.context.processors as usize;
                 let (name, warps) = match few {
                     false => (names[0], 1),
                     true if d == 128 => (names[1], 2),
                     true => (names[1], 4),
                 };
                 let shared = warps * 4 * d * chunk_size;
-                launch!(kernels, lane, name, [n, tiles, 1], [32 * warps as u32, 1], shared;
+                launch!(kernels, stream, name, [n, tiles, 1], [32 * warps as u32, 1], shared;
                     hsa, q, self.chunks.at, slot, self.picks.at, out)
             } else {
                 let kind = match self.precision {
@@ -513,7 +513,7 @@ impl ChunkCache {
                     Precision::F16 => 1,
                     Precision::Int8 => 2,
                 };
-                launch!(kernels, lane, "hsa_any", [n, heads, 1], [32, 1], (2 * d + chunk_size) * 4;
+                launch!(kernels, stream, "hsa_any", [n, heads, 1], [32, 1], (2 * d + chunk_size) * 4;
                     hsa, q, self.chunks.at, slot, self.picks.at, kind, out)
             }
         }

@@ -265,22 +265,22 @@ impl Drop for Pinned {
 }
 
 /// An order of operations on the device.
-pub(super) struct Stream {
+pub(super) struct RawStream {
     context: Arc<Context>,
     pub handle: sys::CUstream,
 }
 
 // SAFETY: streams may be used from any thread in which the context is current.
-unsafe impl Send for Stream {}
+unsafe impl Send for RawStream {}
 
-impl Stream {
-    pub fn new(context: &Arc<Context>) -> Result<Stream> {
+impl RawStream {
+    pub fn new(context: &Arc<Context>) -> Result<RawStream> {
         context.enter()?;
         let mut handle = std::ptr::null_mut();
         let flags = sys::CUstream_flags::CU_STREAM_NON_BLOCKING as u32;
         // SAFETY: the result goes to a place of its type.
         check(unsafe { sys::cuStreamCreate(&mut handle, flags) }, "making a stream")?;
-        Ok(Stream { context: Arc::clone(context), handle })
+        Ok(RawStream { context: Arc::clone(context), handle })
     }
 
     /// Waits for everything begun.
@@ -305,7 +305,7 @@ impl Stream {
         }
         let from = data.as_ptr().cast::<c_void>();
         // SAFETY: callers pass ranges of a `Memory` that they hold. Pageable memory the driver copies before it returns; pinned
-        // memory stays as it is until the copy has ended, see `Lane::upload`.
+        // memory stays as it is until the copy has ended, see `Stream::upload`.
         check(unsafe { sys::cuMemcpyHtoDAsync_v2(at, from, data.len(), self.handle) }, "copying to the device")
     }
 
@@ -362,7 +362,7 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for RawStream {
     fn drop(&mut self) {
         // SAFETY: made by `new`.
         let gone = self
@@ -383,7 +383,7 @@ pub(super) struct Event {
 
 impl Event {
     /// The moment when everything begun on `stream` will have ended.
-    pub fn on(stream: &Stream) -> Result<Event> {
+    pub fn on(stream: &RawStream) -> Result<Event> {
         let mut handle = std::ptr::null_mut();
         // SAFETY: the result goes to a place of its type; the stream exists.
         unsafe {

@@ -5,8 +5,8 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::driver::Context;
 use super::format::of_16_bits;
-use super::lane::Lane;
 use super::module::{Argument, Kernels, launch};
+use super::stream::Stream;
 use super::weight::{Weight, halves};
 use super::{Buffer, FEW, attention};
 use crate::Result;
@@ -84,7 +84,7 @@ pub(super) fn takes_mlp(context: &Context, norm: &Norm<'_, Buffer>, mlp: &Mlp<'_
 /// [`Layers::norm_mlp`](crate::backend::Layers::norm_mlp) of what [`takes_mlp`] says. The caller has checked the lengths.
 pub(super) fn mlp(
     kernels: &Kernels,
-    lane: &mut Lane,
+    stream: &mut Stream,
     norm: &Norm<'_, Buffer>,
     mlp: &Mlp<'_, Weight>,
     x: &mut Buffer,
@@ -96,7 +96,7 @@ pub(super) fn mlp(
     let of = MlpOf { gate, up, down, norm: norm.weight.at(), eps: norm.eps, cols, width, unused: 0 };
     // SAFETY: x holds n rows and the norm one of `cols` values, by the caller's check; the weights are of `width` and `cols`.
     unsafe {
-        launch!(kernels, lane, name, [n.div_ceil(TILE), 1, 1], [256, 1], MLP_SHARED;
+        launch!(kernels, stream, name, [n.div_ceil(TILE), 1, 1], [256, 1], MLP_SHARED;
             of, x.at(), n as u32)
     }
 }
@@ -129,7 +129,7 @@ pub(super) fn takes_attention(
 /// the lengths.
 pub(super) fn attention(
     kernels: &Kernels,
-    lane: &mut Lane,
+    stream: &mut Stream,
     shape: &EncoderShape,
     norm: &Norm<'_, Buffer>,
     attention: &Attention<'_, Weight, Buffer>,
@@ -149,7 +149,7 @@ pub(super) fn attention(
     // SAFETY: x holds `chunks` chunks, biases and norms a value for each row of their weights, by the caller's check; the
     // weights are of the kernel's shape.
     unsafe {
-        launch!(kernels, lane, name, [chunks, 1, 1], [32 * warps as u32, 1], attention_shared(shape.rows);
+        launch!(kernels, stream, name, [chunks, 1, 1], [32 * warps as u32, 1], attention_shared(shape.rows);
             encoder, layer, x.at())
     }
 }
@@ -180,7 +180,7 @@ pub(super) fn takes_memory(
 /// lengths.
 pub(super) fn memory(
     kernels: &Kernels,
-    lane: &mut Lane,
+    stream: &mut Stream,
     norm: &Norm<'_, Buffer>,
     memory: &MemoryWeights<'_, Weight, Buffer>,
     x: &Buffer,
@@ -202,7 +202,7 @@ pub(super) fn memory(
     // SAFETY: x and the results hold `chunks` chunks, norms a row and a head, by the caller's check; the weights are of the
     // kernel's shape.
     unsafe {
-        launch!(kernels, lane, name, [tiles, 1, 1], [128, 1], MEMORY_SHARED;
+        launch!(kernels, stream, name, [tiles, 1, 1], [128, 1], MEMORY_SHARED;
             of, x.at(), chunks as u32, rows as u32)
     }
 }

@@ -7,7 +7,7 @@ use std::ffi::c_void;
 
 use cudarc::driver::sys;
 
-use super::driver::{Graph, Stream, check};
+use super::driver::{Graph, RawStream, check};
 use crate::Result;
 
 /// From how many kernels on a graph is worth its making.
@@ -48,7 +48,7 @@ impl Launch {
     /// # Safety
     /// `arguments` must point to values of the types of the kernel's parameters, and what those point to on the device
     /// must be as long as the kernel's header says for this grid.
-    pub unsafe fn start(&self, stream: &Stream, arguments: &mut [*mut c_void]) -> Result<()> {
+    pub unsafe fn start(&self, stream: &RawStream, arguments: &mut [*mut c_void]) -> Result<()> {
         let Launch { name, function, grid: [x, y, z], block, shared, early, together } = *self;
         use sys::CUlaunchAttributeID as Id;
         let attribute = |id, value| sys::CUlaunchAttribute { id, pad: [0; 4], value };
@@ -118,7 +118,7 @@ impl List {
     }
 
     /// Starts the kernels on `stream`, which may be recording.
-    fn start(&self, stream: &Stream) -> Result<()> {
+    fn start(&self, stream: &RawStream) -> Result<()> {
         let mut first = 0;
         for (launch, &end) in self.launches.iter().zip(&self.ends) {
             let mut arguments = heapless::Vec::<*mut c_void, MOST_ARGUMENTS>::new();
@@ -155,7 +155,7 @@ enum Made {
 }
 
 impl Known {
-    fn start(&mut self, stream: &Stream) -> Result<()> {
+    fn start(&mut self, stream: &RawStream) -> Result<()> {
         match &self.made {
             Made::Graph(graph) => return stream.launch(graph),
             Made::Never => return self.list.start(stream),
@@ -201,7 +201,7 @@ impl Graphs {
     ///
     /// # Errors
     /// Failures of the device.
-    pub fn start(&mut self, stream: &Stream) -> Result<()> {
+    pub fn start(&mut self, stream: &RawStream) -> Result<()> {
         let Self { list, known, times } = self;
         *times += 1;
         let found = known.iter_mut().find(|known| known.list == *list);

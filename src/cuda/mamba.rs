@@ -3,9 +3,9 @@
 use zerocopy::{Immutable, IntoBytes};
 
 use super::format::of_16_bits;
-use super::lane::Lane;
 use super::module::{Argument, launch};
 use super::ssm::Ssm;
+use super::stream::Stream;
 use super::weight::halves;
 use super::{Buffer, Cuda, FEW, Weight};
 use crate::Result;
@@ -45,20 +45,20 @@ impl Spans {
         [x, 4 * SPAN * STATE, 4 * SPAN * SPAN, heads * 12 * SPAN, state, heads * 4, state]
     }
 
-    fn new(lane: &mut Lane, shape: &SsmShape, sequences: usize, spans: usize) -> Result<Spans> {
+    fn new(stream: &mut Stream, shape: &SsmShape, sequences: usize, spans: usize) -> Result<Spans> {
         let all = sequences * spans;
         let [x, c, gram, steps, own, decay, before] = Self::bytes(shape.heads).map(|bytes| all * bytes);
-        let first = lane.scratch(0, x + c + gram + steps)?;
+        let first = stream.scratch(0, x + c + gram + steps)?;
         let [c, gram, steps] = [x, x + c, x + c + gram].map(|at| first + at as u64);
-        let last = lane.scratch(3, decay.next_multiple_of(256) + sequences * shape.conv_state_len() * 4)?;
+        let last = stream.scratch(3, decay.next_multiple_of(256) + sequences * shape.conv_state_len() * 4)?;
         Ok(Spans {
             x: first,
             c,
             gram,
             steps,
-            own: lane.scratch(1, own)?,
+            own: stream.scratch(1, own)?,
             decay: last,
-            before: lane.scratch(2, before)?,
+            before: stream.scratch(2, before)?,
             kept: last + decay.next_multiple_of(256) as u64,
         })
     }
@@ -80,7 +80,7 @@ pub(super) fn takes(cuda: &Cuda, shape: &SsmShape, weights: &MambaWeights<'_, We
 /// A block that [`takes`] takes, all lengths checked.
 pub(super) fn block(
     cuda: &Cuda,
-    lane: &mut Lane,
+    stream: &mut Stream,
     shape: &SsmShape,
     weights: &MambaWeights<'_, Weight, Buffer>,
     x: &mut Buffer,
@@ -90,20 +90,20 @@ pub(super) fn block(
     let MambaWeights { norm, in_proj, mixer, gated_norm, out_proj } = weights;
     let SsmParams { conv_weight, conv_bias, dt_bias, a, d } = mixer;
     let (ssm, spans, width, count) = (Ssm::from(shape), n.div_ceil(SPAN), in_proj.cols as u32, n as u32);
-    let between = Spans::new(lane, shape, sequences, spans)?;
+    let between = Spans::new(stream, shape, sequences, spans)?;
     let grid = [spans, sequences, 1];
     let [first, last] = [of_16_bits!(in_proj.dtype, "mamba_in"), of_16_bits!(in_proj.dtype, "mamba_out")];
     let (kernels, w) = (&cuda.kernels, in_proj.parts().q);
     let shared = SHARED_OUT.0 + SHARED_OUT.1 * shape.heads;
     // SAFETY: all lengths and shapes were checked by the caller and by `takes`; the scratch holds what `Spans` says.
     unsafe {
-        launch!(kernels, lane, first, grid, [32, 8], SHARED_IN;
+        launch!(kernels, stream, first, grid, [32, 8], SHARED_IN;
             ssm, w, norm.weight.at(), norm.eps, width, x.at(), count, conv_weight.at(), conv_bias.at(), dt_bias.at(), a.at(),
             state.conv.at(), between)?;
         let scanned = shape.inner * STATE / 4;
-        launch!(kernels, lane, "mamba_scan", [scanned.div_ceil(256), sequences, 1], [256, 1], 0;
+        launch!(kernels, stream, "mamba_scan", [scanned.div_ceil(256), sequences, 1], [256, 1], 0;
             ssm, spans as u32, between, state.ssm.at(), state.conv.at())?;
-        launch!(kernels, lane, last, grid, [32, 8], shared;
+        launch!(kernels, stream, last, grid, [32, 8], shared;
             ssm, w, norm.weight.at(), norm.eps, width, count, d.at(), between, gated_norm.weight.at(), gated_norm.eps,
             out_proj.parts().q, x.at())
     }

@@ -3,8 +3,8 @@
 use zerocopy::{Immutable, IntoBytes};
 
 use super::format::of_16_bits;
-use super::lane::Lane;
 use super::module::{Argument, launch};
+use super::stream::Stream;
 use super::weight::halves;
 use super::{Buffer, Cuda, Weight};
 use crate::Result;
@@ -24,7 +24,7 @@ const THREADS: u32 = 352;
 /// Mamba-2 blocks of a launch, at most.
 const MOST: usize = 32;
 
-/// Bytes of `Shared`, and of `Exchange` for a lane.
+/// Bytes of `Shared`, and of `Exchange` for a stream.
 const SHARED: usize = 231_808;
 pub(super) const EXCHANGE: usize = 57_348;
 
@@ -85,12 +85,12 @@ pub(super) fn takes(shape: &SsmShape, weights: &MambaWeights<'_, Weight, Buffer>
 /// Runs `blocks`, all of which it [takes]. The caller has checked the lengths.
 pub(super) fn run(
     cuda: &Cuda,
-    lane: &mut Lane,
+    stream: &mut Stream,
     shape: &SsmShape,
     blocks: &[Stateful<'_, Weight, Buffer>],
     x: &mut Buffer,
 ) -> Result<()> {
-    let exchange = lane.exchange();
+    let exchange = stream.exchange();
     let (cycles, bytes) = cuda.context.speed;
     let pace = if bytes > 0.0 { (PARTS * 2 * WIDTH) as f64 * cycles / (SHARE * bytes) } else { 0.0 };
     // Neighbours with weights of one type.
@@ -124,7 +124,7 @@ pub(super) fn run(
             }
             // SAFETY: the caller has checked all lengths, `takes` the shapes.
             unsafe {
-                launch!(together: cuda.kernels, lane, name, [PARTS, 1, 1], [THREADS, 1], SHARED;
+                launch!(together: cuda.kernels, stream, name, [PARTS, 1, 1], [THREADS, 1], SHARED;
                     all, x.at(), exchange, pace as u32)?;
             }
         }

@@ -4,7 +4,7 @@
 //! [`Cuda::new`] says so. The kernels are in `kernels/*.cu`, one operation a file, each with its shapes, its grid and its
 //! twin on the CPU; this folder checks arguments and starts them.
 //!
-//! Every thread computes on a stream of its own (see `lane.rs`): for the whole of a [`run`](Device::run), at whose end
+//! Every thread computes on a stream of its own (see `stream.rs`): for the whole of a [`run`](Device::run), at whose end
 //! it waits for the device, or else for one operation. The kernels of a token that is computed alone are put off and begun together,
 //! as graphs (`graphs.rs`). Weights keep their bytes, in layouts that suit loads of 16 bytes
 //! (`weight.rs`). Device memory comes from plain allocations, made when buffers are; none is made for a token.
@@ -16,7 +16,6 @@ mod driver;
 mod encoder;
 mod format;
 mod graphs;
-mod lane;
 mod mamba;
 mod mamba_blocks;
 mod module;
@@ -24,6 +23,7 @@ mod product;
 mod reader;
 mod scoring;
 mod ssm;
+mod stream;
 mod weight;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,8 +40,8 @@ use crate::topk::TopK;
 use crate::weights::Tensor;
 use crate::{Error, Result};
 use driver::{Context, Event, Memory};
-use lane::Lane;
 use module::{Argument, Kernels, launch};
+use stream::Stream;
 
 pub use reader::ChunkReader;
 pub use weight::Weight;
@@ -60,11 +60,11 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// A CUDA device.
 pub struct Cuda {
-    /// Tells the lanes of several devices apart.
+    /// Tells the streams of several devices apart.
     id: u64,
     kernels: Kernels,
-    /// Lanes that no thread has.
-    lanes: Mutex<Vec<Lane>>,
+    /// Streams that no thread has.
+    streams: Mutex<Vec<Stream>>,
     context: Arc<Context>,
 }
 
@@ -126,9 +126,9 @@ impl Cuda {
             )));
         }
         let kernels = Kernels::load(&context)?;
-        let lane = Lane::new(&context)?;
+        let stream = Stream::new(&context)?;
         log::info!("CUDA device: {}, compute capability {major}.{minor}", context.name);
-        Ok(Cuda { id: NEXT.fetch_add(1, Ordering::Relaxed), kernels, lanes: Mutex::new(vec![lane]), context })
+        Ok(Cuda { id: NEXT.fetch_add(1, Ordering::Relaxed), kernels, streams: Mutex::new(vec![stream]), context })
     }
 
     /// The name of the device.
@@ -147,34 +147,34 @@ impl Cuda {
     /// Those of `f`, and failures of the device.
     pub fn time(&self, f: impl FnOnce() -> Result<()> + Send) -> Result<Duration> {
         self.run(|| {
-            let started = self.on_lane(|lane| Event::on(lane.stream()?))?;
+            let started = self.on_stream(|stream| Event::on(stream.raw()?))?;
             f()?;
-            self.on_lane(|lane| Event::on(lane.stream()?)?.since(&started))
+            self.on_stream(|stream| Event::on(stream.raw()?)?.since(&started))
         })
     }
 
-    /// A lane that no thread has, or a new one.
-    fn lane(&self) -> Result<Lane> {
-        let free = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        free.map_or_else(|| Lane::new(&self.context), Ok)
+    /// A stream that no thread has, or a new one.
+    fn stream(&self) -> Result<Stream> {
+        let free = self.streams.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        free.map_or_else(|| Stream::new(&self.context), Ok)
     }
 
-    fn give_back(&self, mut lane: Lane) {
-        if let Err(e) = lane.next(false) {
+    fn give_back(&self, mut stream: Stream) {
+        if let Err(e) = stream.next(false) {
             log::error!("{e}");
         }
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(lane);
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
     }
 
-    /// One operation: on the thread's lane, or on any and then waited for.
-    fn on_lane<T>(&self, f: impl FnOnce(&mut Lane) -> Result<T>) -> Result<T> {
+    /// One operation: on the thread's stream, or on any and then waited for.
+    fn on_stream<T>(&self, f: impl FnOnce(&mut Stream) -> Result<T>) -> Result<T> {
         self.context.enter()?;
-        match lane::with_current(self.id, f) {
+        match stream::with_current(self.id, f) {
             Ok(result) => result,
             Err(f) => {
-                let mut lane = self.lane()?;
-                let result = f(&mut lane).and_then(|v| lane.synchronize().map(|()| v));
-                self.give_back(lane);
+                let mut stream = self.stream()?;
+                let result = f(&mut stream).and_then(|v| stream.synchronize().map(|()| v));
+                self.give_back(stream);
                 result
             }
         }
@@ -191,10 +191,10 @@ impl Cuda {
             1..=2048 if width.is_multiple_of(4) => ("rms_norm_2048", rows.div_ceil(4), [32, 4]),
             _ => ("rms_norm_any", rows, [256, 1]),
         };
-        self.on_lane(|lane| {
+        self.on_stream(|stream| {
             // SAFETY: x and out hold `rows` rows and the weight `parts` rows of `width`, by the callers' checks.
             unsafe {
-                launch!(self.kernels, lane, name, [grid, 1, 1], block, 0;
+                launch!(self.kernels, stream, name, [grid, 1, 1], block, 0;
                     x, weight.at(), parts as u32, eps, rows as u32, width as u32, out)
             }
         })
@@ -227,27 +227,27 @@ impl Device for Cuda {
     }
 
     fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
-        let lane = || {
-            let lane = self.context.enter().and_then(|()| self.lane());
+        let stream = || {
+            let stream = self.context.enter().and_then(|()| self.stream());
             // Without one, every operation tries again and reports what is wrong.
-            lane.inspect_err(|e| log::error!("{e}")).ok()
+            stream.inspect_err(|e| log::error!("{e}")).ok()
         };
-        let give_back = |mut lane: Lane| {
+        let give_back = |mut stream: Stream| {
             // Results are taken with `read`, which reports failures.
-            if let Err(e) = self.context.enter().and_then(|()| lane.synchronize()) {
+            if let Err(e) = self.context.enter().and_then(|()| stream.synchronize()) {
                 log::error!("{e}");
             }
-            self.give_back(lane);
+            self.give_back(stream);
         };
-        lane::hold(self.id, lane, give_back, f)
+        stream::hold(self.id, stream, give_back, f)
     }
 
     fn flush(&self) -> Result<()> {
-        lane::with_current(self.id, Lane::begin).unwrap_or(Ok(()))
+        stream::with_current(self.id, Stream::begin).unwrap_or(Ok(()))
     }
 
     fn weight(&self, tensor: Tensor) -> Result<Weight> {
-        self.on_lane(|lane| Weight::new(&self.context, lane.stream()?, &tensor))
+        self.on_stream(|stream| Weight::new(&self.context, stream.raw()?, &tensor))
     }
 
     fn buffer(&self, len: usize) -> Result<Buffer> {
@@ -258,13 +258,13 @@ impl Device for Cuda {
     }
 
     fn zero(&self, buffer: &mut Buffer) -> Result<()> {
-        self.on_lane(|lane| lane.stream()?.zero(buffer.at(), buffer.len * 4))
+        self.on_stream(|stream| stream.raw()?.zero(buffer.at(), buffer.len * 4))
     }
 }
 
 impl Compute for Cuda {
     fn read(&self, _: Checked, buffer: &Buffer, out: &mut [f32]) -> Result<()> {
-        self.on_lane(|lane| lane.read(buffer.at(), out.as_mut_bytes()))
+        self.on_stream(|stream| stream.read(buffer.at(), out.as_mut_bytes()))
     }
 
     fn look<const K: usize>(
@@ -274,25 +274,25 @@ impl Compute for Cuda {
         f: impl FnOnce([&[f32]; K]) -> Result<()>,
     ) -> Result<()> {
         let parts = buffers.map(|(buffer, len)| (buffer.at(), len * 4));
-        // Taken out of the lane, which `f` may use.
-        let mut seen = self.on_lane(|lane| lane.bring_back(&parts))?;
+        // Taken out of the stream, which `f` may use.
+        let mut seen = self.on_stream(|stream| stream.bring_back(&parts))?;
         let mut rest = &*seen.bytes_mut();
         let mut values: [&[f32]; K] = [&[]; K];
         for (values, (_, len)) in values.iter_mut().zip(parts) {
-            let (part, later) = rest.split_at(len.next_multiple_of(lane::ALIGN));
+            let (part, later) = rest.split_at(len.next_multiple_of(stream::ALIGN));
             let part = zerocopy::FromBytes::ref_from_bytes(&part[..len]);
             *values = part.map_err(|e| Error::invalid(format!("values in pinned memory: {e:?}")))?;
             rest = later;
         }
         let done = f(values);
-        self.on_lane(|lane| {
-            lane.keep(seen);
+        self.on_stream(|stream| {
+            stream.keep(seen);
             done
         })
     }
 
     fn write(&self, _: Checked, buffer: &mut Buffer, data: &[f32]) -> Result<()> {
-        self.on_lane(|lane| lane.upload(buffer.at(), data.as_bytes()))
+        self.on_stream(|stream| stream.upload(buffer.at(), data.as_bytes()))
     }
 
     fn copy(
@@ -309,11 +309,11 @@ impl Compute for Cuda {
         let [from, to] = [from, to].map(|s| Place::new(s, unit));
         let (width, count) = (width / unit, rows[0] * rows[1] * (width / unit));
         // SAFETY: both hold the rows. Where they lie differs from token to token.
-        let copy = |lane: &mut Lane| unsafe {
-            launch!(self.kernels, lane, name, [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
+        let copy = |stream: &mut Stream| unsafe {
+            launch!(self.kernels, stream, name, [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
                 x.at(), from, out.at(), to, rows[1] as u64, width as u64, count as u64)
         };
-        self.on_lane(|lane| lane.apart(copy))
+        self.on_stream(|stream| stream.apart(copy))
     }
 
     fn embed(&self, _: Checked, table: &Weight, ids: &[u32], out: &mut Buffer) -> Result<()> {
@@ -321,19 +321,19 @@ impl Compute for Cuda {
             true => [ids.len().div_ceil(4), table.cols.div_ceil(1024), 1],
             false => [(ids.len() * (table.cols / 16)).div_ceil(THREADS), 1, 1],
         };
-        self.on_lane(|lane| {
-            lane.next(false)?;
+        self.on_stream(|stream| {
+            stream.next(false)?;
             let (list, only) = match ids {
                 [id] => (0, *id),
-                _ => (lane.give(0, ids.as_bytes())?, 0),
+                _ => (stream.give(0, ids.as_bytes())?, 0),
             };
             // SAFETY: every id is a row of the table, `out` holds a row for each.
             unsafe {
-                launch!(self.kernels, lane, format::of(table.dtype).embed, grid, [THREADS as u32, 1], 0;
+                launch!(self.kernels, stream, format::of(table.dtype).embed, grid, [THREADS as u32, 1], 0;
                     table.parts(), list, only, ids.len() as u32, out.at())?;
             }
             // Many tokens are worth the start of each kernel; a token alone is not.
-            lane.next(ids.len() == 1)
+            stream.next(ids.len() == 1)
         })
     }
 
@@ -364,35 +364,36 @@ impl Compute for Cuda {
 
     fn add_bias(&self, _: Checked, y: &mut Buffer, bias: &Buffer, [n, width]: [usize; 2]) -> Result<()> {
         // SAFETY: y holds n rows of `width` values, the bias one.
-        self.on_lane(|lane| unsafe { self.bias(lane, y, bias, n, width) })
+        self.on_stream(|stream| unsafe { self.bias(stream, y, bias, n, width) })
     }
 
     fn silu_mul(&self, _: Checked, gate: &mut Buffer, up: &Buffer, len: usize) -> Result<()> {
         let grid = [len.div_ceil(16).div_ceil(THREADS), 1, 1];
         // SAFETY: both hold `len` values.
-        self.on_lane(|lane| unsafe {
-            launch!(self.kernels, lane, "silu_mul", grid, [THREADS as u32, 1], 0; gate.at(), up.at(), len as u64)
+        self.on_stream(|stream| unsafe {
+            launch!(self.kernels, stream, "silu_mul", grid, [THREADS as u32, 1], 0; gate.at(), up.at(), len as u64)
         })
     }
 
     fn mean_rows(&self, _: Checked, x: &Buffer, [blocks, rows, width]: [usize; 3], out: &mut Buffer) -> Result<()> {
         let count = blocks * width;
         // SAFETY: x holds blocks · rows · width values, `out` blocks · width.
-        self.on_lane(|lane| unsafe {
-            launch!(self.kernels, lane, "mean_rows", [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
+        self.on_stream(|stream| unsafe {
+            launch!(self.kernels, stream, "mean_rows", [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
                 x.at(), rows as u32, width as u32, out.at(), count as u64)
         })
     }
 
     fn top_logits(&self, _: Checked, logits: &Buffer, count: usize, top: &mut TopK) -> Result<()> {
         let wanted = top.k();
-        self.on_lane(|lane| {
+        self.on_stream(|stream| {
             let bytes = choice::bytes(wanted);
-            let result = lane.landing(bytes).ok_or_else(|| Error::invalid(format!("top_logits: {wanted} at once")))?;
-            choice::choose(&self.kernels, lane, logits, count, wanted, result)?;
-            match choice::take(lane.landed(bytes)?, top)? {
+            let result =
+                stream.landing(bytes).ok_or_else(|| Error::invalid(format!("top_logits: {wanted} at once")))?;
+            choice::choose(&self.kernels, stream, logits, count, wanted, result)?;
+            match choice::take(stream.landed(bytes)?, top)? {
                 true => Ok(()),
-                false => choice::explain(lane, logits, count, top),
+                false => choice::explain(stream, logits, count, top),
             }
         })
     }
@@ -406,10 +407,10 @@ impl Compute for Cuda {
         state: &mut SsmState<Buffer>,
         y: &mut Buffer,
     ) -> Result<()> {
-        check(shape.groups <= lane::COUNTERS, || format!("{} groups of heads", shape.groups))?;
-        self.on_lane(|lane| match size {
-            [1, 1] => ssm::step(&self.kernels, lane, shape, params, zxbcdt, state, y),
-            _ => ssm::scan(&self.kernels, lane, (shape, params), zxbcdt, size, state, y),
+        check(shape.groups <= stream::COUNTERS, || format!("{} groups of heads", shape.groups))?;
+        self.on_stream(|stream| match size {
+            [1, 1] => ssm::step(&self.kernels, stream, shape, params, zxbcdt, state, y),
+            _ => ssm::scan(&self.kernels, stream, (shape, params), zxbcdt, size, state, y),
         })
     }
 
@@ -421,7 +422,7 @@ impl Compute for Cuda {
         chunks: usize,
         out: &mut Buffer,
     ) -> Result<()> {
-        self.on_lane(|lane| attention::encode(&self.kernels, lane, shape, norms, qkv, chunks, out))
+        self.on_stream(|stream| attention::encode(&self.kernels, stream, shape, norms, qkv, chunks, out))
     }
 }
 
@@ -465,7 +466,7 @@ impl Fusions for Cuda {
         if !encoder::takes_mlp(&self.context, norm, mlp, n) {
             return Ok(false);
         }
-        self.on_lane(|lane| encoder::mlp(&self.kernels, lane, norm, mlp, x, n)).map(|()| true)
+        self.on_stream(|stream| encoder::mlp(&self.kernels, stream, norm, mlp, x, n)).map(|()| true)
     }
 
     fn mamba_block(
@@ -480,7 +481,7 @@ impl Fusions for Cuda {
         if !mamba::takes(self, shape, weights, size[1]) {
             return Ok(false);
         }
-        self.on_lane(|lane| mamba::block(self, lane, shape, weights, x, size, state)).map(|()| true)
+        self.on_stream(|stream| mamba::block(self, stream, shape, weights, x, size, state)).map(|()| true)
     }
 
     fn mamba_blocks(
@@ -494,7 +495,7 @@ impl Fusions for Cuda {
         if !mamba_blocks::takes_shape(self, shape) || !all {
             return Ok(false);
         }
-        self.on_lane(|lane| mamba_blocks::run(self, lane, shape, blocks, x)).map(|()| true)
+        self.on_stream(|stream| mamba_blocks::run(self, stream, shape, blocks, x)).map(|()| true)
     }
 
     fn norm_attention(
@@ -509,7 +510,8 @@ impl Fusions for Cuda {
         if !encoder::takes_attention(&self.context, shape, norm, attention) {
             return Ok(false);
         }
-        self.on_lane(|lane| encoder::attention(&self.kernels, lane, shape, norm, attention, x, chunks)).map(|()| true)
+        self.on_stream(|stream| encoder::attention(&self.kernels, stream, shape, norm, attention, x, chunks))
+            .map(|()| true)
     }
 
     fn chunk_memory(
@@ -524,7 +526,7 @@ impl Fusions for Cuda {
         if !encoder::takes_memory(&self.context, norm, memory, size) {
             return Ok(false);
         }
-        self.on_lane(|lane| encoder::memory(&self.kernels, lane, norm, memory, x, size, out)).map(|()| true)
+        self.on_stream(|stream| encoder::memory(&self.kernels, stream, norm, memory, x, size, out)).map(|()| true)
     }
 }
 

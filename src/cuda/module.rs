@@ -220,17 +220,17 @@ pub(super) fn bytes<A: Argument>(argument: &A) -> &[u8] {
     argument.as_bytes()
 }
 
-/// [`Lane::launch`](super::lane::Lane::launch) with a list of [`Argument`]s; to be used inside `unsafe`, with the reason why the buffers
+/// [`Stream::launch`](super::stream::Stream::launch) with a list of [`Argument`]s; to be used inside `unsafe`, with the reason why the buffers
 /// are as long as the kernel reads and writes. With `together:` in front, of a kernel whose blocks wait for each other.
 macro_rules! launch {
-    ($kernels:expr, $lane:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),* $(,)?) => {
-        $crate::cuda::module::launch!(@ false, $kernels, $lane, $name, $grid, $block, $shared; $($argument),*)
+    ($kernels:expr, $stream:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),* $(,)?) => {
+        $crate::cuda::module::launch!(@ false, $kernels, $stream, $name, $grid, $block, $shared; $($argument),*)
     };
-    (together: $kernels:expr, $lane:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),* $(,)?) => {
-        $crate::cuda::module::launch!(@ true, $kernels, $lane, $name, $grid, $block, $shared; $($argument),*)
+    (together: $kernels:expr, $stream:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),* $(,)?) => {
+        $crate::cuda::module::launch!(@ true, $kernels, $stream, $name, $grid, $block, $shared; $($argument),*)
     };
-    (@ $together:expr, $kernels:expr, $lane:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),*) => {
-        $lane.launch(
+    (@ $together:expr, $kernels:expr, $stream:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),*) => {
+        $stream.launch(
             &$kernels, $name, $grid, $block, $shared, $together, &[$($crate::cuda::module::bytes(&$argument)),*],
         )
     };

@@ -3,8 +3,8 @@
 use zerocopy::{Immutable, IntoBytes};
 
 use super::format::{self, Halves};
-use super::lane::Lane;
 use super::module::{Argument, launch};
+use super::stream::Stream;
 use super::weight::Weight;
 use super::{Buffer, Cuda, FEW, THREADS};
 use crate::backend::{Norm, Product};
@@ -130,10 +130,10 @@ impl Cuda {
         if let Some(shared) = self.matvec_shared(w) {
             self.matvec(w, x, norm, n, shared, y, accumulate)?;
         } else if let Some(name) = format::of(w.dtype).matvec_odd {
-            self.on_lane(|lane| {
+            self.on_stream(|stream| {
                 // SAFETY: x holds n rows of `cols`, y n rows of `rows`.
                 unsafe {
-                    launch!(self.kernels, lane, name, [w.rows.div_ceil(8), n, 1], [256, 1], 0;
+                    launch!(self.kernels, stream, name, [w.rows.div_ceil(8), n, 1], [256, 1], 0;
                         w.parts(), x.at(), y.at(), u32::from(accumulate))
                 }
             })?;
@@ -142,18 +142,25 @@ impl Cuda {
         }
         let Some(bias) = product.bias else { return Ok(()) };
         // SAFETY: y holds n rows of `rows` values, the bias one.
-        self.on_lane(|lane| unsafe { self.bias(lane, y, bias, n, w.rows) })
+        self.on_stream(|stream| unsafe { self.bias(stream, y, bias, n, w.rows) })
     }
 
     /// y (n, width) += bias (width)
     ///
     /// # Safety
     /// They are as long as that.
-    pub(super) unsafe fn bias(&self, lane: &mut Lane, y: &Buffer, bias: &Buffer, n: usize, width: usize) -> Result<()> {
+    pub(super) unsafe fn bias(
+        &self,
+        stream: &mut Stream,
+        y: &Buffer,
+        bias: &Buffer,
+        n: usize,
+        width: usize,
+    ) -> Result<()> {
         let count = n * width;
         // SAFETY: by the contract of this function.
         unsafe {
-            launch!(self.kernels, lane, "add_bias", [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
+            launch!(self.kernels, stream, "add_bias", [count.div_ceil(THREADS), 1, 1], [THREADS as u32, 1], 0;
                 y.at(), bias.at(), width as u32, count as u64)
         }
     }
@@ -164,10 +171,10 @@ impl Cuda {
         let large = self.large_tiles(w, n);
         let (tile, threads) = if large { (128, 256) } else { (64, 128) };
         let name = format::of(w.dtype).matmul[usize::from(large)];
-        self.on_lane(|lane| {
+        self.on_stream(|stream| {
             // SAFETY: x holds n rows of `cols`, y n rows of `rows`, the bias `rows`.
             unsafe {
-                launch!(self.kernels, lane, name, [w.rows.div_ceil(tile), n.div_ceil(tile), 1], [threads, 1], 0;
+                launch!(self.kernels, stream, name, [w.rows.div_ceil(tile), n.div_ceil(tile), 1], [threads, 1], 0;
                     w.parts(), x.at(), n as u32, bias(product), product.out.at(), u32::from(accumulate))
             }
         })
@@ -224,11 +231,11 @@ impl Cuda {
         // Two blocks for each processor, if there are tokens for fewer; what those of one tile bring of x they bring twice.
         let groups = (2 * self.context.processors as usize / n.div_ceil(ROWS_TILE)).clamp(1, tiles);
         let grid = [tiles.div_ceil(tiles.div_ceil(groups)), n.div_ceil(ROWS_TILE), 1];
-        self.on_lane(|lane| {
+        self.on_stream(|stream| {
             // SAFETY: x holds n rows of `cols`, the results n rows of their weights' `rows`, biases `rows`, the norm `cols`
             // values, by the callers' checks.
             unsafe {
-                launch!(self.kernels, lane, name, grid, [32, 8], shared;
+                launch!(self.kernels, stream, name, grid, [32, 8], shared;
                     products, tiles as u32, x.at(), weight, eps, n as u32, cols as u32, u32::from(accumulate))
             }
         })
@@ -268,25 +275,25 @@ impl Cuda {
         accumulate: bool,
     ) -> Result<()> {
         let mut before = None;
-        self.on_lane(|lane| {
+        self.on_stream(|stream| {
             for product in all.iter().filter(|product| product.weight.rows > 0) {
                 // Which halves, and with which sums.
                 let dtype = product.weight.dtype;
                 let kind = (dtype == DType::BF16, dtype == DType::Q4_K);
-                let halves = self.halves(lane, product.weight, n)?;
+                let halves = self.halves(stream, product.weight, n)?;
                 if before.replace(kind) != Some(kind) {
-                    self.split(lane, norm, x, n, product.weight, &halves)?;
+                    self.split(stream, norm, x, n, product.weight, &halves)?;
                 }
-                self.product_of_halves(lane, product, n, &halves, accumulate)?;
+                self.product_of_halves(stream, product, n, &halves, accumulate)?;
             }
             Ok(())
         })
     }
 
     /// Where x is split to.
-    fn halves(&self, lane: &mut Lane, w: &Weight, n: usize) -> Result<Split> {
-        let hi = lane.scratch(0, 4 * n * w.cols)?;
-        let units = lane.scratch(1, 4 * n * (1 + w.cols / 32))?;
+    fn halves(&self, stream: &mut Stream, w: &Weight, n: usize) -> Result<Split> {
+        let hi = stream.scratch(0, 4 * n * w.cols)?;
+        let units = stream.scratch(1, 4 * n * (1 + w.cols / 32))?;
         let sums = if w.dtype == DType::Q4_K { units + 4 * n as u64 } else { 0 };
         Ok(Split { hi, lo: hi + 2 * (n * w.cols) as u64, units, sums })
     }
@@ -294,7 +301,7 @@ impl Cuda {
     /// Splits x (n, cols), normed if there is a norm, for products with `w`.
     fn split(
         &self,
-        lane: &mut Lane,
+        stream: &mut Stream,
         norm: Option<&Norm<'_, Buffer>>,
         x: &Buffer,
         n: usize,
@@ -312,7 +319,7 @@ impl Cuda {
         // SAFETY: x holds n rows of `cols`, the norm `cols` values, by the callers' checks; the scratch both halves of x and what
         // belongs to its rows.
         unsafe {
-            launch!(self.kernels, lane, name, [grid, 1, 1], block, 0;
+            launch!(self.kernels, stream, name, [grid, 1, 1], block, 0;
                 x.at(), weight, eps, n as u32, w.cols as u32, hi, lo, units, sums)
         }
     }
@@ -320,7 +327,7 @@ impl Cuda {
     /// A product of x as it was split.
     fn product_of_halves(
         &self,
-        lane: &mut Lane,
+        stream: &mut Stream,
         product: &Product<'_, Weight, Buffer>,
         n: usize,
         halves: &Split,
@@ -339,18 +346,18 @@ impl Cuda {
             let (widen, name) = match &format::of(w.dtype).halves {
                 Halves::Integers { widen, matmul, .. } => (*widen, matmul[large]),
                 Halves::AsTheyAre(matmul) => {
-                    return launch!(self.kernels, lane, matmul[large], tiles, [threads, 1], shared;
+                    return launch!(self.kernels, stream, matmul[large], tiles, [threads, 1], shared;
                         w.parts(), hi, lo, units, n as u32, bias, y, accumulate);
                 }
                 Halves::No => return Err(Error::invalid(format!("a product of halves with {}", w.dtype))),
             };
             let count = rows * cols;
-            let q = lane.scratch(2, 2 * count + count / 4 + count / 8)?;
+            let q = stream.scratch(2, 2 * count + count / 4 + count / 8)?;
             let scale = q + 2 * count as u64;
             let factors = Factors { scale, less: scale + (count / 4) as u64, sums };
-            launch!(self.kernels, lane, widen, [(count / 16).div_ceil(256), 1, 1], [256, 1], 0;
+            launch!(self.kernels, stream, widen, [(count / 16).div_ceil(256), 1, 1], [256, 1], 0;
                 w.parts(), q, scale, factors.less)?;
-            launch!(self.kernels, lane, name, tiles, [threads, 1], shared;
+            launch!(self.kernels, stream, name, tiles, [threads, 1], shared;
                 q, rows as u32, cols as u32, factors, hi, lo, units, n as u32, bias, y, accumulate)
         }
     }
@@ -396,10 +403,10 @@ impl Cuda {
         let groups = w.rows.div_ceil(8 * several);
         let at_once = self.context.processors as usize * if several == 2 { 3 } else { 2 };
         let grid = [groups.div_ceil(groups.div_ceil(at_once).max(1)), n, 1];
-        self.on_lane(|lane| {
+        self.on_stream(|stream| {
             // SAFETY: x holds n rows of `cols`, y n rows of `rows`, the norm `cols` values, by the callers' checks.
             unsafe {
-                launch!(self.kernels, lane, name, grid, [256, 1], shared;
+                launch!(self.kernels, stream, name, grid, [256, 1], shared;
                     w.parts(), x.at(), weight, width as u32, eps, y.at(), u32::from(accumulate))
             }
         })

@@ -1,7 +1,7 @@
 //! The reader of chunk memories: what tokens choose, by the device where it has all visible chunks, and by the host else.
 
 use super::chunk_cache::{self, ChunkCache};
-use super::lane::Lane;
+use super::stream::Stream;
 use super::{Buffer, Cuda};
 use crate::backend::{Checked, Choice, HsaShape, ReadChunks, ReaderOptions, Reads, Selecting, check};
 use crate::memory::{ChunkMemory, ChunkShape, Precision};
@@ -27,26 +27,26 @@ pub struct ChunkReader {
 
 impl ChunkReader {
     /// Makes sure that the cache is one of `memory`.
-    fn follow(&mut self, lane: &mut Lane, memory: &ChunkMemory) -> Result<()> {
+    fn follow(&mut self, stream: &mut Stream, memory: &ChunkMemory) -> Result<()> {
         let (id, len) = (memory.id(), memory.len());
         // One that has grown to more than twice of what was expected may need another division of the budget.
         if self.cache.as_ref().is_none_or(|cache| cache.memory != id || len / 2 > cache.made_for) {
             self.cache = None;
             let ReaderOptions { budget, tokens, .. } = self.options;
-            self.cache = Some(ChunkCache::new(lane, memory, budget, tokens, len.max(LEAST_MADE_FOR))?);
+            self.cache = Some(ChunkCache::new(stream, memory, budget, tokens, len.max(LEAST_MADE_FOR))?);
         }
         Ok(())
     }
 
     /// Divides what the host has chosen for `group` into batches, and fetches the chunks of the only one. Tells whether there are any.
-    fn ready(&mut self, lane: &mut Lane, memory: &mut ChunkMemory, group: usize, per_token: usize) -> Result<bool> {
+    fn ready(&mut self, stream: &mut Stream, memory: &mut ChunkMemory, group: usize, per_token: usize) -> Result<bool> {
         let Self { cache, choice, by_device, last, .. } = self;
         let cache = cache.as_mut().ok_or_else(nothing)?;
         (by_device[group], *last) = (false, group);
         choice.divide(group, per_token, cache.slots());
         if choice.batches() == 1 {
             let Reads { chunks, picks, .. } = choice.batch(0);
-            cache.fetch(lane, memory, chunks, picks)?;
+            cache.fetch(stream, memory, chunks, picks)?;
         }
         Ok(!choice.is_empty())
     }
@@ -84,16 +84,16 @@ impl ReadChunks for Cuda {
     ) -> Result<bool> {
         let heads = memory.shape().retrieval_heads;
         let Selecting { top_k, scale, weighting, position_decay } = *selecting;
-        self.on_lane(|lane| {
-            reader.follow(lane, memory)?;
+        self.on_stream(|stream| {
+            reader.follow(stream, memory)?;
             let ChunkReader { options, cache, top, choice, by_device, last } = reader;
             let cache = cache.as_mut().ok_or_else(nothing)?;
             if let [visible] = *visible
                 && options.groups <= chunk_cache::SELECTIONS
-                && cache.resident(lane, memory, visible, group == 0)?
+                && cache.resident(stream, memory, visible, group == 0)?
             {
                 (by_device[group], *last) = (true, group);
-                cache.select(&self.kernels, lane, q, selecting, group)?;
+                cache.select(&self.kernels, stream, q, selecting, group)?;
                 return Ok(visible > 0);
             }
             let rows = visible.len() * heads;
@@ -105,9 +105,9 @@ impl ReadChunks for Cuda {
             }
             let top = &mut top[..rows];
             top.iter_mut().for_each(TopK::clear);
-            cache.score(&self.kernels, lane, (q, visible), scale, memory, top)?;
+            cache.score(&self.kernels, stream, (q, visible), scale, memory, top)?;
             choice.weigh(group, top, top_k, weighting, position_decay);
-            reader.ready(lane, memory, group, heads * top_k)
+            reader.ready(stream, memory, group, heads * top_k)
         })
     }
 
@@ -120,10 +120,10 @@ impl ReadChunks for Cuda {
         chosen: &[(u64, f32)],
         per_token: usize,
     ) -> Result<bool> {
-        self.on_lane(|lane| {
-            reader.follow(lane, memory)?;
+        self.on_stream(|stream| {
+            reader.follow(stream, memory)?;
             reader.choice.set(group, chosen);
-            reader.ready(lane, memory, group, per_token)
+            reader.ready(stream, memory, group, per_token)
         })
     }
 
@@ -139,16 +139,16 @@ impl ReadChunks for Cuda {
         let ChunkReader { cache, choice, by_device, last, .. } = reader;
         let cache = cache.as_mut().ok_or_else(nothing)?;
         check(cache.memory == memory.id(), || "chunks were chosen in another memory".to_owned())?;
-        self.on_lane(|lane| {
+        self.on_stream(|stream| {
             if by_device[*last] {
-                return cache.attend(&self.kernels, lane, shape, q, 0..1, out);
+                return cache.attend(&self.kernels, stream, shape, q, 0..1, out);
             }
             for batch in 0..choice.batches() {
                 let Reads { tokens, chunks, picks } = choice.batch(batch);
                 if choice.batches() > 1 {
-                    cache.fetch(lane, memory, chunks, picks)?;
+                    cache.fetch(stream, memory, chunks, picks)?;
                 }
-                cache.attend(&self.kernels, lane, shape, q, tokens, out)?;
+                cache.attend(&self.kernels, stream, shape, q, tokens, out)?;
             }
             Ok(())
         })
@@ -157,7 +157,7 @@ impl ReadChunks for Cuda {
     fn trace(&self, _: Checked, reader: &mut ChunkReader, group: usize, out: &mut [(u64, f32)]) -> Result<()> {
         let ChunkReader { cache, choice, by_device, .. } = reader;
         match cache {
-            Some(cache) if by_device[group] => self.on_lane(|lane| cache.readings(lane, group, out)),
+            Some(cache) if by_device[group] => self.on_stream(|stream| cache.readings(stream, group, out)),
             _ => {
                 out.copy_from_slice(choice.of(group));
                 Ok(())

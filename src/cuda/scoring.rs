@@ -3,8 +3,8 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::driver::Context;
-use super::lane::{COUNTERS, Lane};
 use super::module::{Argument, Kernels, launch};
+use super::stream::{COUNTERS, Stream};
 use super::{Buffer, FEW};
 use crate::backend::{Selecting, Weighting};
 use crate::memory::ChunkShape;
@@ -16,7 +16,7 @@ use crate::{Error, Result};
 pub(super) struct Lists {
     /// (n): how many of the landmarks at hand each token sees
     visible: Vec<u32>,
-    /// (n, Gr, K), if they are too many for the lane's memory
+    /// (n, Gr, K), if they are too many for the stream's memory
     found: Vec<Found>,
 }
 
@@ -46,7 +46,7 @@ impl Scoring<'_> {
     pub fn run(
         &self,
         kernels: &Kernels,
-        lane: &mut Lane,
+        stream: &mut Stream,
         at: u64,
         first: u64,
         count: usize,
@@ -62,10 +62,10 @@ impl Scoring<'_> {
         // A single token's needs no memory.
         let (seen, only) = match *lists.visible {
             [only] => (0, only),
-            _ => (lane.give(0, lists.visible.as_bytes())?, 0),
+            _ => (stream.give(0, lists.visible.as_bytes())?, 0),
         };
         let few = n <= FEW && in_one_launch(self.half, width, n * heads);
-        let processors = lane.context.processors as usize;
+        let processors = stream.context.processors as usize;
         let parts = if few {
             // Blocks without a share of the landmarks leave at once.
             (4 * processors / (heads * n)).clamp(1, count)
@@ -75,32 +75,32 @@ impl Scoring<'_> {
         };
         let results = n * heads * k;
         let bytes = results * size_of::<Found>();
-        let found = lane.scratch(1, 8 * n * heads * parts * k)?;
-        let landing = lane.landing(bytes);
-        let best = landing.map_or_else(|| lane.scratch(2, bytes), Ok)?;
-        let arrived = lane.arrived.at;
+        let found = stream.scratch(1, 8 * n * heads * parts * k)?;
+        let landing = stream.landing(bytes);
+        let best = landing.map_or_else(|| stream.scratch(2, bytes), Ok)?;
+        let arrived = stream.arrived.at;
         // SAFETY: q holds (n, heads, width), there are `count` landmarks of (heads, width), lists for every row and part, and
         // counters for every row of a few.
         unsafe {
             if few {
-                launch!(kernels, lane, "score_few", [parts, heads, n], [256, 1], width * 4 + joined(k);
+                launch!(kernels, stream, "score_few", [parts, heads, n], [256, 1], width * 4 + joined(k);
                     self.q.at(), seen, only, heads as u32, width as u32, at, count as u32, self.scale, k as u32, found,
                     arrived, best)?;
             } else {
-                let (kind, shared) = kind(&lane.context, self.half, width, k);
-                launch!(kernels, lane, "score_top_k", [parts, heads, n.div_ceil(16)], [128, 1], shared;
+                let (kind, shared) = kind(&stream.context, self.half, width, k);
+                launch!(kernels, stream, "score_top_k", [parts, heads, n.div_ceil(16)], [128, 1], shared;
                     self.q.at(), seen, only, n as u32, heads as u32, width as u32, at, count as u32, kind, self.scale,
                     k as u32, found)?;
-                launch!(kernels, lane, "best_of", [n * heads, 1, 1], [256, 1], joined(k);
+                launch!(kernels, stream, "best_of", [n * heads, 1, 1], [256, 1], joined(k);
                     found, parts as u32, k as u32, best)?;
             }
         }
         let found = match landing {
-            Some(_) => <[Found]>::ref_from_bytes(lane.landed(bytes)?)
+            Some(_) => <[Found]>::ref_from_bytes(stream.landed(bytes)?)
                 .map_err(|_| Error::invalid("results that are no whole entries"))?,
             None => {
                 lists.found.resize(results, Found { score: 0.0, id: u32::MAX });
-                lane.read(best, lists.found.as_mut_bytes())?;
+                stream.read(best, lists.found.as_mut_bytes())?;
                 &lists.found
             }
         };
@@ -153,7 +153,7 @@ impl Among<'_> {
     pub fn select(
         &self,
         kernels: &Kernels,
-        lane: &mut Lane,
+        stream: &mut Stream,
         q: &Buffer,
         selecting: &Selecting,
         lists: u64,
@@ -164,21 +164,21 @@ impl Among<'_> {
         let Selecting { top_k: k, scale, weighting, position_decay: decay } = *selecting;
         let softmax = u32::from(matches!(weighting, Weighting::Softmax { .. }));
         let choice = Choice { softmax, decay, picks, readings };
-        let arrived = lane.arrived.at;
-        let (parts, count) = (parts_of(&lane.context, heads, self.count), self.count as u32);
+        let arrived = stream.arrived.at;
+        let (parts, count) = (parts_of(&stream.context, heads, self.count), self.count as u32);
         // SAFETY: q holds (heads, width), there is room for `count` landmarks of (heads, width) and as many as `visible` says
         // are there, at most `count`; lists for every head and part; picks and readings for every head.
         unsafe {
             if in_one_launch(self.half, width, heads) {
-                return launch!(kernels, lane, "select_few", [parts, heads, 1], [256, 1], width * 4 + joined(k);
+                return launch!(kernels, stream, "select_few", [parts, heads, 1], [256, 1], width * 4 + joined(k);
                     q.at(), self.visible, heads as u32, width as u32, self.landmarks, count, scale, k as u32, lists,
                     arrived, choice);
             }
-            let (kind, shared) = kind(&lane.context, self.half, width, k);
-            launch!(kernels, lane, "score_top_k", [parts, heads, 1], [128, 1], shared;
+            let (kind, shared) = kind(&stream.context, self.half, width, k);
+            launch!(kernels, stream, "score_top_k", [parts, heads, 1], [128, 1], shared;
                 q.at(), self.visible, 0u32, 1u32, heads as u32, width as u32, self.landmarks, count, kind, scale, k as u32,
                 lists)?;
-            launch!(kernels, lane, "select_of", [heads, 1, 1], [256, 1], joined(k);
+            launch!(kernels, stream, "select_of", [heads, 1, 1], [256, 1], joined(k);
                 lists, parts as u32, k as u32, choice)
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zerocopy::{Immutable, IntoBytes};
 
-use super::driver::{Context, Memory, Stream};
+use super::driver::{Context, Memory, RawStream};
 use super::module::Argument;
 use crate::quant::DType;
 use crate::weights::Tensor;
@@ -47,7 +47,7 @@ struct Host {
 impl Weight {
     /// # Errors
     /// `Capacity` if the device has no memory for it.
-    pub(super) fn new(context: &Arc<Context>, stream: &Stream, tensor: &Tensor) -> Result<Weight> {
+    pub(super) fn new(context: &Arc<Context>, stream: &RawStream, tensor: &Tensor) -> Result<Weight> {
         if u32::try_from(tensor.rows()).is_err() || u32::try_from(tensor.cols()).is_err() {
             return Err(Error::unsupported(format!("a matrix of {} x {}", tensor.rows(), tensor.cols())));
         }

@@ -1,29 +1,29 @@
-//! Lanes: a stream with the scratch of the operations on it. A thread has one while it computes.
+//! Streams, each with the scratch of the operations on it. A thread has one while it computes.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::driver::{Context, Memory, Pinned, Stream};
+use super::driver::{Context, Memory, Pinned, RawStream};
 use super::graphs::{Graphs, MOST_ARGUMENTS};
 use super::module::Kernels;
 use crate::{Error, Result};
 
-/// Bytes of pinned memory of a lane in each direction.
+/// Bytes of pinned memory of a stream in each direction.
 const PINNED: usize = 1 << 20;
 
 /// Where parts begin that are brought back together.
 pub(super) const ALIGN: usize = 256;
 
-/// Counters of a lane, of blocks: of the groups of heads of `ssm_step`, of the rows of `score_few` and `select_few`.
+/// Counters of a stream, of blocks: of the groups of heads of `ssm_step`, of the rows of `score_few` and `select_few`.
 pub(super) const COUNTERS: usize = 1 << 12;
 
-/// A stream and its scratch.
-pub(super) struct Lane {
+/// A stream with the scratch of what runs on it.
+pub(super) struct Stream {
     pub context: Arc<Context>,
-    /// To be had by [`Lane::stream`] only, which begins what was put off.
-    stream: Stream,
+    /// To be had by [`Stream::raw`] only, which begins what was put off.
+    raw: RawStream,
     /// Kernels that are put off.
     graphs: Graphs,
     /// Whether a token is computed alone, whose kernels are put off until something else is needed of the stream.
@@ -44,17 +44,17 @@ pub(super) struct Lane {
     scratch: [Option<Memory>; SCRATCHES],
 }
 
-/// Scratch memories of a lane: an operation may use several at once.
+/// Scratch memories of a stream: an operation may use several at once.
 const SCRATCHES: usize = 4;
 
-impl Lane {
-    pub fn new(context: &Arc<Context>) -> Result<Lane> {
-        let stream = Stream::new(context)?;
-        let arrived = counters(context, &stream)?;
+impl Stream {
+    pub fn new(context: &Arc<Context>) -> Result<Stream> {
+        let raw = RawStream::new(context)?;
+        let arrived = counters(context, &raw)?;
         let back = Pinned::new(context, PINNED)?;
-        Ok(Lane {
+        Ok(Stream {
             context: Arc::clone(context),
-            stream,
+            raw,
             graphs: Graphs::default(),
             alone: false,
             landing: back.device_at()?,
@@ -96,7 +96,7 @@ impl Lane {
         let mut pointers = heapless::Vec::<*mut c_void, MOST_ARGUMENTS>::new();
         pointers.extend(arguments.iter().map(|argument| argument.as_ptr().cast_mut().cast()));
         // SAFETY: by the contract of this function.
-        unsafe { launch.start(&self.stream, &mut pointers) }
+        unsafe { launch.start(&self.raw, &mut pointers) }
     }
 
     /// Starts what was put off.
@@ -107,7 +107,7 @@ impl Lane {
         if self.graphs.is_empty() {
             return Ok(());
         }
-        let begun = self.graphs.start(&self.stream);
+        let begun = self.graphs.start(&self.raw);
         self.context.begun();
         begun
     }
@@ -116,16 +116,16 @@ impl Lane {
     ///
     /// # Errors
     /// Failures of the device.
-    pub fn stream(&mut self) -> Result<&Stream> {
+    pub fn raw(&mut self) -> Result<&RawStream> {
         self.begin()?;
-        Ok(&self.stream)
+        Ok(&self.raw)
     }
 
     /// Does `f`, whose kernels have other arguments for every token, between graphs.
     ///
     /// # Errors
     /// Those of `f`, and failures of the device.
-    pub fn apart<T>(&mut self, f: impl FnOnce(&mut Lane) -> Result<T>) -> Result<T> {
+    pub fn apart<T>(&mut self, f: impl FnOnce(&mut Stream) -> Result<T>) -> Result<T> {
         self.begin()?;
         let alone = std::mem::replace(&mut self.alone, false);
         let done = f(self);
@@ -167,12 +167,12 @@ impl Lane {
         for (i, part) in data.chunks(PINNED).enumerate() {
             let staged = self.stage(part)?;
             self.begin()?;
-            self.stream.upload(at + (i * PINNED) as u64, &self.out.bytes_mut()[staged])?;
+            self.raw.upload(at + (i * PINNED) as u64, &self.out.bytes_mut()[staged])?;
         }
         Ok(())
     }
 
-    /// `data` where kernels can read it until the next [`Lane::synchronize`]: in the host's memory if the context is
+    /// `data` where kernels can read it until the next [`Stream::synchronize`]: in the host's memory if the context is
     /// `mapped`, else in scratch memory `which`.
     pub fn give(&mut self, which: usize, data: &[u8]) -> Result<u64> {
         if self.context.mapped && data.len() <= PINNED {
@@ -197,7 +197,7 @@ impl Lane {
 
     /// Waits for everything begun.
     pub fn synchronize(&mut self) -> Result<()> {
-        self.stream()?.synchronize()?;
+        self.raw()?.synchronize()?;
         self.busy = 0;
         Ok(())
     }
@@ -214,7 +214,7 @@ impl Lane {
         }
     }
 
-    /// Where kernels can leave `bytes` bytes for [`Lane::landed`], in the host's memory; `None` if they are too many.
+    /// Where kernels can leave `bytes` bytes for [`Stream::landed`], in the host's memory; `None` if they are too many.
     pub fn landing(&self, bytes: usize) -> Option<u64> {
         (bytes <= PINNED).then_some(self.landing)
     }
@@ -226,19 +226,19 @@ impl Lane {
     }
 
     /// Copies all of `parts`, places and bytes, into pinned memory, one after the other at multiples of [`ALIGN`], and waits. The
-    /// memory may be given back by [`Lane::keep`].
+    /// memory may be given back by [`Stream::keep`].
     pub fn bring_back(&mut self, parts: &[(u64, usize)]) -> Result<Pinned> {
         let bytes = parts.iter().map(|(_, len)| len.next_multiple_of(ALIGN)).sum::<usize>();
         let mut seen = match self.seen.take().filter(|pinned| pinned.bytes >= bytes) {
             Some(pinned) => pinned,
             None => Pinned::new(&self.context, bytes.max(PINNED).next_power_of_two())?,
         };
-        self.stream()?.download_all(parts, ALIGN, seen.bytes_mut())?;
+        self.raw()?.download_all(parts, ALIGN, seen.bytes_mut())?;
         self.busy = 0;
         Ok(seen)
     }
 
-    /// Takes back what [`Lane::bring_back`] gave, for the next time.
+    /// Takes back what [`Stream::bring_back`] gave, for the next time.
     pub fn keep(&mut self, seen: Pinned) {
         if self.seen.as_ref().is_none_or(|kept| kept.bytes < seen.bytes) {
             self.seen = Some(seen);
@@ -250,7 +250,7 @@ impl Lane {
         self.begin()?;
         for (i, out) in out.chunks_mut(PINNED).enumerate() {
             let part = &mut self.back.bytes_mut()[..out.len()];
-            self.stream.download(at + (i * PINNED) as u64, part)?;
+            self.raw.download(at + (i * PINNED) as u64, part)?;
             out.copy_from_slice(part);
         }
         self.synchronize()
@@ -258,51 +258,51 @@ impl Lane {
 }
 
 /// Counters at zero, and the exchange before its first round.
-fn counters(context: &Arc<Context>, stream: &Stream) -> Result<Memory> {
+fn counters(context: &Arc<Context>, raw: &RawStream) -> Result<Memory> {
     let memory = Memory::new(context, 4 * COUNTERS + super::mamba_blocks::EXCHANGE)?;
-    stream.zero(memory.at, memory.bytes)?;
+    raw.zero(memory.at, memory.bytes)?;
     Ok(memory)
 }
 
 thread_local! {
-    /// The lanes that this thread computes on, one per backend, by the backend's number.
-    static CURRENT: RefCell<Vec<(u64, Lane)>> = const { RefCell::new(Vec::new()) };
+    /// The streams that this thread computes on, one per backend, by the backend's number.
+    static CURRENT: RefCell<Vec<(u64, Stream)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Gives this thread a lane for `f`, unless it has one.
+/// Gives this thread a stream for `f`, unless it has one.
 pub(super) fn hold<R>(
     backend: u64,
-    lane: impl FnOnce() -> Option<Lane>,
-    give_back: impl Fn(Lane),
+    stream: impl FnOnce() -> Option<Stream>,
+    give_back: impl Fn(Stream),
     f: impl FnOnce() -> R,
 ) -> R {
-    /// Gives the lane back, also when `f` panics.
-    struct Guard<G: Fn(Lane)>(u64, G);
-    impl<G: Fn(Lane)> Drop for Guard<G> {
+    /// Gives the stream back, also when `f` panics.
+    struct Guard<G: Fn(Stream)>(u64, G);
+    impl<G: Fn(Stream)> Drop for Guard<G> {
         fn drop(&mut self) {
-            let lane = CURRENT.with_borrow_mut(|lanes| {
-                let at = lanes.iter().position(|lane| lane.0 == self.0)?;
-                Some(lanes.swap_remove(at).1)
+            let stream = CURRENT.with_borrow_mut(|streams| {
+                let at = streams.iter().position(|stream| stream.0 == self.0)?;
+                Some(streams.swap_remove(at).1)
             });
-            if let Some(lane) = lane {
-                (self.1)(lane);
+            if let Some(stream) = stream {
+                (self.1)(stream);
             }
         }
     }
-    if CURRENT.with_borrow(|lanes| lanes.iter().any(|lane| lane.0 == backend)) {
+    if CURRENT.with_borrow(|streams| streams.iter().any(|stream| stream.0 == backend)) {
         return f();
     }
-    let _guard = lane().map(|lane| {
-        CURRENT.with_borrow_mut(|lanes| lanes.push((backend, lane)));
+    let _guard = stream().map(|stream| {
+        CURRENT.with_borrow_mut(|streams| streams.push((backend, stream)));
         Guard(backend, give_back)
     });
     f()
 }
 
-/// What `f` makes of this thread's lane, or `f` itself if it has none.
-pub(super) fn with_current<R, F: FnOnce(&mut Lane) -> R>(backend: u64, f: F) -> std::result::Result<R, F> {
-    CURRENT.with_borrow_mut(|lanes| match lanes.iter_mut().find(|lane| lane.0 == backend) {
-        Some((_, lane)) => Ok(f(lane)),
+/// What `f` makes of this thread's stream, or `f` itself if it has none.
+pub(super) fn with_current<R, F: FnOnce(&mut Stream) -> R>(backend: u64, f: F) -> std::result::Result<R, F> {
+    CURRENT.with_borrow_mut(|streams| match streams.iter_mut().find(|stream| stream.0 == backend) {
+        Some((_, stream)) => Ok(f(stream)),
         None => Err(f),
     })
 }
