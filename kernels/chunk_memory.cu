@@ -17,6 +17,7 @@ struct Memory {
     float eps;
     u32 cols, width, landmark_width;
 };
+static_assert(sizeof(Memory) == 80, "as in src/cuda/arguments.rs");
 
 const int TILE = 64, MOST = 128, HEAD = 32;
 

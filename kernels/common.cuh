@@ -505,6 +505,7 @@ struct Ssm {
     float dt_min, dt_max;
     u32 channels, projected;
 };
+static_assert(sizeof(Ssm) == 36, "as in src/cuda/arguments.rs");
 
 // How weights are stored on the device; `src/cuda/weight.rs` makes these layouts. All rows are whole.
 //   F32, F16, BF16  q: (rows, cols)
@@ -525,6 +526,7 @@ struct Weight {
     const u32* bits;
     u32 rows, cols;
 };
+static_assert(sizeof(Weight) == 40, "as in src/cuda/arguments.rs");
 
 // Four values of 6 bits, k-th of eight groups in a block of 32, less 32.
 __device__ __forceinline__ u32 six_bits(const uint4& low, const uint2& bits, int k) {

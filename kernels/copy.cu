@@ -6,6 +6,7 @@
 struct Place {
     u64 at, group, stride;
 };
+static_assert(sizeof(Place) == 24, "as in src/cuda/arguments.rs");
 
 template <class T>
 __device__ __forceinline__ void copy(const T* x, Place from, T* out, Place to, u64 rows, u64 width, u64 count) {

@@ -24,6 +24,7 @@ struct Encoder {
     u32 rows, heads, kv_heads, d;
     float base, eps;
 };
+static_assert(sizeof(Encoder) == 24, "as in src/cuda/arguments.rs");
 
 // ---- on matrix units -----------------------------------------------------------------------------------------------------
 
@@ -331,6 +332,7 @@ struct Layer {
     const float *q_bias, *k_bias, *v_bias, *norm, *q_norm, *k_norm;
     float eps;
 };
+static_assert(sizeof(Layer) == 88, "as in src/cuda/arguments.rs");
 
 const int HEADS = 4, WIDTH = 32, COLS = HEADS * WIDTH;
 // What is brought at once: k, v and q of two heads, k, v and q of the other two, then what the output takes of these and of those.

@@ -18,9 +18,11 @@ struct Pick {
     u32 slot;
     float weight;
 };
+static_assert(sizeof(Pick) == 8, "as in src/cuda/arguments.rs");
 struct Hsa {
     u32 heads, kv_heads, d, size, retrieval_heads, top, off_by_one;
 };
+static_assert(sizeof(Hsa) == 28, "as in src/cuda/arguments.rs");
 
 // The picks of a token that have a weight, one after the other; every `step`-th from a first one on. A warp holds them.
 struct Picks {

@@ -48,6 +48,7 @@ struct Spans {
     // (sequences, TAPS − 1, channels)
     float* kept;
 };
+static_assert(sizeof(Spans) == 64, "as in src/cuda/arguments.rs");
 
 // A row of WIDTH values of 16 bits in shared memory, in pieces of 16 bytes whose order has any one piece of eight rows below each
 // other in different banks. An even piece 2i is where piece 0 is, but for 16·i added by exclusive or, and odd ones likewise.

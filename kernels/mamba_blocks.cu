@@ -48,18 +48,21 @@ struct Block {
     float* state;              // (E, N)
     float eps, gated_eps;
 };
+static_assert(sizeof(Block) == 96, "as in src/cuda/arguments.rs");
 struct Blocks {
     u32 count;
     float dt_min, dt_max;
     u32 head;  // rows of a head, a multiple of ROWS
     Block block[32];
 };
+static_assert(sizeof(Blocks) == 3088, "as in src/cuda/arguments.rs");
 
 // From a multiple of 128 bytes on: what a part hands over must not share lines with more than it has to.
 struct Exchange {
     float x[COPIES][D], x_squares[COPIES][PARTS], bc[COPIES][PARTS][2], y[COPIES][E], y_squares[COPIES][PARTS];
     u32 rounds;
 };
+static_assert(sizeof(Exchange) == 57348, "as in src/cuda/arguments.rs");
 
 // Of the channels and rows of a part; the first five are brought by 16 bytes.
 struct Constants {
@@ -81,6 +84,7 @@ struct __align__(128) Shared {
     // Barriers of what STREAM and CONSTANTS bring: full, and empty again.
     u64 full[2][3], empty[2][3], few_full, few_empty, state_full[2], constants_full[2], constants_empty[2];
 };
+static_assert(sizeof(Shared) == 231808, "as in src/cuda/arguments.rs");
 static_assert(sizeof(Shared) == 231808, "SHARED in mamba_blocks.rs");
 
 // Named barriers of the eight warps and SUMS, or of the eight.

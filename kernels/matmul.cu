@@ -180,6 +180,7 @@ __device__ __forceinline__ T* piece_of(T* tile, u32 row, u32 piece) { return til
 struct Factors {
     const float *scale, *less, *sums;
 };
+static_assert(sizeof(Factors) == 24, "as in src/cuda/arguments.rs");
 enum { PLAIN, SCALED, SCALED_LESS };
 
 // As `matmul`, of x = (hi + lo) · unit; hi and lo (n, cols). All but one of the STAGES are on their way while that one is
@@ -338,6 +339,7 @@ struct Products {
     u32 rows[MOST_PRODUCTS];
     u32 count;
 };
+static_assert(sizeof(Products) == 88, "as in src/cuda/arguments.rs");
 // A tile of weights, and what it belongs to.
 struct WeightTile {
     const u16* w;

@@ -14,6 +14,7 @@ struct Mlp {
     float eps;
     u32 cols, width;
 };
+static_assert(sizeof(Mlp) == 48, "as in src/cuda/arguments.rs");
 
 const int TILE = 64, MOST = 128, PART = 32, STAGES = 3;
 

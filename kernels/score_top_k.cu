@@ -22,6 +22,7 @@ struct Found {
     float score;
     u32 id;
 };
+static_assert(sizeof(Found) == 8, "as in src/cuda/arguments.rs");
 const u32 NONE = ~0u;
 const int WARPS = 4;
 
@@ -283,6 +284,7 @@ struct Pick {
     u32 chunk;
     float weight;
 };
+static_assert(sizeof(Pick) == 8, "as in src/cuda/arguments.rs");
 
 // How chosen chunks are weighed, and where they go: picks for hsa.cu, readings for the host.
 struct Choice {
@@ -291,6 +293,7 @@ struct Choice {
     Pick* picks;
     Pick* readings;
 };
+static_assert(sizeof(Choice) == 24, "as in src/cuda/arguments.rs");
 
 __device__ __forceinline__ float finite(float v) { return fminf(fmaxf(v, -3.402823466e38f), 3.402823466e38f); }
 

@@ -3,7 +3,8 @@
 use zerocopy::{Immutable, IntoBytes};
 
 use super::Buffer;
-use super::module::{Argument, Kernels, launch};
+use super::arguments::twin;
+use super::module::{Kernels, launch};
 use super::stream::Stream;
 use crate::backend::{EncoderShape, HeadNorms};
 use crate::{Error, Result};
@@ -22,8 +23,7 @@ pub(super) struct Encoder {
     base: f32,
     eps: f32,
 }
-// SAFETY: the same fields in the same order.
-unsafe impl Argument for Encoder {}
+twin!(Encoder: "encoder_attention", "Encoder");
 
 impl Encoder {
     pub(super) fn new(shape: &EncoderShape, eps: f32) -> Encoder {

@@ -9,8 +9,9 @@ use std::ops::Range;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Buffer;
+use super::arguments::{bytes_of, twin};
 use super::driver::{Context, Memory, Pinned};
-use super::module::{Argument, Kernels, launch};
+use super::module::{Kernels, launch};
 use super::scoring::{Among, Lists, Scoring, lists_bytes};
 use super::stream::Stream;
 use crate::backend::{HsaShape, Pick, Selecting, check, need};
@@ -100,8 +101,9 @@ struct Hsa {
     top: u32,
     off_by_one: u32,
 }
-// SAFETY: the same fields in the same order.
-unsafe impl Argument for Hsa {}
+twin!(Hsa: "hsa", "Hsa");
+const _: () = assert!(size_of::<SlotPick>() == bytes_of("hsa", "Pick"));
+const _: () = assert!(size_of::<SlotPick>() == bytes_of("score_top_k", "Pick"));
 
 /// Bytes of a value of keys and values.
 fn value_bytes(precision: Precision) -> usize {

@@ -3,9 +3,10 @@
 
 use zerocopy::{Immutable, IntoBytes};
 
+use super::arguments::twin;
 use super::driver::Context;
 use super::format::of_16_bits;
-use super::module::{Argument, Kernels, launch};
+use super::module::{Kernels, launch};
 use super::stream::Stream;
 use super::weight::{Weight, halves};
 use super::{Buffer, FEW, attention};
@@ -38,8 +39,7 @@ struct MlpOf {
     /// To whole words.
     unused: u32,
 }
-// SAFETY: the same fields in the same order.
-unsafe impl Argument for MlpOf {}
+twin!(MlpOf: "mlp", "Mlp");
 
 /// `Layer` of the kernels.
 #[derive(Clone, Copy, IntoBytes, Immutable)]
@@ -52,8 +52,7 @@ struct Layer {
     /// To whole words.
     unused: u32,
 }
-// SAFETY: the same fields in the same order.
-unsafe impl Argument for Layer {}
+twin!(Layer: "encoder_attention", "Layer");
 
 /// `Memory` of the kernels.
 #[derive(Clone, Copy, IntoBytes, Immutable)]
@@ -67,8 +66,7 @@ struct Memory {
     width: u32,
     landmark_width: u32,
 }
-// SAFETY: the same fields in the same order.
-unsafe impl Argument for Memory {}
+twin!(Memory: "chunk_memory", "Memory");
 
 /// Whether `mlp.cu` takes it. Few rows are bound by the bytes of the weights.
 pub(super) fn takes_mlp(context: &Context, norm: &Norm<'_, Buffer>, mlp: &Mlp<'_, Weight>, n: usize) -> bool {

@@ -2,8 +2,9 @@
 
 use zerocopy::{Immutable, IntoBytes};
 
+use super::arguments::twin;
 use super::format::of_16_bits;
-use super::module::{Argument, launch};
+use super::module::launch;
 use super::ssm::Ssm;
 use super::stream::Stream;
 use super::weight::halves;
@@ -35,8 +36,7 @@ struct Spans {
     before: u64,
     kept: u64,
 }
-// SAFETY: the same fields in the same order.
-unsafe impl Argument for Spans {}
+twin!(Spans: "mamba_block", "Spans");
 
 impl Spans {
     /// Bytes of each for a span, but for `kept`, in the order of the fields.

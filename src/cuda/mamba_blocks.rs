@@ -2,8 +2,9 @@
 
 use zerocopy::{Immutable, IntoBytes};
 
+use super::arguments::{bytes_of, twin};
 use super::format::of_16_bits;
-use super::module::{Argument, launch};
+use super::module::launch;
 use super::stream::Stream;
 use super::weight::halves;
 use super::{Buffer, Cuda, Weight};
@@ -25,8 +26,8 @@ const THREADS: u32 = 352;
 const MOST: usize = 32;
 
 /// Bytes of `Shared`, and of `Exchange` for a stream.
-const SHARED: usize = 231_808;
-pub(super) const EXCHANGE: usize = 57_348;
+const SHARED: usize = bytes_of("mamba_blocks", "Shared");
+pub(super) const EXCHANGE: usize = bytes_of("mamba_blocks", "Exchange");
 
 /// The share of the memory's speed at which weights are asked for. Less leaves memory idle, with more of it what the parts exchange
 /// waits behind weights.
@@ -61,8 +62,8 @@ struct Blocks {
     head: u32,
     block: [Block; MOST],
 }
-// SAFETY: the same fields in the same order.
-unsafe impl Argument for Blocks {}
+const _: () = assert!(size_of::<Block>() == bytes_of("mamba_blocks", "Block"));
+twin!(Blocks: "mamba_blocks", "Blocks");
 
 /// Whether the kernel is for blocks of this shape on this device.
 pub(super) fn takes_shape(cuda: &Cuda, shape: &SsmShape) -> bool {

@@ -9,6 +9,7 @@
 //! as graphs (`graphs.rs`). Weights keep their bytes, in layouts that suit loads of 16 bytes
 //! (`weight.rs`). Device memory comes from plain allocations, made when buffers are; none is made for a token.
 
+mod arguments;
 mod attention;
 mod choice;
 mod chunk_cache;
@@ -39,8 +40,9 @@ use crate::backend::{
 use crate::topk::TopK;
 use crate::weights::Tensor;
 use crate::{Error, Result};
+use arguments::twin;
 use driver::{Context, Event, Memory};
-use module::{Argument, Kernels, launch};
+use module::{Kernels, launch};
 use stream::Stream;
 
 pub use reader::ChunkReader;
@@ -88,8 +90,7 @@ struct Place {
     group: u64,
     stride: u64,
 }
-// SAFETY: the same fields in the same order.
-unsafe impl Argument for Place {}
+twin!(Place: "copy", "Place");
 
 impl Place {
     /// In units of so many values.

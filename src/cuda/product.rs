@@ -2,8 +2,9 @@
 
 use zerocopy::{Immutable, IntoBytes};
 
+use super::arguments::twin;
 use super::format::{self, Halves};
-use super::module::{Argument, launch};
+use super::module::launch;
 use super::stream::Stream;
 use super::weight::Weight;
 use super::{Buffer, Cuda, FEW, THREADS};
@@ -44,8 +45,7 @@ struct Factors {
     less: u64,
     sums: u64,
 }
-// SAFETY: the same fields in the same order.
-unsafe impl Argument for Factors {}
+twin!(Factors: "matmul", "Factors");
 
 /// `Products` of the kernels.
 #[derive(Clone, Copy, Default, IntoBytes, Immutable)]
@@ -57,8 +57,7 @@ struct Products {
     rows: [u32; MOST_PRODUCTS],
     count: u32,
 }
-// SAFETY: the same fields in the same order.
-unsafe impl Argument for Products {}
+twin!(Products: "matmul", "Products");
 
 /// x as sums of two numbers of 16 bits: see `split.cu`.
 struct Split {

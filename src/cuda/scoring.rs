@@ -2,8 +2,9 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use super::arguments::{bytes_of, twin};
 use super::driver::Context;
-use super::module::{Argument, Kernels, launch};
+use super::module::{Kernels, launch};
 use super::stream::{COUNTERS, Stream};
 use super::{Buffer, FEW};
 use crate::backend::{Selecting, Weighting};
@@ -120,8 +121,8 @@ struct Choice {
     picks: u64,
     readings: u64,
 }
-// SAFETY: the same fields in the same order, pointers as numbers.
-unsafe impl Argument for Choice {}
+twin!(Choice: "score_top_k", "Choice");
+const _: () = assert!(size_of::<Found>() == bytes_of("score_top_k", "Found"));
 
 /// Parts of up to `count` landmarks that [`Among::select`] makes lists of, at least 32 landmarks each.
 fn parts_of(context: &Context, heads: usize, count: usize) -> usize {

@@ -3,7 +3,8 @@
 use zerocopy::{Immutable, IntoBytes};
 
 use super::Buffer;
-use super::module::{Argument, Kernels, launch};
+use super::arguments::twin;
+use super::module::{Kernels, launch};
 use super::stream::Stream;
 use crate::Result;
 use crate::backend::{SSM_SPAN as SPAN, SsmParams, SsmShape, SsmState};
@@ -22,8 +23,7 @@ pub(super) struct Ssm {
     channels: u32,
     projected: u32,
 }
-// SAFETY: the same fields in the same order.
-unsafe impl Argument for Ssm {}
+twin!(Ssm: "common", "Ssm");
 
 impl From<&SsmShape> for Ssm {
     fn from(s: &SsmShape) -> Ssm {

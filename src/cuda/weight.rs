@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use zerocopy::{Immutable, IntoBytes};
 
+use super::arguments::twin;
 use super::driver::{Context, Memory, RawStream};
-use super::module::Argument;
 use crate::quant::DType;
 use crate::weights::Tensor;
 use crate::{Error, Result};
@@ -32,8 +32,7 @@ pub(super) struct Parts {
     rows: u32,
     cols: u32,
 }
-// SAFETY: the same fields in the same order.
-unsafe impl Argument for Parts {}
+twin!(Parts: "common", "Weight");
 
 /// The parts on the host.
 #[derive(Default)]
