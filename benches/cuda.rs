@@ -23,6 +23,7 @@ use ramba::backend::{
 use ramba::cuda::Cuda;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision};
 use ramba::quant::DType;
+use ramba::topk::TopK;
 
 type Buffer = <Cuda as Device>::Buffer;
 

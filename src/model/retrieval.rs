@@ -1,9 +1,9 @@
 //! The retrieval layer: which chunks each token reads, and with what weight.
 
-use crate::{Result, room};
 use crate::backend::{Backend, Norm, Product, Reader, Selecting, Weighting};
 use crate::memory::ChunkMemory;
 use crate::weights::Weights;
+use crate::{Result, room};
 
 use super::config::{Config, HsaConfig};
 
