@@ -49,12 +49,14 @@ fn threads_have_an_upper_bound() {
     let model = model.to_str().unwrap();
     let ask =
         |threads: &str| run(Path::new(RAMBA), &["ask", &short, "-q", "What?", "--model", model, "--threads", threads]);
+    // A random model finds no answer, which has a status of its own.
+    let done = |output: &Output| matches!(output.status.code(), Some(0 | 3));
     let one = ask("1");
-    assert!(one.status.success());
+    assert!(done(&one), "{}", error(&one));
     let started = Instant::now();
     for threads in ["512", "100"] {
         let output = ask(threads);
-        assert!(output.status.success(), "{}", error(&output));
+        assert!(done(&output), "{}", error(&output));
         assert_eq!(output.stdout, one.stdout);
     }
     for threads in ["513", "16000", "4294967296", "18446744073709551615"] {
@@ -104,7 +106,7 @@ fn an_allocation_that_fails_is_an_error() {
         (&["ask", &long, "-q", question, "--model", SHIPPED, "--threads", "4"], true),
         (&["ask", &short, "-q", question, "--model", random, "--threads", "1"], false),
         (&["quantize", SHIPPED, out, "--type", "F32"], false),
-        (&["convert", checkpoint, out, "--type", "Q8_0"], false),
+        (&["convert", checkpoint, out, "--type", "Q8_0", "--no-tokenizer"], false),
         (&["export-encoder", SHIPPED, out], false),
     ];
     for (args, known) in commands {
@@ -122,7 +124,8 @@ fn an_allocation_that_fails_is_an_error() {
                 continue;
             }
             match output.status.code() {
-                Some(0) => {
+                // 3: done, and the random model finds no answer.
+                Some(0) | Some(3) if !known || output.status.success() => {
                     done += 1;
                     assert!(!known || output.stdout.starts_with(b"482913"), "{args:?} with {kib} KiB");
                 }

@@ -19,11 +19,11 @@ pub(super) fn text(path: &Path, limit: u64) -> Result<String> {
     let file = File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
-    // What is made of it, piece by piece.
-    room::check(bytes.len().saturating_mul(16))?;
     if bytes.len() as u64 > limit {
         return Err(Error::unsupported(format!("{}: more than the limit of {limit} bytes", path.display())));
     }
+    // What is made of it, piece by piece.
+    room::check(bytes.len().saturating_mul(16))?;
     if bytes.starts_with(LFS_POINTER) {
         return Err(Error::format(format!("{}: {LFS_ADVICE}", path.display())));
     }

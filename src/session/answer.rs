@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use super::{Session, passage};
 use crate::Result;
-use crate::backend::Weighting;
-use crate::model::Trace;
+use crate::model::{Trace, Weighting};
 use crate::sampler::SamplerOptions;
 
 /// How to answer a question or to continue a document.
