@@ -97,7 +97,9 @@ const char *ramba_last_error(void);
 // # Safety
 // `path` must be a string ended by a null byte, `model` a valid place for a pointer. The file must not change while
 // the model is open.
-enum ramba_status ramba_model_open(const char *path, uint32_t threads, struct ramba_model **model);
+enum ramba_status ramba_model_open(const char *path,
+                                   uint32_t threads,
+                                   struct ramba_model **model);
 
 // Closes a model. Sessions of it stay usable. Null is ignored.
 //

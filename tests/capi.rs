@@ -8,20 +8,21 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::build::{cargo, run};
+use common::random::{self, Shape};
 use ramba::{AskOptions, Engine, EngineOptions, SessionOptions, Support};
 use tempfile::TempDir;
 
 const TEXT: &str = "The pass key of QXRT is 482913. Three of the months were naïve, the others not; such is the path.";
 const QUESTION: &str = "What is the pass key of QXRT?";
 
-/// Builds the library for C, and examples/embed.c with it.
-fn build(dir: &Path) -> PathBuf {
+/// Builds the library for C, and a program with it.
+fn build(dir: &Path, source: &str, standard: &[&str]) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let built = cargo(&["rustc", "--lib", "--features", "capi", "--crate-type", "staticlib"]);
-    let program = dir.join("embed");
+    let program = dir.join("program");
     let mut cc = Command::new("cc");
-    cc.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-o"]).arg(&program);
-    cc.arg("-I").arg(root.join("include")).arg(root.join("examples/embed.c"));
+    cc.args(standard).args(["-Wall", "-Wextra", "-Werror", "-pedantic", "-o"]).arg(&program);
+    cc.arg("-I").arg(root.join("include")).arg(root.join(source));
     cc.arg(built.join("libramba.a")).args(["-lpthread", "-ldl", "-lm"]);
     run(&mut cc);
     program
@@ -30,7 +31,7 @@ fn build(dir: &Path) -> PathBuf {
 #[test]
 fn a_c_program_gets_the_answer_that_rust_gets() {
     let dir = TempDir::new().unwrap();
-    let program = build(dir.path());
+    let program = build(dir.path(), "examples/embed.c", &["-std=c99"]);
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ramba-small.gguf");
     let document = dir.path().join("document.txt");
     std::fs::write(&document, TEXT).unwrap();
@@ -126,6 +127,22 @@ fn an_answer_says_in_c_what_it_rests_on() {
         assert_eq!(ramba_check_question(model, ask.as_ptr(), 0), RambaStatus::Ok);
         ramba_session_close(session);
         ramba_model_close(model);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn after_a_fork_nothing_hangs() {
+    let dir = TempDir::new().unwrap();
+    let program = build(dir.path(), "tests/fork.c", &["-std=c99", "-D_POSIX_C_SOURCE=200809L"]);
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ramba-small.gguf");
+    let random = random::write(dir.path(), Shape::default());
+    // Read in segments, and in order by the whole model.
+    std::fs::create_dir(dir.path().join("in-order")).unwrap();
+    let in_order = random::write(&dir.path().join("in-order"), Shape { segment: 0, overlap: 0, ..Shape::default() });
+    for model in [shipped, random, in_order] {
+        let output = run(Command::new(&program).arg(&model));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "child: status 0\nparent: the same\n", "{model:?}");
     }
 }
 
