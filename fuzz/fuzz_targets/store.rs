@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use chunks::{Chunk, Faults, Memory, Naive};
 use libfuzzer_sys::fuzz_target;
-use ramba::memory::{ChunkMemory, ChunkShape, Precision};
+use ramba::memory::{ChunkMemory, ChunkShape, Precision, Storage};
 
 /// Most chunks of a memory.
 const MOST: u64 = 400;
@@ -25,10 +25,11 @@ fuzz_target!(|input: Input| {
     let shape =
         ChunkShape { chunk_size: size, kv_heads: 1, head_dim: 5, retrieval_heads: 1, retrieval_width: 3 + size };
     let faults = Arc::new(Faults::default());
-    let files = [Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new()))];
-    let [chunks, landmarks] = files.clone().map(|bytes| Box::new(Memory { bytes, faults: Arc::clone(&faults) }));
+    // Of chunks, landmarks and text.
+    let files = [(); 3].map(|()| Arc::new(Mutex::new(Vec::new())));
+    let storages = files.clone().map(|bytes| Box::new(Memory { bytes, faults: Arc::clone(&faults) }) as Box<dyn Storage>);
     let budget = ChunkMemory::minimum_budget(&shape, precision, 8).expect("small") + u64::from(budget);
-    let mut memory = ChunkMemory::with_storage(chunks, landmarks, shape, precision, budget).expect("no faults yet");
+    let mut memory = ChunkMemory::with_storage(storages, shape, precision, budget).expect("no faults yet");
     let mut naive = Naive::default();
     let mut damaged = false;
 

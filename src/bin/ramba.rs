@@ -1,5 +1,5 @@
 //! The command line: `ramba ask`, `ramba info`, `ramba convert`, `ramba quantize`, `ramba export-encoder`,
-//! `ramba bench`, `ramba version`.
+//! `ramba bench`, `ramba evaluate`, `ramba version`.
 
 #[path = "ramba/bench.rs"]
 mod bench;
@@ -7,6 +7,8 @@ mod bench;
 mod common;
 #[path = "ramba/convert.rs"]
 mod convert;
+#[path = "ramba/evaluate.rs"]
+mod evaluate;
 #[path = "ramba/export.rs"]
 mod export;
 #[path = "ramba/info.rs"]
@@ -50,6 +52,8 @@ enum Command {
     ExportEncoder(export::ExportArgs),
     /// Measure how fast a model reads and writes
     Bench(bench::BenchArgs),
+    /// Score a model on the questions of a benchmark: SQuAD, BABILong, RULER
+    Evaluate(evaluate::EvaluateArgs),
     /// Show the version and what this build can do
     Version,
 }
@@ -120,6 +124,7 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::Quantize(args) => convert::quantize(args).map(done),
         Command::ExportEncoder(args) => export::run(args).map(done),
         Command::Bench(args) => bench::run(args).map(done),
+        Command::Evaluate(args) => evaluate::run(args).map(done),
         Command::Version => version().map(done),
     }
 }
