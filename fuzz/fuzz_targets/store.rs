@@ -37,7 +37,10 @@ fuzz_target!(|input: Input| {
         let (len, argument) = (memory.len(), u64::from(argument));
         match call % 12 {
             0 | 1 => {
-                for seed in (argument..).take(usize::from(call) / 12 + 1).take_while(|_| memory.len() < MOST) {
+                for seed in (argument..).take(usize::from(call) / 12 + 1) {
+                    if memory.len() >= MOST {
+                        break;
+                    }
                     if Chunk::new(&shape, seed).append_to(&mut memory).is_ok() {
                         naive.0.push(seed);
                     }
