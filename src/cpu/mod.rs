@@ -49,7 +49,7 @@ impl Cpu {
     /// With one thread everything runs on the caller's. The result of no operation depends on the number of threads.
     ///
     /// # Errors
-    /// `InvalidArgument` if `threads` is 0 or the threads cannot be started.
+    /// `InvalidArgument` if `threads` is 0 or more than [`MAX_THREADS`], `Capacity` if they cannot be started.
     pub fn new(threads: usize) -> Result<Cpu> {
         Self::of(Kernels::best(), threads)
     }

@@ -7,7 +7,7 @@ use super::retrieval::{self, Scoring};
 use crate::backend::{Checked, Choice, HsaShape, ReadChunks, ReaderOptions, Reads, Selecting};
 use crate::memory::{ChunkMemory, ChunkShape, ChunkView, Precision};
 use crate::topk::TopK;
-use crate::{Error, Result};
+use crate::{Error, Result, room};
 
 /// What tokens have chosen.
 #[derive(Default)]
@@ -46,7 +46,7 @@ impl ReadChunks for Cpu {
             top.clear();
         }
         if top.len() < rows {
-            top.resize(rows, TopK::new(top_k)?);
+            room::resize(top, rows, TopK::new(top_k)?)?;
         }
         let top = &mut top[..rows];
         top.iter_mut().for_each(TopK::clear);
