@@ -13,7 +13,9 @@ use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use ramba::{Answer, AskOptions, Engine, EngineOptions, ErrorKind, MemoryNeeds, Precision, Session, SessionOptions};
+use ramba::{
+    Answer, AskOptions, Engine, EngineOptions, ErrorKind, MemoryNeeds, Precision, Session, SessionOptions, Support,
+};
 use random::Shape;
 
 /// Each model twice: with one thread and with three.
@@ -38,7 +40,8 @@ const MOST_CALLS: usize = 10;
 
 /// What an answer is.
 fn told(answer: ramba::Result<Answer>) -> Result<String, ErrorKind> {
-    answer.map(|a| format!("{:?} {:?} {:?}", a.text, a.tokens, a.sources)).map_err(|e| e.kind())
+    let told = |a: Answer| format!("{:?} {:?} {:?} {:?} {:?}", a.text, a.tokens, a.sources, a.support, a.stop);
+    answer.map(told).map_err(|e| e.kind())
 }
 
 /// Feeds `text` in pieces of the lengths in `cuts`, in turn.
@@ -85,6 +88,12 @@ fuzz_target!(|input: Input| {
                     let _ = split.answer("?", &options);
                 }
                 let (a, b) = (whole.answer(&question, &options), split.answer(&question, &options));
+                if let Ok(Answer { support: Support::Quoted(ranges), .. }) = &a {
+                    assert!(!ranges.is_empty());
+                    for range in ranges {
+                        assert!(!split.text(range.clone()).expect("a part of the document").is_empty());
+                    }
+                }
                 assert_eq!(told(a), told(b));
             }
             5 => {
@@ -106,5 +115,7 @@ fuzz_target!(|input: Input| {
             }
         }
         assert_eq!(whole.bytes(), split.bytes());
+        let [a, b] = [&whole, &split].map(|s| s.text(0..s.bytes()).map_err(|e| e.kind()));
+        assert_eq!(a, b);
     }
 });

@@ -25,22 +25,20 @@ fuzz_target!(|input: Input| {
     let shape =
         ChunkShape { chunk_size: size, kv_heads: 1, head_dim: 5, retrieval_heads: 1, retrieval_width: 3 + size };
     let faults = Arc::new(Faults::default());
-    // Of chunks, landmarks and text.
-    let files = [(); 3].map(|()| Arc::new(Mutex::new(Vec::new())));
-    let storages = files.clone().map(|bytes| Box::new(Memory { bytes, faults: Arc::clone(&faults) }) as Box<dyn Storage>);
+    // Of chunks, of landmarks, and of the text.
+    let files: [Arc<Mutex<Vec<u8>>>; 3] = Default::default();
+    let storages =
+        files.clone().map(|bytes| Box::new(Memory { bytes, faults: Arc::clone(&faults) }) as Box<dyn Storage>);
     let budget = ChunkMemory::minimum_budget(&shape, precision, 8).expect("small") + u64::from(budget);
     let mut memory = ChunkMemory::with_storage(storages, shape, precision, budget).expect("no faults yet");
-    let mut naive = Naive::default();
+    let (mut naive, mut text) = (Naive::default(), Vec::<u8>::new());
     let mut damaged = false;
 
     for (call, argument) in calls {
         let (len, argument) = (memory.len(), u64::from(argument));
-        match call % 12 {
+        match call % 14 {
             0 | 1 => {
-                for seed in (argument..).take(usize::from(call) / 12 + 1) {
-                    if memory.len() >= MOST {
-                        break;
-                    }
+                for seed in (argument..).take((MOST - len).min(u64::from(call) / 14 + 1) as usize) {
                     if Chunk::new(&shape, seed).append_to(&mut memory).is_ok() {
                         naive.0.push(seed);
                     }
@@ -81,16 +79,16 @@ fuzz_target!(|input: Input| {
             8 => assert!(memory.sync().is_ok() || damaged),
             9 | 10 => {
                 // A byte of a file is another one, behind the header.
-                let mut bytes = files[usize::from(call % 12 - 9)].lock().expect("no panics");
+                let mut bytes = files[usize::from(argument as u8) % 3].lock().expect("no panics");
                 if bytes.len() > 4096 {
                     let at = 4096 + argument as usize % (bytes.len() - 4096);
-                    bytes[at] ^= call / 12 + 1;
+                    bytes[at] ^= call / 14 + 1;
                     damaged = true;
                 }
             }
             11 if call < 128 => {
                 // The end of a file is gone.
-                let mut bytes = files[usize::from(call / 12 % 2)].lock().expect("no panics");
+                let mut bytes = files[usize::from(call / 14) % 3].lock().expect("no panics");
                 let keep = bytes.len().saturating_sub(argument as usize % 512).max(4096);
                 damaged |= keep < bytes.len();
                 bytes.truncate(keep);
@@ -100,6 +98,23 @@ fuzz_target!(|input: Input| {
                 let done = faults.done.load(std::sync::atomic::Ordering::Relaxed);
                 faults.set(done..done + argument % 4);
                 damaged = true;
+            }
+            12 => {
+                let more: Vec<u8> = (0..argument % 9000).map(|i| (i * argument + 7) as u8).collect();
+                let added = memory.text().append(&more);
+                assert!(added.is_ok() || damaged);
+                // After a failure a part may be there.
+                let there = memory.text().len() as usize - text.len();
+                assert!(there == more.len() || added.is_err());
+                text.extend(&more[..there]);
+            }
+            13 => {
+                let first = argument.min(text.len() as u64);
+                let end = (first + u64::from(call) * 40).min(text.len() as u64);
+                match memory.text().read(first..end) {
+                    Ok(read) => assert!(read == text[first as usize..end as usize]),
+                    Err(_) => assert!(damaged),
+                }
             }
             _ => assert!(memory.source(len).is_err()),
         }
