@@ -85,7 +85,6 @@ struct __align__(128) Shared {
     u64 full[2][3], empty[2][3], few_full, few_empty, state_full[2], constants_full[2], constants_empty[2];
 };
 static_assert(sizeof(Shared) == 231808, "as in src/cuda/arguments.rs");
-static_assert(sizeof(Shared) == 231808, "SHARED in mamba_blocks.rs");
 
 // Named barriers of the eight warps and SUMS, or of the eight.
 enum { FEW_THERE = 1, FACTOR_THERE, BC_THERE, Y_THERE, OUT_THERE };
