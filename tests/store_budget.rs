@@ -1,4 +1,4 @@
-//! The chunk memory's budget, counted by the allocator. One test alone in its process: the counters are global.
+//! The chunk memory's budget, counted by the allocator. One test alone in its process, without a harness: the counters are global.
 
 use ramba::memory::{ChunkMemory, ChunkShape, Precision};
 use ramba::topk::TopK;
@@ -6,7 +6,12 @@ use ramba::topk::TopK;
 #[global_allocator]
 static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
 
-#[test]
+fn main() {
+    ram_is_the_budget_whatever_the_length();
+    // As the result of a test is told, for those who read it.
+    println!("test ram_is_the_budget_whatever_the_length ... ok");
+}
+
 fn ram_is_the_budget_whatever_the_length() {
     let tiny = ChunkShape { chunk_size: 2, kv_heads: 1, head_dim: 2, retrieval_heads: 1, retrieval_width: 4 };
     let dir = tempfile::tempdir().unwrap();
