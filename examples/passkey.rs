@@ -202,7 +202,7 @@ fn feed(session: &mut Session, haystack: &str, facts: &[Fact], bytes: f64, rng: 
         session.feed(&facts[i].text)?;
     }
     filler(session, haystack, &mut at, bytes.saturating_sub(fed))?;
-    session.settle()?;
+    session.prefill()?;
     Ok(starts)
 }
 

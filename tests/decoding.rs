@@ -6,7 +6,7 @@ use common::model::{Fixture, Runner, argmax, relative};
 use ramba::backend::Backend;
 use ramba::cpu::Cpu;
 use ramba::memory::Precision;
-use ramba::model::{Logits, Model, Pass, Reading};
+use ramba::model::{Logits, Model, Pass, RetrievedChunk};
 use ramba::topk::TopK;
 
 /// A backend, and how far its ways may differ.
@@ -61,7 +61,7 @@ fn runner<B: Backend>(model: &Model<B>, room: Room) -> Runner<'_, B> {
 struct Outcome {
     tokens: Vec<u32>,
     logits: Vec<Vec<f32>>,
-    read: Vec<Reading>,
+    read: Vec<RetrievedChunk>,
 }
 
 impl Outcome {

@@ -212,7 +212,7 @@ fn misuse_is_an_error_and_a_reset_mends_it() {
     assert!(run.advance(&tokens, Logits::Last) == want);
 
     let mut scratch = model.scratch().unwrap();
-    let mut read = |segments: &[&[u32]], run_in| model.read_segments(&mut scratch, segments, run_in, &mut |_| Ok(()));
+    let mut read = |segments: &[&[u32]], overlap| model.read_segments(&mut scratch, segments, overlap, &mut |_| Ok(()));
     assert!(read(&[&tokens[..17]], 0).is_err());
     assert!(read(&[&tokens[..16]], 17).is_err());
     assert!(read(&[&[96; 16]], 0).is_err());
@@ -227,20 +227,20 @@ fn segments_read_together_give_the_same_bits_as_alone() {
         let model = f.load(Cpu::with_isa(1, isa).unwrap());
         let (chunk, tokens) = (model.chunk_shape().unwrap().chunk_size, f.tokens());
         let mut scratch = model.scratch().unwrap();
-        let mut read = |segments: &[&[u32]], run_in| {
+        let mut read = |segments: &[&[u32]], overlap| {
             let mut all: Vec<u32> = Vec::new();
             let mut emit = |e: ramba::model::EncodedChunk<'_>| {
                 all.extend([e.keys, e.values, e.landmark].iter().flat_map(|v| v.iter().map(|v| v.to_bits())));
                 Ok(())
             };
-            model.read_segments(&mut scratch, segments, run_in, &mut emit).unwrap();
+            model.read_segments(&mut scratch, segments, overlap, &mut emit).unwrap();
             all
         };
         assert!(model.segments_at_once() > 1, "this model's segments are short");
-        for run_in in [0, 3] {
-            let segments: Vec<&[u32]> = (0..9).map(|i| &tokens[5 * i..][..2 * chunk + run_in]).collect();
-            let alone: Vec<u32> = segments.iter().flat_map(|tokens| read(&[tokens], run_in)).collect();
-            assert!(read(&segments, run_in) == alone, "{isa:?}, {run_in} tokens of run-in");
+        for overlap in [0, 3] {
+            let segments: Vec<&[u32]> = (0..9).map(|i| &tokens[5 * i..][..2 * chunk + overlap]).collect();
+            let alone: Vec<u32> = segments.iter().flat_map(|tokens| read(&[tokens], overlap)).collect();
+            assert!(read(&segments, overlap) == alone, "{isa:?}, {overlap} tokens of overlap");
         }
     }
 }

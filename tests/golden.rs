@@ -93,7 +93,8 @@ fn check_selections<B: Backend>(report: &mut Report, f: &Fixture, run: &Runner<'
     for row in f.json["selections"].as_array().into_iter().flatten() {
         let key = |name: &str| row[name].as_u64().unwrap();
         let (position, group, head) = (key("position"), key("group"), key("head"));
-        let here = |r: &&ramba::model::Reading| (r.position, r.group as u64, r.head as u64) == (position, group, head);
+        let here =
+            |r: &&ramba::model::RetrievedChunk| (r.position, r.group as u64, r.head as u64) == (position, group, head);
         let read: Vec<_> = run.trace.iter().filter(here).collect();
         let what = format!("chunks at {position}, group {group}, head {head}");
         report.same(&what, read.iter().map(|r| r.chunk as u32).collect::<Vec<_>>(), ids(&row["chunks"]));
@@ -169,7 +170,7 @@ fn check_question<B: Backend>(
     let want_answer = ids(&ask["answer"]);
     let logits = run.question(&question, Logits::All);
     let last = document.len() + question.len() - 1;
-    let here = |r: &&ramba::model::Reading| (r.position, r.group, r.head) == (last as u64, 0, 0);
+    let here = |r: &&ramba::model::RetrievedChunk| (r.position, r.group, r.head) == (last as u64, 0, 0);
     let read: Vec<_> = run.trace.iter().filter(here).copied().collect();
 
     let (answer, rows) = run

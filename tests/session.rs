@@ -291,7 +291,7 @@ fn reading_reports_progress_and_can_be_stopped() {
             calls += 1;
             if calls == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })));
-        let stopped = session.feed(&text).and_then(|()| session.settle()).unwrap_err();
+        let stopped = session.feed(&text).and_then(|()| session.prefill()).unwrap_err();
         assert_eq!(stopped.kind(), ErrorKind::Cancelled);
         // Going on from where it stopped gives the same document.
         let taken = session.bytes() as usize;
@@ -374,7 +374,7 @@ fn room_for_chunks_does_not_change_an_answer() {
             let mut answers = Vec::new();
             for part in text(6000).as_bytes().chunks(1500) {
                 session.feed_bytes(part).unwrap();
-                if session.settle().is_err() {
+                if session.prefill().is_err() {
                     // It ends inside a character.
                     continue;
                 }

@@ -79,7 +79,7 @@ impl Document {
             shown.set_message(format!("{rate:.0} tokens/s{rss}"));
             interrupt::asked()
         })));
-        let bytes = self.feed(session).and_then(|bytes| session.settle().map(|()| bytes));
+        let bytes = self.feed(session).and_then(|bytes| session.prefill().map(|()| bytes));
         session.on_progress(None);
         bar.finish_and_clear();
         let bytes = bytes.map_err(|e| e.context(&self.name))?;

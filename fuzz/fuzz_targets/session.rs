@@ -104,7 +104,7 @@ fuzz_target!(|input: Input| {
             }
             6 => {
                 // Only one of them: it must not matter.
-                let _ = split.settle();
+                let _ = split.prefill();
             }
             _ => {
                 let prompt = String::from_utf8_lossy(text);

@@ -1,5 +1,5 @@
-//! Records of consecutive chunks, complete as they go to the files. Making them is most of the work of adding chunks and
-//! needs nothing of the memory: threads make them side by side, and one adds them in order.
+//! Records of consecutive chunks, complete as they go to the files. Making them is most of the work of adding chunks
+//! and needs nothing of the memory: threads make them side by side, and one adds them in order.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use crate::{Error, Result};
 
 /// Consecutive chunks in the form in which they go to the files of one memory, made apart from it:
 /// [`ChunkMemory::block`](super::ChunkMemory::block) makes an empty block, any thread fills it, and
-/// [`ChunkMemory::append_block`](super::ChunkMemory::append_block) adds what is in it. A block can be filled again and again,
-/// and allocates nothing then.
+/// [`ChunkMemory::append_block`](super::ChunkMemory::append_block) adds what is in it. A block can be filled again and
+/// again, and allocates nothing then.
 pub struct Block {
     files: Arc<Files>,
     first: u64,
@@ -39,8 +39,8 @@ impl Block {
         (self.first, self.len, self.written) = (first, 0, false);
     }
 
-    /// Adds a chunk, whose id is [`end`](Self::end): keys and values (S, G, d), its landmark (Gr, R/Gr), and the bytes of
-    /// the source that it was made of.
+    /// Adds a chunk, whose id is [`end`](Self::end): keys and values (S, G, d), its landmark (Gr, R/Gr), and the bytes
+    /// of the source that it was made of.
     ///
     /// # Errors
     /// `InvalidArgument` if a slice has the wrong length or the range ends before it starts, `Capacity` if the block is
@@ -110,13 +110,13 @@ impl Block {
     }
 
     /// Writes the chunks to their places in the files, if they are many enough to be worth it, so that
-    /// [`ChunkMemory::append_block`](super::ChunkMemory::append_block) has only to count them. Threads with blocks of their own can
-    /// do so side by side, and while the memory is in use; until their blocks are added or given up, no other chunks may be added in
-    /// these places.
+    /// [`ChunkMemory::append_block`](super::ChunkMemory::append_block) has only to count them. Threads with blocks of
+    /// their own can do so side by side, and while the memory is in use; until their blocks are added or given up, no
+    /// other chunks may be added in these places.
     ///
     /// # Errors
-    /// `InvalidArgument` if the memory has chunks in these places; `Capacity` if the disk is full and `Io` if writing failed
-    /// otherwise. Nothing is lost then: adding the block tries again.
+    /// `InvalidArgument` if the memory has chunks in these places; `Capacity` if the disk is full and `Io` if writing
+    /// failed otherwise. Nothing is lost then: adding the block tries again.
     pub fn write(&mut self) -> Result<()> {
         if self.len >= self.files.many {
             self.files.write(self)?;

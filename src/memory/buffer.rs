@@ -45,8 +45,8 @@ pub(super) const PART_BYTES: usize = 1 << 20;
 /// What a part takes beside its rows.
 pub(super) const PART_OVERHEAD: usize = ALIGN + 2 * size_of::<Buffer>();
 
-/// Rows of bytes of one size, up to a limit, that take memory as they are used: in parts of about [`PART_BYTES`], each of which starts on a
-/// cache line.
+/// Rows of bytes of one size, up to a limit, that take memory as they are used: in parts of about [`PART_BYTES`], each
+/// of which starts on a cache line.
 pub(super) struct Rows {
     width: usize,
     /// Rows in each part but the last.

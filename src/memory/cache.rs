@@ -18,8 +18,8 @@ const MAX_IO_BYTES: usize = 1 << 20;
 const SLOT_INDEX_BYTES: usize = Slots::BYTES_EACH + 2 * size_of::<u64>();
 
 /// How a byte budget is divided. Up to a quarter holds landmarks, up to a sixteenth each the read and the write
-/// buffer (at most 1 MiB each, at least one record), up to a sixty-fourth the buffer of text (at most 16 records, at least
-/// one), the rest cached chunks and their index.
+/// buffer (at most 1 MiB each, at least one record), up to a sixty-fourth the buffer of text (at most 16 records, at
+/// least one), the rest cached chunks and their index.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     /// Chunks in the cache.
@@ -73,7 +73,8 @@ impl Plan {
     pub(super) fn minimum(layout: &Layout, slots: usize) -> Result<u64> {
         let record = (layout.chunk_stride + layout.landmark_stride) as u64;
         let slot = (layout.chunk_stride + SLOT_INDEX_BYTES) as u64;
-        // A quarter, two sixteenths and a sixty-fourth go elsewhere; a buffer that needs more than its part is one record.
+        // A quarter, two sixteenths and a sixty-fourth go elsewhere; a buffer that needs more than its part is one
+        // record.
         (slots.max(MIN_SLOTS) as u64)
             .checked_mul(slot)
             .and_then(|b| b.checked_add((OVERHEAD + text::STRIDE + layout.landmark_stride) as u64 + record))

@@ -11,14 +11,14 @@ use crate::{Error, Result};
 /// Bytes of a part of a file that lie next to each other.
 const STRIPE: u64 = 1 << 20;
 
-/// Parts of the file of chunks: threads that write at once are mostly in different ones. A system lets one thread at a time
-/// write to a file, at 3 to 5 GB/s where it was measured, and several of them to several files.
+/// Parts of the file of chunks: threads that write at once are mostly in different ones. A system lets one thread at a
+/// time write to a file, at 3 to 5 GB/s where it was measured, and several of them to several files.
 const PARTS: usize = 4;
 
 /// A growable array of bytes that survives outside of RAM.
 ///
-/// Several threads may write at once, to places that do not overlap. A failed write may have written any part of its bytes; a
-/// failed `set_len` may have done nothing.
+/// Several threads may write at once, to places that do not overlap. A failed write may have written any part of its
+/// bytes; a failed `set_len` may have done nothing.
 pub trait Storage: Send + Sync {
     /// How messages call it.
     fn name(&self) -> String;
@@ -48,8 +48,8 @@ pub trait Storage: Send + Sync {
     fn sync(&self) -> io::Result<()>;
 }
 
-/// A file without a name, which the system deletes with this value or when the process ends, however it ends. Its content can be
-/// private, so only the owner may read it.
+/// A file without a name, which the system deletes with this value or when the process ends, however it ends. Its
+/// content can be private, so only the owner may read it.
 pub(super) struct TempFile(File);
 
 impl TempFile {

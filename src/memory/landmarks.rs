@@ -33,7 +33,8 @@ impl Landmarks {
         self.0.reserve(usize::try_from(end).unwrap_or(usize::MAX))
     }
 
-    /// Keeps those landmarks for which there is room: `records` are those of chunk `first` and following, as in the file.
+    /// Keeps those landmarks for which there is room: `records` are those of chunk `first` and following, as in the
+    /// file.
     pub(super) fn keep(&mut self, layout: &Layout, first: u64, records: &[u8]) {
         for (id, record) in (first..).zip(records.chunks_exact(layout.landmark_stride)) {
             let Some(to) = usize::try_from(id).ok().and_then(|id| self.0.get_mut(id)) else { return };

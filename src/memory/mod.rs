@@ -1,9 +1,9 @@
 //! The chunk memory: what the model remembers of a document of any length, in a fixed amount of RAM.
 //!
-//! Keys, values and landmarks of every finished chunk go to two files, the first of them in several parts, and the text that
-//! the chunks are made of to a third one. A byte budget, of which as much is taken as is used, holds the chunks in use, the
-//! landmarks of the first chunks and the buffers; nothing in RAM grows with the
-//! number of chunks. Files are read with positioned reads, never mapped, so that the budget is the whole truth.
+//! Keys, values and landmarks of every finished chunk go to two files, the first of them in several parts, and the text
+//! that the chunks are made of to a third one. A byte budget, of which as much is taken as is used, holds the chunks in
+//! use, the landmarks of the first chunks and the buffers; nothing in RAM grows with the number of chunks. Files are
+//! read with positioned reads, never mapped, so that the budget is the whole truth.
 
 mod block;
 mod buffer;
@@ -75,9 +75,9 @@ pub struct ChunkMemory {
 }
 
 impl ChunkMemory {
-    /// An empty memory whose files live in the folder `dir` as long as this value. They have no names there: nothing else in the
-    /// folder is touched, and nothing stays in it however the process ends. Of `budget_bytes` of RAM as much is taken
-    /// as is used.
+    /// An empty memory whose files live in the folder `dir` as long as this value. They have no names there: nothing
+    /// else in the folder is touched, and nothing stays in it however the process ends. Of `budget_bytes` of RAM as
+    /// much is taken as is used.
     ///
     /// # Errors
     /// `InvalidArgument` for a shape out of range, `Capacity` if the budget is too small (the message names the
@@ -191,8 +191,8 @@ impl ChunkMemory {
         }
     }
 
-    /// The text that the source ranges of the chunks point into. Whoever feeds the document appends to it; it does not change
-    /// with the chunks.
+    /// The text that the source ranges of the chunks point into. Whoever feeds the document appends to it; it does not
+    /// change with the chunks.
     pub fn text(&self) -> &Arc<Text> {
         &self.text
     }
@@ -211,8 +211,8 @@ impl ChunkMemory {
         Ok(id)
     }
 
-    /// An empty block for up to `capacity` chunks, to be filled on any thread and then added here. It is not part of the
-    /// budget: [`chunk_bytes`](Self::chunk_bytes) for each chunk.
+    /// An empty block for up to `capacity` chunks, to be filled on any thread and then added here. It is not part of
+    /// the budget: [`chunk_bytes`](Self::chunk_bytes) for each chunk.
     ///
     /// # Errors
     /// `Capacity` if there is not enough memory.
@@ -220,12 +220,12 @@ impl ChunkMemory {
         self.store.block(capacity)
     }
 
-    /// Adds the chunks of `block`, which must be those that follow. This is as good as [`ChunkMemory::append`] for each of
-    /// them, and much less work on this thread. A large block is written from where it is.
+    /// Adds the chunks of `block`, which must be those that follow. This is as good as [`ChunkMemory::append`] for each
+    /// of them, and much less work on this thread. A large block is written from where it is.
     ///
     /// # Errors
-    /// `InvalidArgument` if the block was made for another memory or its first chunk is not the next one; `Capacity` if the
-    /// disk is full and `Io` if writing failed otherwise. No chunk is then added.
+    /// `InvalidArgument` if the block was made for another memory or its first chunk is not the next one; `Capacity` if
+    /// the disk is full and `Io` if writing failed otherwise. No chunk is then added.
     pub fn append_block(&mut self, block: &Block) -> Result<()> {
         self.landmarks.reserve(block.end())?;
         self.store.append_block(block)?;

@@ -1,5 +1,5 @@
-//! The file format of a chunk memory, described byte by byte in docs/format.md: a file of chunks, one of landmarks and one of
-//! text, each a header page and then records of one size, and a block that collects records for a large write.
+//! The file format of a chunk memory, described byte by byte in docs/format.md: a file of chunks, one of landmarks and
+//! one of text, each a header page and then records of one size, and a block that collects records for a large write.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -305,8 +305,8 @@ impl Records {
         Ok(())
     }
 
-    /// Reads and checks as many records as fit `out`, all of them in the file, which has those before `flushed`, or all of
-    /// them in `pending`, which has those from there on.
+    /// Reads and checks as many records as fit `out`, all of them in the file, which has those before `flushed`, or all
+    /// of them in `pending`, which has those from there on.
     ///
     /// # Errors
     /// `Io` if they cannot be read, `Format` if one is damaged.
@@ -461,8 +461,8 @@ impl Store {
     /// Adds a record to both files, and returns that of the landmark.
     ///
     /// # Errors
-    /// As for [`Block::push`], and `Io` or `Capacity` if the buffered records cannot be written; the store then has the same
-    /// records as before.
+    /// As for [`Block::push`], and `Io` or `Capacity` if the buffered records cannot be written; the store then has the
+    /// same records as before.
     pub(super) fn append(
         &mut self,
         keys: &[f32],
@@ -481,8 +481,8 @@ impl Store {
     /// Adds the records of `block`, which were made for this store and follow those in it.
     ///
     /// # Errors
-    /// `InvalidArgument` if they were not or do not, `Io` or `Capacity` if records cannot be written; the store then has the
-    /// same records as before.
+    /// `InvalidArgument` if they were not or do not, `Io` or `Capacity` if records cannot be written; the store then
+    /// has the same records as before.
     pub(super) fn append_block(&mut self, block: &Block) -> Result<()> {
         if !block.is_for(&self.files) {
             return Err(Error::invalid("a block of chunks that was made for another memory"));

@@ -1,5 +1,5 @@
-//! The text of a document, kept beside its chunks: what their source ranges point into, so that passages can be quoted when the
-//! file that the text came from is gone or changed.
+//! The text of a document, kept beside its chunks: what their source ranges point into, so that passages can be quoted
+//! when the file that the text came from is gone or changed.
 
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,8 +14,8 @@ pub(super) const STRIDE: usize = 4096;
 /// Bytes of text in a record; only the last one may have fewer.
 const PAYLOAD: usize = STRIDE - RECORD_HEADER;
 
-/// The text that the chunks of one memory were made of, byte for byte as it was fed. It is appended to on one thread while
-/// others add chunks; byte `i` of it is byte `i` of their source ranges.
+/// The text that the chunks of one memory were made of, byte for byte as it was fed. It is appended to on one thread
+/// while others add chunks; byte `i` of it is byte `i` of their source ranges.
 pub struct Text {
     records: Records,
     pending: Mutex<Pending>,

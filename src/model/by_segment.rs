@@ -12,8 +12,8 @@ use super::state::State;
 use super::{Logits, Model, Pass};
 
 impl<B: Backend> Model<B> {
-    /// [`Model::forward`] with the recurrence restarted where the model's segments begin: the state is reset, the tokens
-    /// before the segment that it overlaps are run again, and then the segment's own.
+    /// [`Model::forward`] with the recurrence restarted where the model's segments begin: the state is reset, the
+    /// tokens before the segment that it overlaps are run again, and then the segment's own.
     ///
     /// # Errors
     /// As [`Model::forward`], and `InvalidArgument` if a segment overlaps tokens that `state` has not seen.
@@ -67,13 +67,13 @@ impl<B: Backend> Model<B> {
 
     /// Reads segments of a document apart from all others: lower blocks from a zero state, and the encoder.
     ///
-    /// Each of `segments`, all of one length, is the `overlap` tokens before the segment and then its own, a multiple of S.
-    /// `emit` is called with the memory of each chunk in order. Segments may be read in any order, any number at once, and
-    /// from several threads, each with its own scratch.
+    /// Each of `segments`, all of one length, is the `overlap` tokens before the segment and then its own, a multiple
+    /// of S. `emit` is called with the memory of each chunk in order. Segments may be read in any order, any number at
+    /// once, and from several threads, each with its own scratch.
     ///
     /// # Errors
-    /// `InvalidArgument` if the model has no chunks, a token is not in the vocabulary or the lengths do not fit, and what
-    /// `emit` returns.
+    /// `InvalidArgument` if the model has no chunks, a token is not in the vocabulary or the lengths do not fit, and
+    /// what `emit` returns.
     pub fn read_segments(
         &self,
         scratch: &mut Scratch<B>,
@@ -110,7 +110,8 @@ impl<B: Backend> Model<B> {
                 };
                 let mut from = 0;
                 while from < length {
-                    // All at once if there is room and it makes no difference, or else tiles of the overlap, then of whole chunks.
+                    // All at once if there is room and it makes no difference, or else tiles of the overlap, then of
+                    // whole chunks.
                     let end = if some.len() * length <= self.tile() && overlap.is_multiple_of(SSM_SPAN) {
                         length
                     } else {

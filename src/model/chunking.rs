@@ -77,7 +77,8 @@ impl Memories {
     /// `landmarks` (chunks, Gr, R / Gr).
     ///
     /// # Errors
-    /// `InvalidArgument` for other lengths, `Format` for NaN or infinity: one such landmark would spoil every later retrieval.
+    /// `InvalidArgument` for other lengths, `Format` for NaN or infinity: one such landmark would spoil every later
+    /// retrieval.
     pub fn fill(&mut self, chunks: usize, keys: &[f32], values: &[f32], landmarks: &[f32]) -> Result<()> {
         self.chunks = 0;
         let (kv, landmark) = (self.shape.kv_len(), self.shape.landmark_len());
@@ -155,7 +156,8 @@ impl<B: Backend> Incomplete<B> {
 
 /// What one call needs, for up to C chunks.
 pub(super) struct Scratch<B: Backend> {
-    /// (C, rows, D): the hidden states go in here, S rows per chunk, by [`Scratch::put`]; a CLS row is set by the encoder.
+    /// (C, rows, D): the hidden states go in here, S rows per chunk, by [`Scratch::put`]; a CLS row is set by the
+    /// encoder.
     x: B::Buffer,
     /// C
     chunks: usize,
@@ -232,8 +234,8 @@ impl<B: Backend> Chunking<B> {
 }
 
 impl<B: Backend> Chunking<B> {
-    /// Shows `emit` the memories of the chunks that end among the n tokens of `x` (n, D), which follow those of `incomplete`, and keeps
-    /// the rest there.
+    /// Shows `emit` the memories of the chunks that end among the n tokens of `x` (n, D), which follow those of
+    /// `incomplete`, and keeps the rest there.
     pub(super) fn remember(
         &self,
         (config, hsa, backend): (&Config, &HsaConfig, &B),
@@ -262,8 +264,8 @@ impl<B: Backend> Chunking<B> {
 }
 
 impl<B: Backend> Scratch<B> {
-    /// Takes whole chunks of each of `sequences` as the hidden states of the first chunks: rows `own` of the `n` that each has
-    /// in `x` (sequences, n, D).
+    /// Takes whole chunks of each of `sequences` as the hidden states of the first chunks: rows `own` of the `n` that
+    /// each has in `x` (sequences, n, D).
     pub(super) fn put_own(
         &mut self,
         backend: &B,

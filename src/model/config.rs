@@ -131,9 +131,9 @@ impl Config {
     /// Reads and checks the hyperparameters of a file of architecture `mamba2` or `ramba`.
     ///
     /// # Errors
-    /// `Unsupported` for another architecture or a value beyond this build's bounds, `Format` for values that are missing, of
-    /// the wrong type or inconsistent, and for keys and tensors that would be left unused. That the tensors of the model are there,
-    /// and have the shapes that follow, is checked when they are loaded.
+    /// `Unsupported` for another architecture or a value beyond this build's bounds, `Format` for values that are
+    /// missing, of the wrong type or inconsistent, and for keys and tensors that would be left unused. That the tensors
+    /// of the model are there, and have the shapes that follow, is checked when they are loaded.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self> {
         let architecture = gguf.str("general.architecture")?;
         if architecture != "mamba2" && architecture != "ramba" {

@@ -8,8 +8,8 @@ use crate::{Error, Result};
 use super::chunking::Encoded;
 use super::config::{Config, EncoderConfig, HsaConfig};
 
-/// The weights of the chunking layer. D hidden, S chunk size, He and Ge encoder heads and kv heads of width de = D / He,
-/// F width of the MLP, G memory kv heads of width d, R retrieval width.
+/// The weights of the chunking layer. D hidden, S chunk size, He and Ge encoder heads and kv heads of width de = D /
+/// He, F width of the MLP, G memory kv heads of width d, R retrieval width.
 pub(super) struct Encoder<B: Backend> {
     /// (D) optional norm of the input
     prenorm: Option<B::Buffer>,
@@ -26,7 +26,8 @@ pub(super) struct Encoder<B: Backend> {
     k_norm: Option<B::Buffer>,
     /// (R, D)
     landmark: B::Weight,
-    /// (R / Gr) ones, if landmarks are normed. The learned scales of that norm are part of the queries, see `retrieval`.
+    /// (R / Gr) ones, if landmarks are normed. The learned scales of that norm are part of the queries, see
+    /// `retrieval`.
     landmark_ones: Option<B::Buffer>,
     shape: EncoderShape,
 }
@@ -153,8 +154,8 @@ impl<B: Backend> Encoder<B> {
         self.shape.rows
     }
 
-    /// Encodes the first `chunks` chunks of `x` (C, rows, D), which is spent, and shows `emit` what they are. Every chunk is encoded for
-    /// itself.
+    /// Encodes the first `chunks` chunks of `x` (C, rows, D), which is spent, and shows `emit` what they are. Every
+    /// chunk is encoded for itself.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn encode(
         &self,

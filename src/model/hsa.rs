@@ -69,7 +69,8 @@ impl<B: Backend> HsaLayer<B> {
         })
     }
 
-    /// Adds to the residual stream `x` (n, D) what its tokens read in the chunks of `memory` that `reader` has chosen for them.
+    /// Adds to the residual stream `x` (n, D) what its tokens read in the chunks of `memory` that `reader` has chosen
+    /// for them.
     pub(super) fn forward(
         &self,
         backend: &B,

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 use super::chunking::{ChunkEncoder, Chunking};
 use super::config::Config;
 use super::hsa::HsaLayer;
-use super::mamba2::Block;
+use super::mamba2::MambaBlock;
 use super::retrieval::Retrieval;
 use super::{Group, Model, Upper};
 
@@ -31,7 +31,7 @@ impl<B: Backend> Model<B> {
         let config = Config::from_gguf(weights.gguf())?;
         let (hidden, vocab) = (config.hidden, config.vocab);
         let blocks = |range: Range<usize>| -> Result<Vec<_>> {
-            range.map(|i| Block::load(&config, weights, &backend, i)).collect()
+            range.map(|i| MambaBlock::load(&config, weights, &backend, i)).collect()
         };
         let embedding = backend.weight(weights.matrix("token_embd.weight", vocab, hidden)?)?;
         let output = weights.try_matrix("output.weight", vocab, hidden)?.map(|t| backend.weight(t)).transpose()?;

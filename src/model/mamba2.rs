@@ -7,7 +7,7 @@ use crate::weights::Weights;
 use super::config::Config;
 
 /// The weights of one block.
-pub(super) struct Block<B: Backend> {
+pub(super) struct MambaBlock<B: Backend> {
     /// (D)
     norm: B::Buffer,
     /// (2·E + 2·Ng·N + nh, D), rows z, x, B, C, dt
@@ -40,7 +40,7 @@ pub(super) fn zero_state<B: Backend>(shape: &SsmShape, backend: &B, sequences: u
     })
 }
 
-impl<B: Backend> Block<B> {
+impl<B: Backend> MambaBlock<B> {
     /// Loads block `index` of the file.
     pub(super) fn load(config: &Config, weights: &Weights, backend: &B, index: usize) -> Result<Self> {
         let ssm = &config.ssm;
@@ -81,12 +81,12 @@ impl<B: Backend> Block<B> {
     }
 }
 
-/// Adds the output of each of `blocks`, one after the other, to the residual stream `x` (sequences, n, D), and moves their states
-/// on by n tokens in each sequence. `size` is sequences and n.
+/// Adds the output of each of `blocks`, one after the other, to the residual stream `x` (sequences, n, D), and moves
+/// their states on by n tokens in each sequence. `size` is sequences and n.
 pub(super) fn forward<'a, 's: 'a, B: Backend>(
     config: &'a Config,
     backend: &B,
-    blocks: &'a [Block<B>],
+    blocks: &'a [MambaBlock<B>],
     states: impl Iterator<Item = &'s mut SsmState<B::Buffer>>,
     x: &mut B::Buffer,
     size: [usize; 2],

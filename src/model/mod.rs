@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Symbols in shapes: D hidden · T tokens of a tile · E, nh, P, N, Ng, W of a Mamba-2 block (see
-//! [`SsmShape`](crate::backend::SsmShape)) · S chunk size · K chunks read per token · H query heads and G key/value heads of
-//! width d · R retrieval width over Gr heads.
+//! [`SsmShape`](crate::backend::SsmShape)) · S chunk size · K chunks read per token · H query heads and G key/value
+//! heads of width d · R retrieval width over Gr heads.
 
 mod by_segment;
 mod chunking;
@@ -35,14 +35,14 @@ use crate::{Error, Result, room};
 pub use crate::backend::Weighting;
 pub use chunking::{ChunkEncoder, EncodedChunk, Memories, NativeEncoder};
 pub use config::{Config, EncoderConfig, HsaConfig};
-pub use retrieval::{Reading, Trace};
+pub use retrieval::{RetrievedChunk, Trace};
 pub use scratch::Scratch;
 pub use segment::{Segment, Segments};
 pub use state::State;
 
 use chunking::Chunking;
 use hsa::HsaLayer;
-use mamba2::Block;
+use mamba2::MambaBlock;
 use retrieval::Retrieval;
 use scratch::UpperScratch;
 
@@ -55,7 +55,7 @@ pub struct Model<B: Backend> {
     backend: B,
     /// (vocab, D)
     embedding: B::Weight,
-    lower: Vec<Block<B>>,
+    lower: Vec<MambaBlock<B>>,
     /// None for plain Mamba-2, whose blocks are all lower.
     upper: Option<Upper<B>>,
     /// (D)
@@ -74,7 +74,7 @@ struct Upper<B: Backend> {
 /// Layers that read the same chunks.
 struct Group<B: Backend> {
     retrieval: Retrieval<B>,
-    layers: Vec<(HsaLayer<B>, Vec<Block<B>>)>,
+    layers: Vec<(HsaLayer<B>, Vec<MambaBlock<B>>)>,
 }
 
 /// Which logits a call is to compute.
@@ -97,13 +97,15 @@ pub struct Pass<'a> {
     /// The chunk memories to read. Without them HSA adds nothing.
     pub memory: Option<&'a mut ChunkMemory>,
     /// If given, completed chunks are appended to `memory`; called with a chunk's number, it says which bytes of the
-    /// source the chunk comes from. The number of a chunk is its first position / S, and must be the next one in the memory.
+    /// source the chunk comes from. The number of a chunk is its first position / S, and must be the next one in the
+    /// memory.
     pub remember: Option<&'a (dyn Fn(u64) -> Range<u64> + Sync)>,
     /// Leave the HSA layers out, as if no chunk were visible.
     pub skip_hsa: bool,
     /// Which logits to return.
     pub logits: Logits,
-    /// For [`Logits::Top`]: filled as [`Operations::top_logits`](crate::backend::Operations::top_logits) does. Without a token it is left alone.
+    /// For [`Logits::Top`]: filled as [`Operations::top_logits`](crate::backend::Operations::top_logits) does. Without
+    /// a token it is left alone.
     pub top: Option<&'a mut TopK>,
     /// If given, what the tokens read is appended.
     pub trace: Option<&'a mut Trace>,
@@ -116,9 +118,10 @@ impl<B: Backend> Model<B> {
     /// [`Model::reset`] only, and chunks may have been appended to the memory.
     ///
     /// # Errors
-    /// `InvalidArgument` for a token that is not in the vocabulary, a state poisoned by an earlier failure, chunks that do not
-    /// continue those of the memory, or [`Logits::Top`] without a place for them or of logits that cannot be right (see
-    /// [`Operations::top_logits`](crate::backend::Operations::top_logits)); failures of the memory and of the device.
+    /// `InvalidArgument` for a token that is not in the vocabulary, a state poisoned by an earlier failure, chunks that
+    /// do not continue those of the memory, or [`Logits::Top`] without a place for them or of logits that cannot be
+    /// right (see [`Operations::top_logits`](crate::backend::Operations::top_logits)); failures of the memory and of
+    /// the device.
     pub fn forward<'s>(
         &self,
         state: &mut State<B>,
@@ -159,8 +162,8 @@ impl<B: Backend> Model<B> {
         Ok(())
     }
 
-    /// The forward pass up to the final norm, for the tokens of one tile: it leaves the residual stream in `s.x`. Whether chunk
-    /// memories were read.
+    /// The forward pass up to the final norm, for the tokens of one tile: it leaves the residual stream in `s.x`.
+    /// Whether chunk memories were read.
     fn layers(&self, state: &mut State<B>, s: &mut Scratch<B>, tokens: &[u32], pass: &mut Pass<'_>) -> Result<bool> {
         let (config, backend, n) = (&self.config, &self.backend, tokens.len());
         let from = state.position;

@@ -42,7 +42,7 @@ pub(super) struct Scratch<B: Backend> {
 
 /// One chunk that one token has read.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reading {
+pub struct RetrievedChunk {
     /// Position of the token.
     pub position: u64,
     /// Upper group.
@@ -57,7 +57,7 @@ pub struct Reading {
 
 /// What the tokens of a call have read, in the order of the computation: by tile, group, token, head, and the most
 /// recent chunk first. Chunks of weight 0 are left out.
-pub type Trace = Vec<Reading>;
+pub type Trace = Vec<RetrievedChunk>;
 
 impl<B: Backend> Scratch<B> {
     pub(super) fn new(config: &Config, hsa: &HsaConfig, backend: &B, tokens: usize) -> Result<Self> {
@@ -105,8 +105,8 @@ impl<B: Backend> Retrieval<B> {
         })
     }
 
-    /// Chooses chunks of `memory` for n tokens, the first of them at `position`, whose residual stream is `x` (n, D), as group
-    /// `group`. `false` if no token reads anything.
+    /// Chooses chunks of `memory` for n tokens, the first of them at `position`, whose residual stream is `x` (n, D),
+    /// as group `group`. `false` if no token reads anything.
     pub(super) fn select(
         &self,
         backend: &B,
@@ -145,7 +145,7 @@ impl<B: Backend> Retrieval<B> {
             let (token, head) = (i / self.heads, i % self.heads);
             let position = position + token as u64;
             let read = read.iter().filter(|r| r.1 != 0.0);
-            trace.extend(read.map(|&(chunk, weight)| Reading { position, group, head, chunk, weight }));
+            trace.extend(read.map(|&(chunk, weight)| RetrievedChunk { position, group, head, chunk, weight }));
         }
         Ok(())
     }

@@ -55,7 +55,8 @@ impl<B: Backend> Model<B> {
             Some(Upper { hsa, chunking, groups }) => {
                 let options = ReaderOptions { budget: DEVICE_BUDGET, tokens, groups: groups.len() };
                 Some(UpperScratch {
-                    // T is a multiple of S: with fewer than S tokens left by the tile before, no more than T / S chunks end.
+                    // T is a multiple of S: with fewer than S tokens left by the tile before, no more than T / S chunks
+                    // end.
                     chunking: chunking.scratch(config, hsa, backend, tokens / hsa.chunk_size)?,
                     retrieval: retrieval::Scratch::new(config, hsa, backend, tokens)?,
                     hsa: hsa::Scratch::new(config, backend, tokens)?,
@@ -77,8 +78,9 @@ impl<B: Backend> Model<B> {
         })
     }
 
-    /// How many bytes of its own memory the device may use for chunk memories that are read with `scratch`; a budget for the CPU has
-    /// no effect. While the device holds all visible chunks, it chooses among them without the host. The next call takes it.
+    /// How many bytes of its own memory the device may use for chunk memories that are read with `scratch`; a budget
+    /// for the CPU has no effect. While the device holds all visible chunks, it chooses among them without the host.
+    /// The next call takes it.
     pub fn set_device_budget(&self, scratch: &mut Scratch<B>, budget: u64) {
         if let Some(upper) = &mut scratch.upper {
             upper.options.budget = budget;

@@ -51,18 +51,6 @@ impl Segments {
         let start = position - position % self.size;
         Segment { start, overlap: start.min(self.overlap), end: start.saturating_add(self.size) }
     }
-
-    /// The segments that cover `0..end`, the last one cut off there.
-    pub fn until(self, end: u64) -> impl Iterator<Item = Segment> {
-        let mut position = 0;
-        std::iter::from_fn(move || {
-            (position < end).then(|| {
-                let segment = self.at(position);
-                position = segment.end;
-                Segment { end: segment.end.min(end), ..segment }
-            })
-        })
-    }
 }
 
 #[cfg(test)]
@@ -71,11 +59,16 @@ mod tests {
 
     #[test]
     fn segments_tile_the_timeline() {
-        let segments: Vec<_> = Segments::new(64, 16).until(150).collect();
+        let segments = Segments::new(64, 16);
         let segment = |start, overlap, end| Segment { start, overlap, end };
-        assert_eq!(segments, [segment(0, 0, 64), segment(64, 16, 128), segment(128, 16, 150)]);
-        assert_eq!(Segments::new(8, 2).until(16).count(), 2);
-        assert_eq!(Segments::endless().until(10).collect::<Vec<_>>(), [segment(0, 0, 10)]);
-        assert_eq!(Segments::endless().until(0).count(), 0);
+        for (positions, expected) in
+            [(0..64, segment(0, 0, 64)), (64..128, segment(64, 16, 128)), (128..150, segment(128, 16, 192))]
+        {
+            positions.for_each(|position| assert_eq!(segments.at(position), expected));
+        }
+        assert_eq!(Segments::new(64, 63).at(u64::MAX).end, u64::MAX);
+        for position in [0, 1, u64::MAX] {
+            assert_eq!(Segments::endless().at(position), segment(0, 0, u64::MAX));
+        }
     }
 }

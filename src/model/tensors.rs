@@ -51,7 +51,8 @@ impl Config {
         )))
     }
 
-    /// The names of all tensors that the model must have; docs/format.md has their shapes. [`OUTPUT`] may be there as well.
+    /// The names of all tensors that the model must have; docs/format.md has their shapes. [`OUTPUT`] may be there as
+    /// well.
     fn tensor_names(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> = ["token_embd.weight", "output_norm.weight"].map(String::from).into();
         let mut add = |prefix: &str, parts: &[&str]| names.extend(parts.iter().map(|part| format!("{prefix}{part}")));

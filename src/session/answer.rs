@@ -41,12 +41,13 @@ impl Default for AskOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Decoding {
-    /// It is copied: it is a span of whole words that stands in the chunks that were read for it, or several with commas
-    /// between them. Among what can go on such a span the model chooses.
+    /// It is copied: it is a span of whole words that stands in the chunks that were read for it, or several with
+    /// commas between them. Among what can go on such a span the model chooses.
     #[default]
     Copied,
-    /// The model writes what it likes. So it does, whatever is asked for, where there is nothing to copy from: with models that
-    /// keep no chunks or have no tokenizer or end-of-text token, and in [`Session::generate`](crate::Session::generate).
+    /// The model writes what it likes. So it does, whatever is asked for, where there is nothing to copy from: with
+    /// models that keep no chunks or have no tokenizer or end-of-text token, and in
+    /// [`Session::generate`](crate::Session::generate).
     Free,
 }
 
@@ -63,8 +64,8 @@ pub enum Support {
     /// The document seems not to hold an answer: what the model wrote is a guess. docs/quality.md says how that is
     /// decided, and how often it is wrong.
     None,
-    /// Nobody can say: the model keeps no chunks, or carries what it has read in a recurrence that is never reset, or this is no
-    /// answer to a question.
+    /// Nobody can say: the model keeps no chunks, or carries what it has read in a recurrence that is never reset, or
+    /// this is no answer to a question.
     Unknown,
 }
 
@@ -91,8 +92,8 @@ pub struct Answer {
     pub stop: StopReason,
     /// What it rests on.
     pub support: Support,
-    /// What all chunks together weighed before anything was written, 0 to 1 (mean over retrieval groups and heads). Always 1
-    /// with models that weigh by a softmax.
+    /// What all chunks together weighed before anything was written, 0 to 1 (mean over retrieval groups and heads).
+    /// Always 1 with models that weigh by a softmax.
     pub weight: f32,
     /// How likely the model itself finds the answer among all that it could write, 0 to 1: the geometric mean of the
     /// probabilities of its tokens, of the one that ended it too. 1 for what is generated.
@@ -110,23 +111,24 @@ pub struct Source {
     pub chunk: u64,
     /// Mean weight of the chunk over the tokens of the answer (and over retrieval groups and heads), 0 to 1.
     pub weight: f32,
-    /// The bytes of the document's text that the chunk stands for: whole characters. One that lies across the border of two
-    /// chunks counts for the first of them.
+    /// The bytes of the document's text that the chunk stands for: whole characters. One that lies across the border of
+    /// two chunks counts for the first of them.
     pub bytes: Range<u64>,
-    /// The text at these bytes, as it was fed. What tokens that were fed stand for need not be UTF-8: such bytes show as
-    /// U+FFFD.
+    /// The text at these bytes, as it was fed. What tokens that were fed stand for need not be UTF-8: such bytes show
+    /// as U+FFFD.
     pub text: String,
 }
 
 /// What chunks must weigh together for an answer to rest on them.
 const LEAST_WEIGHT: f32 = 0.25;
 
-/// How probable a copied answer must be where weights say nothing: if it is less, the model would rather have said something that
-/// it has not read.
+/// How probable a copied answer must be where weights say nothing: if it is less, the model would rather have said
+/// something that it has not read.
 const LEAST_PROBABILITY: f32 = 0.4;
 
 impl Session {
-    /// What an answer rests on that was given with `sources` and `weight`, and if it is `copied`, with this probability.
+    /// What an answer rests on that was given with `sources` and `weight`, and if it is `copied`, with this
+    /// probability.
     pub(super) fn support(
         &mut self,
         answer: &str,
@@ -134,11 +136,11 @@ impl Session {
         weight: f32,
         copied: Option<f32>,
     ) -> Result<Support> {
-        let carried = self.segment_size().is_none();
-        let chunks = sources.iter().map(|source| source.chunk).chain(self.unfinished_chunk());
+        let carried = self.resources.carries();
+        let chunks = sources.iter().map(|source| source.chunk).chain(self.resources.unfinished_chunk());
         let chunks: Vec<u64> = chunks.collect();
-        let Some(text) = self.kept_text() else { return Ok(Support::Unknown) };
-        let hsa = self.engine.config().hsa.as_ref();
+        let Some(text) = self.resources.text() else { return Ok(Support::Unknown) };
+        let hsa = self.resources.config().hsa.as_ref();
         // Those of a softmax sum to 1 whatever there is to read.
         let weak = match hsa.is_some_and(|hsa| matches!(hsa.weighting, Weighting::Softmax { .. })) {
             true => copied.is_some_and(|probability| probability < LEAST_PROBABILITY),
@@ -150,7 +152,7 @@ impl Session {
         let mut passages = Vec::new();
         for chunk in chunks {
             if !passage::has(&passages, chunk) {
-                passage::add(&mut passages, &text, chunk..chunk + 1, &mut |chunk| self.chunk_bytes(chunk))?;
+                passage::add(&mut passages, &text, chunk..chunk + 1, &mut |chunk| self.resources.chunk_bytes(chunk))?;
             }
         }
         let quotes = passage::quote(answer, &passages);
@@ -175,11 +177,11 @@ pub(super) fn mean_weights(trace: &Trace, selections: u64, min: f32) -> Vec<(u64
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Reading;
+    use crate::model::RetrievedChunk;
 
     #[test]
     fn weights_are_means_over_selections() {
-        let read = |position, chunk, weight| Reading { position, group: 0, head: 0, chunk, weight };
+        let read = |position, chunk, weight| RetrievedChunk { position, group: 0, head: 0, chunk, weight };
         let trace = vec![read(0, 3, 0.5), read(0, 1, 0.25), read(1, 3, 0.5), read(2, 7, 0.75)];
         assert_eq!(mean_weights(&trace, 4, 0.0), [(3, 0.25), (7, 0.1875), (1, 0.0625)]);
         assert_eq!(mean_weights(&trace, 4, 0.2), [(3, 0.25)]);

@@ -1,5 +1,5 @@
-//! Answers that are copied: an automaton over the spans of the chunks that were read for an answer, which says what may come
-//! next.
+//! Answers that are copied: an automaton over the spans of the chunks that were read for an answer, which says what may
+//! come next.
 //!
 //! An answer is a span, or several with commas between them. A span is part of a passage that begins and ends where
 //! words do; it is written token by token, and since a token need not be cut as the text was, bytes are compared. White
@@ -194,8 +194,8 @@ impl Copying {
     }
 }
 
-/// The spans of `passages` that `written` may be the beginning of. `starts` are all places where spans may begin, in the order
-/// of what follows there.
+/// The spans of `passages` that `written` may be the beginning of. `starts` are all places where spans may begin, in
+/// the order of what follows there.
 fn begun<'a>(
     passages: &'a [Passage],
     starts: &'a [(usize, usize)],

@@ -163,10 +163,11 @@ impl Model {
         &self,
         scratch: &mut Scratch,
         segments: &[&[u32]],
-        run_in: usize,
+        overlap: usize,
         emit: &mut (dyn FnMut(EncodedChunk<'_>) -> Result<()> + Send),
     ) -> Result<()> {
-        on_device!((self, scratch), (Model(model), Scratch(scratch)) => model.read_segments(scratch, segments, run_in, emit))
+        on_device!((self, scratch), (Model(model), Scratch(scratch)) =>
+            model.read_segments(scratch, segments, overlap, emit))
     }
 
     pub fn forward<'s>(
@@ -176,7 +177,8 @@ impl Model {
         tokens: &[u32],
         pass: Pass<'_>,
     ) -> Result<&'s [f32]> {
-        on_device!((self, state, scratch), (Model(model), State(state), Scratch(scratch)) => model.forward(state, scratch, tokens, pass))
+        on_device!((self, state, scratch), (Model(model), State(state), Scratch(scratch)) =>
+            model.forward(state, scratch, tokens, pass))
     }
 
     pub fn advance<'s>(
@@ -186,7 +188,8 @@ impl Model {
         tokens: &[u32],
         pass: Pass<'_>,
     ) -> Result<&'s [f32]> {
-        on_device!((self, state, scratch), (Model(model), State(state), Scratch(scratch)) => model.advance(state, scratch, tokens, pass))
+        on_device!((self, state, scratch), (Model(model), State(state), Scratch(scratch)) =>
+            model.advance(state, scratch, tokens, pass))
     }
 }
 

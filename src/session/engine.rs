@@ -19,8 +19,8 @@ use crate::{Error, ErrorKind, Result};
 pub struct EngineOptions {
     /// Where the model runs.
     pub device: Device,
-    /// Worker threads, at most [`MAX_THREADS`](crate::cpu::MAX_THREADS); 0 takes one per core, for a CUDA device at most eight.
-    /// Results do not depend on it.
+    /// Worker threads, at most [`MAX_THREADS`](crate::cpu::MAX_THREADS); 0 takes one per core, for a CUDA device at
+    /// most eight. Results do not depend on it.
     pub threads: usize,
     /// What encodes the chunks of documents.
     pub encoder: EncoderOptions,
@@ -48,8 +48,8 @@ pub(super) struct Shared {
 }
 
 impl Engine {
-    /// Opens the GGUF file of a model (architecture `ramba` or `mamba2`), or the first part of a split one. A file without a tokenizer
-    /// that this build knows opens too: its sessions take token ids.
+    /// Opens the GGUF file of a model (architecture `ramba` or `mamba2`), or the first part of a split one. A file
+    /// without a tokenizer that this build knows opens too: its sessions take token ids.
     ///
     /// The file is mapped into memory, not copied: it must not change while an engine uses it (see
     /// [`Weights::open`](crate::weights::Weights::open)).

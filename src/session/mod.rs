@@ -4,30 +4,32 @@
 //! question without changing it, [`generate`](Session::generate) writes on.
 //!
 //! How a document is read depends on the model. If its recurrence starts anew at every segment (all models made for
-//! long documents), what outlives a segment is chunk memories alone: segments are independent of each other and are read
-//! in parallel, through the lower half of the model only, exactly and without approximation. Otherwise the document goes
-//! through the whole model in order.
+//! long documents), what outlives a segment is chunk memories alone: segments are independent of each other and are
+//! read in parallel, through the lower half of the model only, exactly and without approximation. Otherwise the
+//! document goes through the whole model in order.
 
 mod answer;
 mod copying;
+mod decode;
 mod device;
 mod engine;
+mod generation;
 mod needs;
 mod passage;
+mod prefill;
 mod question;
-mod reading;
-mod tail;
+mod reader;
+mod resources;
 #[cfg(test)]
 mod tests;
-mod turns;
-mod writing;
+mod tokens;
+mod unread;
+mod work_queue;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
 use std::panic::resume_unwind;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 use std::{process, thread};
 
@@ -36,37 +38,26 @@ pub use device::Device;
 pub use engine::{Engine, EngineOptions};
 pub use needs::MemoryNeeds;
 
-use crate::memory::{Block, ChunkMemory, Precision, Text};
+use crate::memory::{ChunkMemory, Precision};
 use crate::model::{Pass, Trace};
-use crate::tokenizer::EncodeStream;
 use crate::{Error, ErrorKind, Result, room};
 use copying::Copying;
-use device::{Model, Scratch, State};
-use reading::Job;
-use tail::Tail;
-use writing::Writing;
-
-/// Bytes of text that are taken between two looks at what is due to be read, for each thread that makes tokens of it.
-const BLOCK: usize = 64 * 1024;
-
-/// Tokens per thread, and what a device reads at once twice per thread, wait to be read together: enough that threads
-/// rarely wait for the last of them.
-const WINDOW: u64 = 8192;
-
-/// The same for devices that read several segments at once, in what they read at once: they take so little time for it
-/// that starting the threads and waiting for the last of them must be rare.
-const WINDOW_AT_ONCE: u64 = 16;
+use decode::Decode;
+use generation::Generation;
+use reader::{Reader, cancelled};
+use resources::Resources;
+use unread::{Input, Unread};
 
 /// Where and how a session keeps the memory of its document.
 #[derive(Debug, Clone)]
 pub struct SessionOptions {
     /// Bytes of RAM for chunk memories, taken as they are used; what does not fit stays on disk. The default is 64 MiB.
     pub budget: u64,
-    /// Folder for the files of chunk memories, which must exist; by default the system's temporary folder. The files have no names
-    /// there, and are gone with the session or with the process, however it ends.
+    /// Folder for the files of chunk memories, which must exist; by default the system's temporary folder. The files
+    /// have no names there, and are gone with the session or with the process, however it ends.
     pub directory: Option<PathBuf>,
-    /// Bytes of its own memory that a device other than the CPU may use for chunk memories. The default is 64 MiB. Tokens take
-    /// the least time while it holds all chunks and their landmarks.
+    /// Bytes of its own memory that a device other than the CPU may use for chunk memories. The default is 64 MiB.
+    /// Tokens take the least time while it holds all chunks and their landmarks.
     pub device_budget: u64,
     /// How keys and values are stored.
     pub precision: Precision,
@@ -101,49 +92,55 @@ pub struct Progress {
 /// Told of progress; may ask to stop.
 pub type OnProgress = Box<dyn FnMut(Progress) -> ControlFlow<()> + Send>;
 
-/// Puts a part of a document into a tail, by way of a stream if it is text. Tells whether there was one.
-type Next<'a> = dyn FnMut(&mut Option<EncodeStream>, &mut Tail) -> Result<bool> + Send + 'a;
-
 /// One document, growing: what has been read of it, and how to go on.
+///
+/// Its parts are text that waits to be read, a reader and a generation, which know nothing of each other: the session
+/// keeps their order, tells of progress, and refuses to go on after a failure.
 pub struct Session {
-    engine: Engine,
-    /// None for models without chunks.
-    memory: Option<ChunkMemory>,
-    /// Working memory of the threads; the first is also that of answers.
-    scratches: Vec<Scratch>,
-    /// For chunks on their way from those threads to the memory.
-    blocks: Vec<Block>,
-    /// None for models without a tokenizer.
-    stream: Option<EncodeStream>,
-    /// Bytes of the source before those of `stream`.
-    taken: u64,
-    /// Tokens from some way before `read_to` on.
-    tail: Tail,
-    /// Tokens before this position are read for good: whole segments, or whole steps.
-    read_to: u64,
-    /// At `read_to`, if the recurrence never restarts.
-    reading: Option<State>,
-    /// Of the question or the text being written; made when first needed.
-    answering: Option<State>,
-    /// Tokens of the document, if the memories of all of it are in place. They are provisional from `read_to` on.
-    settled: Option<u64>,
-    skip_hsa: bool,
+    resources: Resources,
+    unread: Unread,
+    reader: Reader,
+    generation: Generation,
+    /// Tokens of the document, if the memories of all of it are in place. Those of tokens that are not read for good
+    /// are provisional: they are dropped when the document goes on.
+    prefilled: Option<u64>,
     on_progress: Option<OnProgress>,
-    /// What failed, if the memories can no longer be trusted.
-    poisoned: Option<String>,
+    poison: Poison,
     /// The process that this was made in.
     process: u32,
 }
 
+/// What failed, if memories may be missing since: then the session is unusable.
+#[derive(Debug, Default)]
+struct Poison(Option<String>);
+
+impl Poison {
+    /// Passes `result` on. Any failure other than a request to stop poisons.
+    fn on_failure<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(e) = &result
+            && e.kind() != ErrorKind::Cancelled
+        {
+            self.0.get_or_insert_with(|| e.to_string());
+        }
+        result
+    }
+
+    /// The same for text that is taken: what is wrong with the text itself does not poison. If it could not be kept,
+    /// what was taken is not all there.
+    fn on_loss<T>(&mut self, result: Result<T>) -> Result<T> {
+        match &result {
+            Err(e) if matches!(e.kind(), ErrorKind::Io | ErrorKind::Capacity) => self.on_failure(result),
+            _ => result,
+        }
+    }
+}
+
 impl Session {
     pub(crate) fn new(engine: Engine, options: &SessionOptions) -> Result<Self> {
-        let model = &engine.shared.model;
-        let memory = match model.chunk_shape() {
+        let memory = match engine.shared.model.chunk_shape() {
             Some(shape) => {
                 let directory = options.directory.clone().unwrap_or_else(std::env::temp_dir);
-                let memory = ChunkMemory::create(&directory, shape, options.precision, options.budget)?;
-                enough_slots(model, &memory, options)?;
-                Some(memory)
+                Some(ChunkMemory::create(&directory, shape, options.precision, options.budget)?)
             }
             None => None,
         };
@@ -152,41 +149,31 @@ impl Session {
 
     /// A session with the given memory: of the shape that the model makes, and empty.
     fn with_memory(engine: Engine, memory: Option<ChunkMemory>, options: &SessionOptions) -> Result<Self> {
-        let model = &engine.shared.model;
-        let reading = match model.config().segments.size() {
-            Some(_) => None,
-            None => Some(model.state()?),
-        };
+        let reader = Reader::new(&engine, options.skip_hsa_while_reading)?;
+        let text = memory.as_ref().map(|memory| memory.text().clone());
         Ok(Self {
-            memory,
-            scratches: vec![model.scratch(options.device_budget)?],
-            blocks: Vec::new(),
-            stream: engine.tokenizer().ok().map(|t| t.stream().with_threads(engine.threads())),
-            taken: 0,
-            tail: Tail::default(),
-            read_to: 0,
-            reading,
-            answering: None,
-            settled: None,
-            skip_hsa: options.skip_hsa_while_reading,
+            unread: Unread::new(engine.tokenizer().ok(), engine.threads(), text),
+            resources: Resources::new(engine, memory, options)?,
+            reader,
+            generation: Generation::default(),
+            prefilled: None,
             on_progress: None,
-            poisoned: None,
+            poison: Poison::default(),
             process: process::id(),
-            engine,
         })
     }
 
     /// Appends text to the document. Any split of a text over calls gives the same document.
     ///
     /// Text is read when enough of it has come, and at the latest when it is asked about. A long text is best fed in
-    /// pieces of some 100 KB for each thread, which keeps memory bounded and all of them at work. What follows in a piece that is
-    /// long enough becomes tokens while the text before it is read, on a thread of its own: for a fast device, pieces of several
-    /// megabytes gain by that.
+    /// pieces of some 100 KB for each thread, which keeps memory bounded and all of them at work. What follows in a
+    /// piece that is long enough becomes tokens while the text before it is read, on a thread of its own: for a fast
+    /// device, pieces of several megabytes gain by that.
     ///
     /// # Errors
     /// `Unsupported` if the model has no tokenizer. `Cancelled` if the progress callback asked for it: the text up to
-    /// [`bytes`](Self::bytes) has been taken, and the session can go on from there. After any other error in reading the
-    /// session is unusable, and says so.
+    /// [`bytes`](Self::bytes) has been taken, and the session can go on from there. After any other error in reading
+    /// the session is unusable, and says so.
     pub fn feed(&mut self, text: &str) -> Result<()> {
         self.feed_bytes(text.as_bytes())
     }
@@ -201,87 +188,56 @@ impl Session {
         if text.is_empty() {
             return Ok(());
         }
-        self.engine.tokenizer()?;
-        let mut blocks = text.chunks(BLOCK * self.engine.threads().max(1));
-        let kept = self.kept_text();
-        let taken = self.taken;
-        let done = self.take_in(&mut |stream, tail| {
-            let (Some(stream), Some(block)) = (stream, blocks.next()) else { return Ok(false) };
-            // A token has at least one byte.
-            tail.reserve(block.len())?;
-            let before = stream.bytes();
-            let pushed = stream.push_bytes(block, &mut |id, bytes| tail.push(id, bytes));
-            if let Some(kept) = &kept {
-                // Of bytes that are not UTF-8 none is taken, nor those of a character that they should have been the rest of.
-                let new = usize::try_from(stream.bytes().saturating_sub(before)).unwrap_or(usize::MAX);
-                kept.append(block.get(..new).unwrap_or(block))?;
-                kept.truncate(taken + stream.bytes())?;
-            }
-            pushed.map(|()| true)
-        });
-        self.keep(done)
+        self.engine().tokenizer()?;
+        let input = Input::text(text, self.engine().threads());
+        self.take_in(input)
     }
 
     /// Appends tokens to the document. Text fed before ends there: it forms no tokens with what comes after. In
     /// [`Source::bytes`] a token counts as many bytes as the text it stands for.
     ///
     /// # Errors
-    /// `InvalidArgument` for a token that is not in the vocabulary, before any is taken; else as for [`feed`](Self::feed).
+    /// `InvalidArgument` for a token that is not in the vocabulary, before any is taken; else as for
+    /// [`feed`](Self::feed).
     pub fn feed_tokens(&mut self, tokens: &[u32]) -> Result<()> {
         self.usable()?;
-        let vocab = self.engine.config().vocab;
+        let vocab = self.engine().config().vocab;
         if let Some(id) = tokens.iter().find(|&&id| id as usize >= vocab) {
             return Err(Error::invalid(format!("token {id} of a vocabulary of {vocab}")));
         }
         self.end_text()?;
-        let engine = self.engine.clone();
-        let tokenizer = engine.tokenizer().ok();
-        let mut blocks = tokens.chunks(BLOCK);
-        let kept = self.kept_text();
-        let mut text = Vec::new();
-        let taken = self.take_in(&mut |_, tail| {
-            let Some(block) = blocks.next() else { return Ok(false) };
-            tail.reserve(block.len())?;
-            tail.extend(block, |id| tokenizer.map_or(0, |t| t.text_len(id)));
-            if let (Some(kept), Some(tokenizer)) = (&kept, tokenizer) {
-                text.clear();
-                block.iter().for_each(|&id| text.extend_from_slice(tokenizer.text_bytes(id)));
-                kept.append(&text)?;
-            }
-            Ok(true)
-        });
-        self.taken = self.tail.bytes();
-        self.keep(taken)
+        self.take_in(Input::tokens(tokens))
     }
 
     /// Reads everything that was fed, up to the unfinished end, so that the next question is answered at once.
     ///
     /// # Errors
     /// `Format` if the text ends inside a character; else as for [`feed`](Self::feed).
-    pub fn settle(&mut self) -> Result<()> {
+    pub fn prefill(&mut self) -> Result<()> {
         self.usable()?;
-        if self.settled.is_some() {
+        if self.prefilled.is_some() {
             return Ok(());
         }
         self.advance()?;
-        let whole = self.whole_tail()?;
-        if self.segment_size().is_some() {
-            self.drop_provisional()?;
-            self.read_segments(&whole, whole.end(), false, self.bytes())?;
+        let all = self.unread.all_tokens()?;
+        self.drop_provisional()?;
+        let Self { resources, unread, reader, on_progress, poison, .. } = self;
+        if let Reader::BySegment(reader) = reader {
+            poison.on_failure(reader.read_rest(resources, &all, unread.bytes(), &mut |p| tell(on_progress, p)))?;
         }
-        self.settled = Some(whole.end());
+        self.prefilled = Some(all.end());
         Ok(())
     }
 
-    /// Answers `question` from the document, which stays as it is. White space around it, line ends in it and how its question
-    /// mark is written, or whether, make no difference.
+    /// Answers `question` from the document, which stays as it is. White space around it, line ends in it and how its
+    /// question mark is written, or whether, make no difference.
     ///
     /// `on_token` gets each token and the text that it completes (a part of a character shows with its last token), and
     /// may stop the answer.
     ///
     /// # Errors
     /// `InvalidArgument` if the question or the document is empty, or the question leaves no room for an answer (see
-    /// [`Engine::check_question`]); else as for [`settle`](Self::settle).
+    /// [`Engine::check_question`]); else as for [`prefill`](Self::prefill).
     pub fn ask(
         &mut self,
         question: &str,
@@ -289,7 +245,7 @@ impl Session {
         on_token: &mut dyn FnMut(u32, &str) -> ControlFlow<()>,
     ) -> Result<Answer> {
         self.usable()?;
-        let prompt = self.engine.prompt(question)?;
+        let prompt = self.engine().prompt(question)?;
         self.ask_tokens(&prompt, options, on_token)
     }
 
@@ -305,14 +261,17 @@ impl Session {
     ) -> Result<Answer> {
         let started = Instant::now();
         self.usable()?;
-        let room = self.engine.room(prompt.len(), options)?;
+        let room = self.engine().room(prompt.len(), options)?;
         if self.tokens() == 0 && self.bytes() == 0 {
             return Err(Error::invalid("the document is empty: there is nothing to ask about"));
         }
-        self.settle()?;
-        self.start_question()?;
-        let mut writing = Writing { options, on_token, room, started, grows: false };
-        writing.run(self, prompt)
+        self.prefill()?;
+        if self.resources.carries() {
+            self.drop_provisional()?;
+        }
+        let tokens = self.tokens();
+        self.generation.start_question(&mut self.resources, &self.reader, &self.unread, tokens)?;
+        Decode { options, on_token, room, started, grows: false }.run(self, prompt)
     }
 
     /// [`ask`](Self::ask) for the whole answer at once.
@@ -337,17 +296,18 @@ impl Session {
         let started = Instant::now();
         self.feed(prompt)?;
         self.end_text()?;
-        if self.tail.end() == 0 {
+        if self.unread.tokens().end() == 0 {
             return Err(Error::invalid("there is nothing to continue"));
         }
         self.advance()?;
-        self.unsettle()?;
-        self.start_writing()?;
-        let prompt = self.tail.ids(self.read_to..self.tail.end()).to_vec();
-        let mut writing = Writing { options, on_token, room: options.max_tokens, started, grows: true };
-        let answer = writing.run(self, &prompt);
+        self.invalidate()?;
+        self.generation.start_continuation(&mut self.resources, &self.reader, self.unread.tokens())?;
+        let tokens = self.unread.tokens();
+        let prompt = tokens.ids(self.reader.read_to()..tokens.end()).to_vec();
+        let mut decode = Decode { options, on_token, room: options.max_tokens, started, grows: true };
+        let answer = decode.run(self, &prompt);
         // The memories made while writing are dropped: those that stay are made when their segment is whole.
-        self.unsettle()?;
+        self.invalidate()?;
         answer
     }
 
@@ -358,40 +318,40 @@ impl Session {
 
     /// Bytes of text taken.
     pub fn bytes(&self) -> u64 {
-        self.taken + self.stream.as_ref().map_or(0, EncodeStream::bytes)
+        self.unread.bytes()
     }
 
-    /// The text of the document at `bytes`, as it was fed. Bytes that are no UTF-8, as those of a character that the range cuts,
-    /// show as U+FFFD.
+    /// The text of the document at `bytes`, as it was fed. Bytes that are no UTF-8, as those of a character that the
+    /// range cuts, show as U+FFFD.
     ///
     /// # Errors
-    /// `InvalidArgument` if there are no such bytes, `Unsupported` if the model keeps no chunks, `Io` or `Format` if the text
-    /// cannot be read or is damaged.
+    /// `InvalidArgument` if there are no such bytes, `Unsupported` if the model keeps no chunks, `Io` or `Format` if
+    /// the text cannot be read or is damaged.
     pub fn text(&self, bytes: Range<u64>) -> Result<String> {
-        let kept = self.kept_text();
-        let kept = kept.ok_or_else(|| Error::unsupported("the model keeps no chunks, and no text with them"))?;
-        Ok(String::from_utf8_lossy(&kept.read(bytes)?).into_owned())
+        let text = self.resources.text();
+        let text = text.ok_or_else(|| Error::unsupported("the model keeps no chunks, and no text with them"))?;
+        Ok(String::from_utf8_lossy(&text.read(bytes)?).into_owned())
     }
 
     /// Tokens of the document. Text at its end may be held back until it is certain how it divides into tokens, or
-    /// until [`settle`](Self::settle).
+    /// until [`prefill`](Self::prefill).
     pub fn tokens(&self) -> u64 {
-        self.settled.unwrap_or_else(|| self.tail.end())
+        self.prefilled.unwrap_or_else(|| self.unread.tokens().end())
     }
 
-    /// Chunks in the memory: those of the whole document after [`settle`](Self::settle), the last one padded.
+    /// Chunks in the memory: those of the whole document after [`prefill`](Self::prefill), the last one padded.
     pub fn chunks(&self) -> u64 {
-        self.memory.as_ref().map_or(0, ChunkMemory::len)
+        self.resources.memory.as_ref().map_or(0, ChunkMemory::len)
     }
 
     /// Bytes that the chunk memories take on disk.
     pub fn disk_bytes(&self) -> u64 {
-        self.memory.as_ref().map_or(0, ChunkMemory::disk_bytes)
+        self.resources.memory.as_ref().map_or(0, ChunkMemory::disk_bytes)
     }
 
     /// The model of this session.
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        &self.resources.engine
     }
 
     fn usable(&self) -> Result<()> {
@@ -401,7 +361,7 @@ impl Session {
         }
         // For all that is small.
         room::check(0)?;
-        match &self.poisoned {
+        match &self.poison.0 {
             Some(why) => {
                 Err(Error::new(ErrorKind::Io, format!("the session is unusable since an earlier failure: {why}")))
             }
@@ -409,341 +369,108 @@ impl Session {
         }
     }
 
-    /// Passes `result` on. A failure other than a request to stop means that memories may be missing.
-    fn poison<T>(&mut self, result: Result<T>) -> Result<T> {
-        if let Err(e) = &result
-            && e.kind() != ErrorKind::Cancelled
-        {
-            self.poisoned = Some(e.to_string());
-        }
-        result
-    }
-
-    fn segment_size(&self) -> Option<u64> {
-        self.engine.config().segments.size()
-    }
-
-    /// S; 1 for models without chunks.
-    fn chunk_size(&self) -> u64 {
-        self.engine.config().hsa.as_ref().map_or(1, |hsa| hsa.chunk_size as u64)
-    }
-
     /// Adds a token to the document.
     fn push(&mut self, id: u32) -> Result<()> {
-        let text = self.engine.shared.tokenizer.as_ref().map_or(&[][..], |tokenizer| tokenizer.text_bytes(id));
-        self.tail.push(id, text.len() as u64);
-        self.taken += text.len() as u64;
-        let kept = self.memory.as_ref().map_or(Ok(()), |memory| memory.text().append(text));
-        self.keep(kept)
-    }
-
-    /// The text of the document, for models with chunks.
-    fn kept_text(&self) -> Option<Arc<Text>> {
-        self.memory.as_ref().map(|memory| Arc::clone(memory.text()))
-    }
-
-    /// Passes `result` on. If text could not be kept, what was taken is not all there.
-    fn keep<T>(&mut self, result: Result<T>) -> Result<T> {
-        match &result {
-            Err(e) if matches!(e.kind(), ErrorKind::Io | ErrorKind::Capacity) && self.poisoned.is_none() => {
-                self.poison(result)
-            }
-            _ => result,
-        }
-    }
-
-    /// The number of the chunk that is not full yet, if the recurrence has read it and the memory has it not.
-    fn unfinished_chunk(&self) -> Option<u64> {
-        self.memory.as_ref().filter(|_| self.segment_size().is_none()).map(ChunkMemory::len)
-    }
-
-    /// The bytes of the document that a chunk, or what follows the last one, is made of.
-    fn chunk_bytes(&mut self, chunk: u64) -> Result<Range<u64>> {
-        let Some(memory) = &mut self.memory else { return Ok(0..0) };
-        if chunk < memory.len() {
-            return memory.source(chunk);
-        }
-        let start = chunk.checked_sub(1).map_or(Ok(0), |last| memory.source(last).map(|bytes| bytes.end))?;
-        Ok(start..memory.text().len())
-    }
-
-    /// Selections of chunks that `tokens` tokens make.
-    fn selections(&self, tokens: u64) -> u64 {
-        self.engine.config().hsa.as_ref().map_or(0, |hsa| tokens * (hsa.groups * hsa.retrieval_heads) as u64)
-    }
-
-    /// Adds to `copying` the text of what the tokens of `trace` have read.
-    fn copy_from(&mut self, copying: &mut Copying, trace: &Trace) -> Result<()> {
-        let Some(text) = self.kept_text() else { return Ok(()) };
-        let chunks = trace.iter().map(|reading| reading.chunk).chain(self.unfinished_chunk());
-        copying.add(&text, chunks, &mut |chunk| self.chunk_bytes(chunk))
+        self.poison.on_loss(self.unread.push(id))
     }
 
     /// Makes tokens of all text that was fed.
     fn end_text(&mut self) -> Result<()> {
-        let Self { stream, tail, .. } = self;
-        let ended = stream.as_mut().map_or(Ok(()), |stream| stream.finish(&mut |id, bytes| tail.push(id, bytes)));
-        self.taken = self.tail.bytes();
-        let kept = self.kept_text().map_or(Ok(()), |text| text.truncate(self.taken));
-        self.keep(kept)?;
-        ended
-    }
-
-    /// The tail with the tokens of the text that is held back.
-    fn whole_tail(&self) -> Result<Tail> {
-        let mut tail = self.tail.copy()?;
-        if let Some(stream) = &self.stream {
-            stream.clone().finish(&mut |id, bytes| tail.push(id, bytes))?;
-        }
-        Ok(tail)
+        self.poison.on_loss(self.unread.end_text())
     }
 
     /// Drops the memories of what is not read for good.
     fn drop_provisional(&mut self) -> Result<()> {
-        let chunks = self.read_to / self.chunk_size();
-        let dropped = match &mut self.memory {
-            Some(memory) if memory.len() > chunks => memory.truncate(chunks),
-            _ => Ok(()),
-        };
-        self.poison(dropped)
+        let chunks = self.reader.read_to() / self.resources.chunk_size();
+        self.poison.on_failure(self.resources.truncate(chunks))
     }
 
     /// To be called before the document changes.
-    fn unsettle(&mut self) -> Result<()> {
-        self.settled = None;
+    fn invalidate(&mut self) -> Result<()> {
+        self.prefilled = None;
         self.drop_provisional()
     }
 
-    /// Takes parts of the document from `next`, which puts one into the tail and tells whether there was one, and reads what is
-    /// due. If the recurrence starts anew at segments, the parts of the next window become tokens while one is read.
-    fn take_in(&mut self, next: &mut Next<'_>) -> Result<()> {
-        self.unsettle()?;
-        let Some(window) = self.window() else {
-            while next(&mut self.stream, &mut self.tail)? {
-                self.advance()?;
-            }
-            return Ok(());
-        };
-        // A segment is read when there is a token after it.
-        let mut fill = |stream: &mut Option<EncodeStream>, tail: &mut Tail, end: u64| {
-            while tail.end() <= end {
-                if !next(stream, tail)? {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        };
-        let mut ahead = Tail::default();
+    /// Takes `input` and reads what is due. If the recurrence starts anew at segments, the text of the next window
+    /// becomes tokens while one is read.
+    fn take_in(&mut self, mut input: Input<'_>) -> Result<()> {
+        self.invalidate()?;
         loop {
-            let end = self.read_to + window;
-            if !fill(&mut self.stream, &mut self.tail, end)? {
+            let Self { resources, unread, reader, on_progress, poison, .. } = self;
+            let Reader::BySegment(reader) = reader else {
+                if !poison.on_loss(unread.take(&mut input))? {
+                    return Ok(());
+                }
+                self.advance()?;
+                continue;
+            };
+            let end = reader.read_to() + reader.window();
+            // A segment is read when there is a token after it.
+            if !poison.on_loss(unread.fill(&mut input, end))? {
                 return Ok(());
             }
-            ahead.begin_in(&self.tail, end.saturating_sub(self.overlap()));
-            let bytes = self.bytes().max(self.tail.bytes());
-            // Taken out for the call, which needs the rest of the session.
-            let mut due = std::mem::take(&mut self.tail);
-            let mut stream = self.stream.take();
+            let (bytes, next) = (unread.bytes(), end + reader.window());
+            let (tokens, encoder, ahead) = unread.split(reader.needs(end));
             let (read, filled) = thread::scope(|scope| {
-                let filling = room::spawn(scope, "ramba-tokens".into(), || fill(&mut stream, &mut ahead, end + window));
-                let read = self.read_segments(&due, end, true, bytes);
+                let fill = || encoder.fill(&mut input, ahead, next);
+                let filling = room::spawn(scope, "ramba-tokens".into(), fill);
+                let read = reader.read(resources, tokens, end, bytes, &mut |progress| tell(on_progress, progress));
                 // Without a thread, it is done when this is read.
                 (read, filling.map_or(Ok(true), |f| f.join().unwrap_or_else(|panic| resume_unwind(panic))))
             });
-            self.stream = stream;
-            if self.read_to == end {
-                std::mem::swap(&mut self.tail, &mut ahead);
-                ahead = due;
-            } else {
-                due.drop_before(self.read_to.saturating_sub(self.overlap()));
-                due.append(&ahead);
-                self.tail = due;
-            }
-            read?;
-            if !filled? {
+            unread.join(reader.needs(reader.read_to()));
+            poison.on_failure(read)?;
+            if !poison.on_loss(filled)? {
                 return Ok(());
             }
         }
     }
 
-    /// Tokens before a segment that are run first.
-    fn overlap(&self) -> u64 {
-        self.engine.config().segments.overlap()
-    }
-
-    /// Tokens that are read at once, whole segments; None if the recurrence never starts anew.
-    fn window(&self) -> Option<u64> {
-        let size = self.segment_size()?;
-        let at_once = self.engine.shared.model.segments_at_once() as u64;
-        let times = if at_once > 1 { WINDOW_AT_ONCE } else { 2 };
-        Some((self.engine.threads() as u64 * WINDOW.max(times * at_once * size)).next_multiple_of(size))
-    }
-
-    /// Reads for good what is complete.
-    ///
-    /// A segment or step is complete when there is a token after it, so that there always is one left to continue from.
+    /// Reads for good what is complete: with a token after it, so that there always is one left to continue from.
     fn advance(&mut self) -> Result<()> {
-        let before_last = self.tail.end().saturating_sub(1);
-        let (Some(size), Some(window)) = (self.segment_size(), self.window()) else {
-            let step = self.engine.shared.model.tile() as u64;
-            while before_last >= self.read_to + step {
-                let done = self.read_step(step);
-                self.poison(done)?;
-                self.tail.drop_before(self.read_to);
-                self.tell()?;
+        let Self { resources, unread, reader, on_progress, poison, .. } = self;
+        match reader {
+            Reader::BySegment(reader) => {
+                while let Some(end) = reader.next(unread.tokens().end()) {
+                    let (tokens, bytes) = (unread.tokens(), unread.bytes());
+                    let read = reader.read(resources, tokens, end, bytes, &mut |progress| tell(on_progress, progress));
+                    unread.drop_before(reader.needs(reader.read_to()));
+                    poison.on_failure(read)?;
+                }
             }
-            return Ok(());
-        };
-        let complete = before_last - before_last % size;
-        while complete > self.read_to {
-            let end = complete.min(self.read_to + window);
-            // Taken out for the call, which needs the rest of the session.
-            let tail = std::mem::take(&mut self.tail);
-            let done = self.read_segments(&tail, end, true, self.bytes());
-            self.tail = tail;
-            self.tail.drop_before(self.read_to.saturating_sub(self.overlap()));
-            done?;
+            Reader::InSequence(reader) => {
+                while reader.is_due(unread.tokens().end()) {
+                    poison.on_failure(reader.read(resources, unread.tokens()))?;
+                    unread.drop_before(reader.read_to());
+                    let chunks = resources.memory.as_ref().map_or(0, ChunkMemory::len);
+                    let progress = Progress { bytes: unread.bytes(), tokens: reader.read_to(), chunks };
+                    if tell(on_progress, progress).is_break() {
+                        return Err(cancelled());
+                    }
+                }
+            }
         }
         Ok(())
     }
 
-    /// Moves `reading` on by `step` tokens through the whole model.
-    fn read_step(&mut self, step: u64) -> Result<()> {
-        self.drop_provisional()?;
-        let end = self.read_to + step;
-        let chunk = self.chunk_size();
-        let Self { engine, memory, scratches, tail, reading, .. } = self;
-        let (Some(state), Some(scratch)) = (reading, scratches.first_mut()) else { return Ok(()) };
-        let source = |c: u64| tail.source(c * chunk..(c + 1) * chunk);
-        let remember = memory.is_some().then_some(&source as &(dyn Fn(u64) -> Range<u64> + Sync));
-        let pass = Pass { memory: memory.as_mut(), remember, skip_hsa: self.skip_hsa, ..Pass::default() };
-        engine.shared.model.forward(state, scratch, tail.ids(self.read_to..end), pass)?;
-        self.read_to = end;
-        Ok(())
+    /// Moves the generation on by `ids`, which are tokens of the document if it `grows`, and returns the logits that
+    /// `pass` asks for.
+    fn pass<'s>(&'s mut self, ids: &[u32], grows: bool, pass: Pass<'s>) -> Result<&'s [f32]> {
+        let growing = grows.then(|| self.unread.tokens());
+        self.generation.pass(&mut self.resources, ids, growing, pass)
     }
 
-    /// Reads the segments of `tail` from `read_to` to `end`, in parallel: for good, which moves `read_to`, or
-    /// provisionally with the last chunk padded. `bytes` have been taken of the source.
-    fn read_segments(&mut self, tail: &Tail, end: u64, for_good: bool, bytes: u64) -> Result<()> {
-        let jobs = self.jobs(tail, end);
-        let chunk = self.chunk_size();
-        let Self { engine, memory, scratches, blocks, on_progress, read_to, .. } = self;
-        let model = &engine.shared.model;
-        let Some(memory) = memory else {
-            // Nothing outlives a segment: there is nothing to read it for.
-            if for_good {
-                *read_to = end;
-            }
-            return Ok(());
-        };
-        let source = |c: u64| tail.source(c * chunk..(c + 1) * chunk);
-        let threads = engine.threads();
-        let result = reading::read(model, threads, scratches, blocks, &jobs, &source, memory, &mut |memory| {
-            let tokens = memory.len() * chunk;
-            if for_good {
-                *read_to = tokens;
-            }
-            let progress = Progress { bytes, tokens: tokens.min(tail.end()), chunks: memory.len() };
-            on_progress.as_mut().map_or(ControlFlow::Continue(()), |tell| tell(progress))
-        });
-        match self.poison(result)? {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(cancelled()),
-        }
+    /// Adds to `copying` the text of what the tokens of `trace` have read.
+    fn copy_from(&mut self, copying: &mut Copying, trace: &Trace) -> Result<()> {
+        let r = &mut self.resources;
+        let Some(text) = r.text() else { return Ok(()) };
+        let chunks = trace.iter().map(|read| read.chunk).chain(r.unfinished_chunk());
+        copying.add(&text, chunks, &mut |chunk| r.chunk_bytes(chunk))
     }
+}
 
-    /// The segments of `tail` from `read_to` to `end`, the last one padded to whole chunks.
-    fn jobs<'t>(&self, tail: &'t Tail, end: u64) -> Vec<Job<'t>> {
-        let config = self.engine.config();
-        let chunk = self.chunk_size();
-        let mut jobs = Vec::new();
-        let mut at = self.read_to;
-        while at < end {
-            let span = config.segments.at(at);
-            let last = span.end.min(end);
-            let mut tokens = Cow::Borrowed(tail.ids(span.start - span.overlap..last));
-            let padded = ((last - span.start).next_multiple_of(chunk) + span.overlap) as usize;
-            if tokens.len() < padded {
-                tokens.to_mut().resize(padded, self.engine.pad());
-            }
-            let chunks = span.start / chunk..last.div_ceil(chunk);
-            jobs.push(Job { tokens, run_in: span.overlap as usize, chunks });
-            at = last;
-        }
-        jobs
-    }
-
-    /// Position of the next token of `answering`.
-    fn answering_position(&self) -> u64 {
-        self.answering.as_ref().map_or(0, State::position)
-    }
-
-    fn tell(&mut self) -> Result<()> {
-        let progress = Progress { bytes: self.bytes(), tokens: self.read_to, chunks: self.chunks() };
-        match self.on_progress.as_mut().map(|tell| tell(progress)) {
-            Some(ControlFlow::Break(())) => Err(cancelled()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Sets `answering` to the state that a question starts from.
-    fn start_question(&mut self) -> Result<()> {
-        if self.segment_size().is_some() {
-            // After the padded end, so that all chunks are visible, with nothing but the chunks to know the document by.
-            let end = self.tokens().next_multiple_of(self.chunk_size());
-            let Self { engine, answering, .. } = self;
-            let model = &engine.shared.model;
-            return model.reset(state(model, answering)?, end);
-        }
-        self.drop_provisional()?;
-        self.copy_reading()?;
-        let whole = self.whole_tail()?;
-        let tokens = whole.ids(self.read_to..whole.end()).to_vec();
-        // Chunks that end among these tokens are remembered until the document goes on.
-        let tail = std::mem::replace(&mut self.tail, whole);
-        let done = self.pass(&tokens, true, Pass::default()).map(|_| ());
-        self.tail = tail;
-        done
-    }
-
-    /// Sets `answering` to the state at `read_to`, from which the document is written on.
-    fn start_writing(&mut self) -> Result<()> {
-        if self.segment_size().is_none() {
-            return self.copy_reading();
-        }
-        let span = self.engine.config().segments.at(self.read_to);
-        let from = span.start - span.overlap;
-        let run_in = self.tail.ids(from..span.start).to_vec();
-        let Self { engine, answering, .. } = self;
-        let model = &engine.shared.model;
-        model.reset(state(model, answering)?, from)?;
-        self.pass(&run_in, false, Pass::default()).map(|_| ())
-    }
-
-    /// Sets `answering` to `reading`.
-    fn copy_reading(&mut self) -> Result<()> {
-        let Self { engine, answering, reading, .. } = self;
-        let model = &engine.shared.model;
-        match reading {
-            Some(reading) => model.copy_state(reading, state(model, answering)?),
-            None => Ok(()),
-        }
-    }
-
-    /// Moves `answering` on by `tokens` and returns the logits that `pass` asks for, to which this adds what is read. If
-    /// the document `grows`, the tokens are those of its tail: their chunks are remembered, and the recurrence restarts
-    /// where segments begin.
-    fn pass<'s>(&'s mut self, tokens: &[u32], grows: bool, pass: Pass<'s>) -> Result<&'s [f32]> {
-        let chunk = self.chunk_size();
-        let Self { engine, memory, scratches, tail, answering, .. } = self;
-        let model = &engine.shared.model;
-        let state = state(model, answering)?;
-        let Some(scratch) = scratches.first_mut() else { return Ok(&[]) };
-        let source = |c: u64| tail.source(c * chunk..(c + 1) * chunk);
-        let remember = (grows && memory.is_some()).then_some(&source as &(dyn Fn(u64) -> Range<u64> + Sync));
-        let pass = Pass { memory: memory.as_mut(), remember, ..pass };
-        if grows { model.advance(state, scratch, tokens, pass) } else { model.forward(state, scratch, tokens, pass) }
-    }
+fn tell(on_progress: &mut Option<OnProgress>, progress: Progress) -> ControlFlow<()> {
+    on_progress.as_mut().map_or(ControlFlow::Continue(()), |tell| tell(progress))
 }
 
 impl fmt::Debug for Session {
@@ -752,34 +479,7 @@ impl fmt::Debug for Session {
             .field("bytes", &self.bytes())
             .field("tokens", &self.tokens())
             .field("chunks", &self.chunks())
-            .field("poisoned", &self.poisoned)
+            .field("poisoned", &self.poison.0)
             .finish_non_exhaustive()
     }
-}
-
-/// Fails unless `memory` can hold all chunks that one token may read.
-fn enough_slots(model: &Model, memory: &ChunkMemory, options: &SessionOptions) -> Result<()> {
-    let wanted = model.config().hsa.as_ref().map_or(0, |hsa| hsa.top_k * hsa.retrieval_heads);
-    if memory.slots() >= wanted {
-        return Ok(());
-    }
-    let least = ChunkMemory::minimum_budget(&memory.shape(), options.precision, wanted)?;
-    Err(Error::capacity(format!(
-        "a memory budget of {} bytes holds {} chunks, but a token reads up to {wanted}: {least} bytes are enough",
-        options.budget,
-        memory.slots()
-    )))
-}
-
-/// The state in `slot`, made if there is none.
-fn state<'a>(model: &Model, slot: &'a mut Option<State>) -> Result<&'a mut State> {
-    let state = match slot.take() {
-        Some(state) => state,
-        None => model.state()?,
-    };
-    Ok(slot.insert(state))
-}
-
-fn cancelled() -> Error {
-    Error::new(ErrorKind::Cancelled, "reading was stopped by the caller")
 }

@@ -20,8 +20,8 @@ pub struct MemoryNeeds {
     pub working: u64,
     /// The recurrent states of a session.
     pub state: u64,
-    /// The least [budget](crate::SessionOptions::budget) of chunk memories with which a token can read all its chunks; 0 for
-    /// a model without chunks. More holds more of them in RAM and reads less from disk.
+    /// The least [budget](crate::SessionOptions::budget) of chunk memories with which a token can read all its chunks;
+    /// 0 for a model without chunks. More holds more of them in RAM and reads less from disk.
     pub least_budget: u64,
     /// Tokens in a chunk; 0 for a model without.
     pub chunk_tokens: u64,

@@ -10,8 +10,8 @@ use crate::memory::Text;
 /// Bytes before and after chunks that are looked at for the other part of a word that a chunk ends in.
 const CONTEXT: u64 = 256;
 
-/// Neighbouring chunks and the whole words that they hold, in a form to compare with: runs of white space are one space, so
-/// that where lines end is no matter.
+/// Neighbouring chunks and the whole words that they hold, in a form to compare with: runs of white space are one
+/// space, so that where lines end is no matter.
 pub(super) struct Passage {
     /// The chunks.
     pub chunks: Range<u64>,
@@ -84,8 +84,8 @@ impl Passage {
         self.folded.get(start..end).unwrap_or_default()
     }
 
-    /// Whether a span that begins at `start`, which is one of [`Self::starts`], may end at `end`: where a word does, and
-    /// there is more in it than punctuation.
+    /// Whether a span that begins at `start`, which is one of [`Self::starts`], may end at `end`: where a word does,
+    /// and there is more in it than punctuation.
     pub fn may_end(&self, start: usize, end: usize) -> bool {
         let span = self.span(start, end);
         let says_something = || String::from_utf8_lossy(span).chars().any(char::is_alphanumeric);
@@ -138,7 +138,8 @@ pub(super) fn quote(answer: &str, passages: &[Passage]) -> Vec<Range<u64>> {
     let mut quotes = Vec::new();
     let mut next = 0;
     while next < parts.len() {
-        // As many as stand together. What a span has is in any that holds it, so that the longest leave no less for the rest.
+        // As many as stand together. What a span has is in any that holds it, so that the longest leave no less for the
+        // rest.
         let longest = (next + 1..=parts.len()).rev().find_map(|end| {
             let span = parts.get(next..end).unwrap_or_default().join(",");
             let span: Vec<u8> = folded(span.trim().bytes()).collect();

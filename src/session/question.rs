@@ -8,8 +8,8 @@ use crate::{Error, Result};
 const LEAST_ROOM: usize = 32;
 
 impl Engine {
-    /// Checks what can be checked of a question before there is a document: that there is one, that it leaves room for an
-    /// answer in the segment that the two share, and that the options make sense.
+    /// Checks what can be checked of a question before there is a document: that there is one, that it leaves room for
+    /// an answer in the segment that the two share, and that the options make sense.
     ///
     /// # Errors
     /// `InvalidArgument` if not, `Unsupported` if the model has no tokenizer.
@@ -54,9 +54,9 @@ impl Engine {
     }
 }
 
-/// `question` as the model gets it, the same for all ways of writing it that mean the same: without white space and control
-/// characters around it, with one space for those inside, and with a question mark at its end, if it does not end in
-/// other punctuation of a sentence.
+/// `question` as the model gets it, the same for all ways of writing it that mean the same: without white space and
+/// control characters around it, with one space for those inside, and with a question mark at its end, if it does not
+/// end in other punctuation of a sentence.
 ///
 /// # Errors
 /// `InvalidArgument` if nothing is left.

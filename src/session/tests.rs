@@ -73,7 +73,7 @@ fn a_failed_write_makes_the_session_unusable() {
     broken.store(false, Ordering::Relaxed);
     for error in [
         session.feed("more").unwrap_err(),
-        session.settle().unwrap_err(),
+        session.prefill().unwrap_err(),
         session.answer("What?", &AskOptions::default()).unwrap_err(),
         session.generate("", &AskOptions::default(), &mut |_, _| ControlFlow::Continue(())).unwrap_err(),
     ] {

@@ -132,10 +132,13 @@ impl<'a, B: Backend> Runner<'a, B> {
         let segments: Segments = self.model.config().segments;
         let chunk = self.chunk_size();
         let (scratch, memory) = (&mut self.scratch, self.memory.as_mut().unwrap());
-        for span in segments.until(tokens.len() as u64) {
-            let own = &tokens[(span.start - span.overlap) as usize..span.end as usize];
+        let mut at = 0;
+        while at < tokens.len() {
+            let segment = segments.at(at as u64);
+            let (from, overlap) = (at - segment.overlap as usize, segment.overlap as usize);
+            at = tokens.len().min(segment.end as usize);
             self.model
-                .read_segments(scratch, &[own], span.overlap as usize, &mut |e| {
+                .read_segments(scratch, &[&tokens[from..at]], overlap, &mut |e| {
                     let source = token_range(chunk)(memory.len());
                     memory.append(e.keys, e.values, e.landmark, source).map(|_| ())
                 })

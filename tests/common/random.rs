@@ -6,7 +6,7 @@ use ramba::quant::DType;
 
 use super::gguf::{File, kind};
 
-/// What can be chosen about the model. The default has segments with a run-in.
+/// What can be chosen about the model. The default has segments that overlap.
 #[derive(Clone, Copy)]
 pub struct Shape {
     /// Segment size; 0: the recurrence never restarts.

@@ -108,7 +108,7 @@ fn end_to_end(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<R
         session.on_progress(Some(Box::new(|_| interrupt::asked())));
         let started = Instant::now();
         session.feed_tokens(&tokens)?;
-        session.settle()?;
+        session.prefill()?;
         ingest.push(started.elapsed());
 
         let options = AskOptions { max_tokens: 1, ..AskOptions::default() };

@@ -1,4 +1,4 @@
-//! Tokens one after the other: how an answer is produced.
+//! Decode: the tokens of an answer or a continuation, one after the other.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -11,8 +11,8 @@ use crate::model::{Logits, Pass, Trace};
 use crate::sampler::Sampler;
 use crate::topk::TopK;
 
-/// An answer that is to be written.
-pub(super) struct Writing<'a> {
+/// An answer or a continuation that is to be written.
+pub(super) struct Decode<'a> {
     pub options: &'a AskOptions,
     pub on_token: &'a mut dyn FnMut(u32, &str) -> ControlFlow<()>,
     /// Most tokens.
@@ -22,24 +22,25 @@ pub(super) struct Writing<'a> {
     pub grows: bool,
 }
 
-impl Writing<'_> {
+impl Decode<'_> {
     /// Reads `prompt` and writes on after it.
     pub fn run(&mut self, session: &mut Session, prompt: &[u32]) -> Result<Answer> {
-        let tokenizer = session.engine.shared.tokenizer.clone();
-        let eos = session.engine.shared.eos.filter(|_| !self.options.ignore_end);
+        let tokenizer = session.resources.engine.shared.tokenizer.clone();
+        let eos = session.resources.engine.shared.eos.filter(|_| !self.options.ignore_end);
         let mut decoder = tokenizer.as_ref().map(|t| t.decoder());
-        let copied = self.options.decoding == Decoding::Copied && !self.grows && session.memory.is_some();
+        let copied = self.options.decoding == Decoding::Copied && !self.grows && session.resources.memory.is_some();
         let copying = tokenizer.zip(eos).filter(|_| copied).map(|(tokenizer, eos)| Copying::new(tokenizer, eos));
-        let mut next = Next::new(Sampler::new(self.options.sampling)?, copying, self.grows)?;
+        let mut next = NextToken::new(Sampler::new(self.options.sampling)?, copying, self.grows)?;
         let (mut text, mut tokens) = (String::new(), Vec::new());
         let mut first_token = None;
 
         next.read(session, prompt, self.grows)?;
         // The first token of the answer comes out of the last one of the prompt: what that one reads counts.
-        let answer_from = session.answering_position().saturating_sub(1);
-        next.trace.retain(|reading| reading.position >= answer_from);
+        let answer_from = session.generation.position().saturating_sub(1);
+        next.trace.retain(|read| read.position >= answer_from);
         // What is written makes what it is written from look more relevant: how relevant that is shows before.
-        let weight = next.trace.iter().map(|reading| reading.weight).sum::<f32>() / session.selections(1).max(1) as f32;
+        let weight =
+            next.trace.iter().map(|read| read.weight).sum::<f32>() / session.resources.selections(1).max(1) as f32;
 
         let stop = loop {
             if tokens.len() >= self.room {
@@ -65,7 +66,7 @@ impl Writing<'_> {
             }
         };
         text.push_str(decoder.as_mut().map_or("", |d| d.finish()));
-        let tokens_read = session.answering_position() - answer_from;
+        let tokens_read = session.generation.position() - answer_from;
         let sources = self.sources(session, &next.trace, tokens_read)?;
         let chosen = tokens.len() + usize::from(stop == StopReason::End);
         let probability = (next.log_probability / chosen.max(1) as f64).exp() as f32;
@@ -82,8 +83,8 @@ impl Writing<'_> {
 
     /// The chunks of `trace`, what `tokens` tokens have read, as sources.
     fn sources(&self, session: &mut Session, trace: &Trace, tokens: u64) -> Result<Vec<Source>> {
-        let selections = session.selections(tokens);
-        let Some(memory) = &mut session.memory else { return Ok(Vec::new()) };
+        let selections = session.resources.selections(tokens);
+        let Some(memory) = &mut session.resources.memory else { return Ok(Vec::new()) };
         let means = mean_weights(trace, selections, self.options.min_source_weight);
         let source = |(chunk, weight)| {
             let bytes = memory.source(chunk)?;
@@ -97,7 +98,7 @@ impl Writing<'_> {
 }
 
 /// What chooses the next token.
-struct Next {
+struct NextToken {
     sampler: Sampler,
     /// The highest logits, if they are enough: then the others stay on the device.
     top: Option<TopK>,
@@ -111,7 +112,7 @@ struct Next {
     log_probability: f64,
 }
 
-impl Next {
+impl NextToken {
     /// `free` if neither what may come next nor its probability matters.
     fn new(sampler: Sampler, copying: Option<Copying>, free: bool) -> Result<Self> {
         let top = sampler.enough().filter(|_| free).map(TopK::new).transpose()?;

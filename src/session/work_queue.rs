@@ -1,28 +1,48 @@
-//! Whose turn it is: pieces of work handed out in order, each with one of a fixed number of blocks to put its results in.
+//! Work handed out in order: numbered pieces, each with one of a bounded number of blocks to put its results in.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::Result;
 use crate::memory::Block;
 
-/// Hands out the numbers `0..end` in ascending order, each together with an empty block. Since nobody gets a number without
-/// a block, the lowest one that is not done yet is always under way, however few blocks there are.
-pub(super) struct Turns {
+/// Hands out the numbers `0..end` in ascending order, each together with an empty block. Since nobody gets a number
+/// without a block, the lowest one that is not done yet is always under way, however few blocks there are.
+#[derive(Default)]
+pub(super) struct WorkQueue {
     state: Mutex<State>,
     changed: Condvar,
 }
 
+#[derive(Default)]
 struct State {
     next: usize,
     end: usize,
     blocks: Vec<Block>,
 }
 
-/// Ends all turns when dropped: after a failure or a panic, nobody is left waiting for a block that will not come back.
-pub(super) struct Last<'a>(pub &'a Turns);
+/// Closes the queue when dropped: after a failure or a panic, nobody is left waiting for a block that will not come
+/// back.
+pub(super) struct CloseOnDrop<'a>(pub &'a WorkQueue);
 
-impl Turns {
-    pub fn new(end: usize, blocks: Vec<Block>) -> Self {
-        Self { state: Mutex::new(State { next: 0, end, blocks }), changed: Condvar::new() }
+impl WorkQueue {
+    /// Begins with the numbers `0..end`, and with at least `count` blocks of at least `capacity` chunks: those of the
+    /// last round that are large enough, and others from `make`.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn begin(
+        &mut self,
+        end: usize,
+        (count, capacity): (usize, usize),
+        make: impl Fn(usize) -> Result<Block>,
+    ) -> Result<()> {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        (state.next, state.end) = (0, end);
+        state.blocks.retain(|block| block.capacity() >= capacity);
+        while state.blocks.len() < count {
+            state.blocks.push(make(capacity)?);
+        }
+        Ok(())
     }
 
     /// The next number and a block for it, waiting for one if need be; None when there are no more.
@@ -38,15 +58,10 @@ impl Turns {
     }
 
     /// Takes a block back, to be filled again.
-    pub fn give(&self, block: Block) {
+    pub fn give_back(&self, block: Block) {
         self.lock().blocks.push(block);
         // All, for whom there are no more numbers may be among those who wait.
         self.changed.notify_all();
-    }
-
-    /// The blocks that were given back.
-    pub fn into_blocks(self) -> Vec<Block> {
-        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).blocks
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -54,7 +69,7 @@ impl Turns {
     }
 }
 
-impl Drop for Last<'_> {
+impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {
         self.0.lock().end = 0;
         self.0.changed.notify_all();
@@ -71,24 +86,27 @@ mod tests {
     use super::*;
     use crate::memory::{ChunkMemory, ChunkShape, Precision};
 
-    fn blocks(count: usize) -> Vec<Block> {
+    /// A queue of `end` numbers and `count` blocks.
+    fn queue(end: usize, count: usize) -> WorkQueue {
         let shape = ChunkShape { chunk_size: 1, kv_heads: 1, head_dim: 1, retrieval_heads: 1, retrieval_width: 1 };
         let dir = tempfile::tempdir().unwrap();
         let memory = ChunkMemory::create(dir.path(), shape, Precision::F16, 1 << 16).unwrap();
-        (0..count).map(|_| memory.block(1).unwrap()).collect()
+        let mut queue = WorkQueue::default();
+        queue.begin(end, (count, 1), |capacity| memory.block(capacity)).unwrap();
+        queue
     }
 
     #[test]
-    fn all_turns_come_however_few_blocks_there_are() {
+    fn all_numbers_come_however_few_blocks_there_are() {
         for (threads, count) in [(1, 1), (4, 1), (4, 2), (2, 4)] {
-            let turns = Turns::new(200, blocks(count));
+            let queue = queue(200, count);
             thread::scope(|scope| {
                 let (send, receive) = mpsc::channel();
                 for _ in 0..threads {
-                    let (send, turns) = (send.clone(), &turns);
+                    let (send, queue) = (send.clone(), &queue);
                     scope.spawn(move || {
-                        while let Some(turn) = turns.take() {
-                            send.send(turn).unwrap();
+                        while let Some(work) = queue.take() {
+                            send.send(work).unwrap();
                         }
                     });
                 }
@@ -98,29 +116,29 @@ mod tests {
                     early.insert(i, block);
                     assert!(early.len() <= count);
                     while let Some(block) = early.remove(&due) {
-                        turns.give(block);
+                        queue.give_back(block);
                         due += 1;
                     }
                 }
                 assert_eq!(due, 200);
             });
-            assert_eq!(turns.into_blocks().len(), count);
+            assert_eq!(queue.lock().blocks.len(), count);
         }
     }
 
     #[test]
-    fn nobody_waits_after_the_last_turn() {
-        let turns = Turns::new(9, blocks(1));
+    fn nobody_waits_for_a_closed_queue() {
+        let queue = queue(9, 1);
         thread::scope(|scope| {
-            let (_, block) = turns.take().unwrap();
-            let waiting = scope.spawn(|| turns.take().is_none());
+            let (_, block) = queue.take().unwrap();
+            let waiting = scope.spawn(|| queue.take().is_none());
             let panic = catch_unwind(AssertUnwindSafe(|| {
-                let _last = Last(&turns);
+                let _close = CloseOnDrop(&queue);
                 panic!("as a callback may");
             }));
             assert!(panic.is_err() && waiting.join().unwrap());
-            turns.give(block);
-            assert!(turns.take().is_none());
+            queue.give_back(block);
+            assert!(queue.take().is_none());
         });
     }
 }

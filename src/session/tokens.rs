@@ -1,4 +1,4 @@
-//! The end of a document: the tokens that are not read for good yet, and where each one lies in the source.
+//! Consecutive tokens of a document with their source map: where each of them lies in the text.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use crate::{Error, Result, room};
 
 /// Consecutive tokens of a document from some position on, with their places in the source text.
 #[derive(Debug, Default)]
-pub(super) struct Tail {
+pub(super) struct Tokens {
     /// Position of `ids[0]` in the document.
     start: u64,
     ids: Vec<u32>,
@@ -16,7 +16,7 @@ pub(super) struct Tail {
     from: u64,
 }
 
-impl Tail {
+impl Tokens {
     /// Makes room for so many more tokens.
     ///
     /// # Errors
@@ -33,8 +33,8 @@ impl Tail {
     ///
     /// # Errors
     /// `Capacity` if there is not enough memory.
-    pub fn copy(&self) -> Result<Tail> {
-        let mut copy = Tail { start: self.start, from: self.from, ..Tail::default() };
+    pub fn copy(&self) -> Result<Tokens> {
+        let mut copy = Tokens { start: self.start, from: self.from, ..Tokens::default() };
         copy.reserve(self.ids.len() + 1024)?;
         copy.append(self);
         Ok(copy)
@@ -46,18 +46,8 @@ impl Tail {
         self.ids.push(id);
     }
 
-    /// Appends tokens that each stand for as many of the next bytes of the source as `bytes` says.
-    pub fn extend(&mut self, ids: &[u32], bytes: impl Fn(u32) -> u64) {
-        let mut end = self.bytes();
-        self.ids.extend_from_slice(ids);
-        self.ends.extend(ids.iter().map(|&id| {
-            end += bytes(id);
-            end
-        }));
-    }
-
     /// Becomes what `other` has from `position` on.
-    pub fn begin_in(&mut self, other: &Tail, position: u64) {
+    pub fn begin_in(&mut self, other: &Tokens, position: u64) {
         let from = other.index(position);
         self.start = other.start + from as u64;
         self.from = other.source(other.start..self.start).end;
@@ -67,10 +57,15 @@ impl Tail {
     }
 
     /// Appends the tokens that `later`, of the same document, has behind those here.
-    pub fn append(&mut self, later: &Tail) {
+    pub fn append(&mut self, later: &Tokens) {
         let from = later.index(self.end());
         self.ids.extend_from_slice(later.ids.get(from..).unwrap_or_default());
         self.ends.extend_from_slice(later.ends.get(from..).unwrap_or_default());
+    }
+
+    /// Position of the first token that is kept.
+    pub fn start(&self) -> u64 {
+        self.start
     }
 
     /// Position after the last token: the tokens of the document so far.
@@ -116,39 +111,38 @@ mod tests {
 
     #[test]
     fn places_survive_dropping() {
-        let mut tail = Tail::default();
-        (0..10).for_each(|i| tail.push(i, u64::from(i) + 1));
-        let (source, ids) = (tail.source(4..7), tail.ids(4..7).to_vec());
+        let mut tokens = Tokens::default();
+        (0..10).for_each(|i| tokens.push(i, u64::from(i) + 1));
+        let (source, ids) = (tokens.source(4..7), tokens.ids(4..7).to_vec());
         assert_eq!(source, 10..28); // 1+2+3+4, then 5+6+7 more
-        tail.drop_before(3);
-        assert_eq!((tail.source(4..7), tail.ids(4..7)), (source, &ids[..]));
-        assert_eq!((tail.end(), tail.bytes()), (10, 55));
-        tail.drop_before(10);
-        assert_eq!((tail.end(), tail.bytes(), tail.ids(0..10)), (10, 55, &[][..]));
-        tail.push(7, 2);
-        assert_eq!(tail.source(10..64), 55..57);
-        tail.extend(&[3, 1], u64::from);
-        assert_eq!((tail.source(11..13), tail.ids(10..13)), (57..61, &[7, 3, 1][..]));
+        tokens.drop_before(3);
+        assert_eq!((tokens.source(4..7), tokens.ids(4..7)), (source, &ids[..]));
+        assert_eq!((tokens.end(), tokens.bytes()), (10, 55));
+        tokens.drop_before(10);
+        assert_eq!((tokens.end(), tokens.bytes(), tokens.ids(0..10)), (10, 55, &[][..]));
+        tokens.push(7, 2);
+        assert_eq!(tokens.source(10..64), 55..57);
     }
 
     #[test]
-    fn a_tail_goes_on_in_another_one() {
-        let mut tail = Tail::default();
-        (0..10).for_each(|i| tail.push(i, u64::from(i) + 1));
-        tail.drop_before(2);
-        let mut ahead = Tail::default();
+    fn tokens_go_on_in_another_window() {
+        let mut tokens = Tokens::default();
+        (0..10).for_each(|i| tokens.push(i, u64::from(i) + 1));
+        tokens.drop_before(2);
+        let mut ahead = Tokens::default();
         ahead.push(9, 9);
         for position in [2, 5, 10] {
-            ahead.begin_in(&tail, position);
+            ahead.begin_in(&tokens, position);
             assert_eq!((ahead.end(), ahead.bytes()), (10, 55));
-            assert_eq!(ahead.source(position..12), tail.source(position..12));
-            assert_eq!(ahead.ids(position..12), tail.ids(position..12));
+            assert_eq!(ahead.source(position..12), tokens.source(position..12));
+            assert_eq!(ahead.ids(position..12), tokens.ids(position..12));
         }
-        ahead.begin_in(&tail, 7);
-        ahead.extend(&[3, 1], u64::from);
-        tail.append(&ahead);
-        assert_eq!((tail.ids(6..12), tail.source(9..12)), (&[6, 7, 8, 9, 3, 1][..], 45..59));
-        tail.append(&ahead);
-        assert_eq!((tail.end(), tail.bytes()), (12, 59));
+        ahead.begin_in(&tokens, 7);
+        ahead.push(3, 3);
+        ahead.push(1, 1);
+        tokens.append(&ahead);
+        assert_eq!((tokens.ids(6..12), tokens.source(9..12)), (&[6, 7, 8, 9, 3, 1][..], 45..59));
+        tokens.append(&ahead);
+        assert_eq!((tokens.end(), tokens.bytes()), (12, 59));
     }
 }

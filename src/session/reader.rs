@@ -1,0 +1,221 @@
+//! How a document is read: by segments, in parallel, or in sequence through the whole model.
+
+use std::borrow::Cow;
+use std::ops::{ControlFlow, Range};
+
+use super::device::State;
+use super::prefill::{Prefill, SegmentTokens};
+use super::resources::Resources;
+use super::tokens::Tokens;
+use super::work_queue::WorkQueue;
+use super::{Engine, Progress};
+use crate::model::{Pass, Segments};
+use crate::{Error, ErrorKind, Result};
+
+/// Tokens per thread, and what a device reads at once twice per thread, wait to be read together: enough that threads
+/// rarely wait for the last of them.
+const WINDOW: u64 = 8192;
+
+/// The same for devices that read several segments at once, in what they read at once: they take so little time for it
+/// that starting the threads and waiting for the last of them must be rare.
+const WINDOW_AT_ONCE: u64 = 16;
+
+/// Told of progress; may ask to stop.
+pub(super) type Tell<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
+
+/// Reads a document.
+#[allow(clippy::large_enum_variant, reason = "there is one for each session")]
+pub(super) enum Reader {
+    BySegment(SegmentReader),
+    InSequence(SequenceReader),
+}
+
+impl Reader {
+    /// The reader of an empty document. `skip_hsa` is for documents that are read in sequence.
+    ///
+    /// # Errors
+    /// If the device has no memory for the state.
+    pub fn new(engine: &Engine, skip_hsa: bool) -> Result<Self> {
+        let model = &engine.shared.model;
+        let segments = model.config().segments;
+        let Some(size) = segments.size() else {
+            let (state, step) = (model.state()?, model.tile() as u64);
+            return Ok(Reader::InSequence(SequenceReader { read_to: 0, state, step, skip_hsa }));
+        };
+        let at_once = model.segments_at_once() as u64;
+        let times = if at_once > 1 { WINDOW_AT_ONCE } else { 2 };
+        let window = (engine.threads() as u64 * WINDOW.max(times * at_once * size)).next_multiple_of(size);
+        let queue = WorkQueue::default();
+        Ok(Reader::BySegment(SegmentReader { segments, size, window, pad: engine.pad(), read_to: 0, queue }))
+    }
+
+    /// Tokens before this position are read for good: whole segments, or whole steps.
+    pub fn read_to(&self) -> u64 {
+        match self {
+            Reader::BySegment(reader) => reader.read_to,
+            Reader::InSequence(reader) => reader.read_to,
+        }
+    }
+}
+
+/// Reads segments apart from each other, through the lower half of the model: nothing but chunk memories outlives them.
+pub(super) struct SegmentReader {
+    segments: Segments,
+    /// Tokens of a segment.
+    size: u64,
+    /// Tokens that are read at once, whole segments.
+    window: u64,
+    /// Fills up the last chunk.
+    pad: u32,
+    read_to: u64,
+    queue: WorkQueue,
+}
+
+impl SegmentReader {
+    pub fn read_to(&self) -> u64 {
+        self.read_to
+    }
+
+    /// Tokens that are read at once, whole segments.
+    pub fn window(&self) -> u64 {
+        self.window
+    }
+
+    /// The end of the next window of a document of `tokens` tokens, or of its whole segments before that. A segment is
+    /// whole when there is a token after it, so that there always is one left to continue from. None if there is none
+    /// to read.
+    pub fn next(&self, tokens: u64) -> Option<u64> {
+        let before_last = tokens.saturating_sub(1);
+        let end = (before_last - before_last % self.size).min(self.read_to + self.window);
+        (end > self.read_to).then_some(end)
+    }
+
+    /// The first token that is needed to go on from position `at`: the first one that its segment overlaps.
+    pub fn needs(&self, at: u64) -> u64 {
+        at.saturating_sub(self.segments.overlap())
+    }
+
+    /// Reads whole segments of `tokens` up to `end`, for good. `bytes` have been taken of the document.
+    ///
+    /// # Errors
+    /// `Cancelled` if `tell` asked for it; else failures of the model, the memory and the device.
+    pub fn read(&mut self, r: &mut Resources, tokens: &Tokens, end: u64, bytes: u64, tell: Tell<'_>) -> Result<()> {
+        let Self { segments, pad, read_to, queue, .. } = self;
+        if r.memory.is_none() {
+            // Nothing outlives a segment: there is nothing to read it for.
+            *read_to = end;
+            return Ok(());
+        }
+        let jobs = segment_tokens(*segments, r.chunk_size(), *pad, tokens, *read_to..end);
+        prefill(r, queue, &jobs, tokens, bytes, &mut |progress| {
+            *read_to = progress.tokens;
+            tell(progress)
+        })
+    }
+
+    /// Reads what is left of `tokens` for now, with the last chunk padded: its memories are to be forgotten before the
+    /// document goes on.
+    ///
+    /// # Errors
+    /// As [`SegmentReader::read`].
+    pub fn read_rest(&mut self, r: &mut Resources, tokens: &Tokens, bytes: u64, tell: Tell<'_>) -> Result<()> {
+        if r.memory.is_none() {
+            return Ok(());
+        }
+        let jobs = segment_tokens(self.segments, r.chunk_size(), self.pad, tokens, self.read_to..tokens.end());
+        prefill(r, &mut self.queue, &jobs, tokens, bytes, tell)
+    }
+}
+
+/// Reads `jobs`, segments of `tokens`, into the memory.
+fn prefill(
+    r: &mut Resources,
+    queue: &mut WorkQueue,
+    jobs: &[SegmentTokens<'_>],
+    tokens: &Tokens,
+    bytes: u64,
+    tell: Tell<'_>,
+) -> Result<()> {
+    let Resources { engine, memory: Some(memory), scratches } = r else { return Ok(()) };
+    let chunk = memory.shape().chunk_size as u64;
+    let prefill = Prefill { model: &engine.shared.model, threads: engine.threads(), scratches, queue };
+    let done = prefill.run(jobs, tokens, memory, &mut |memory| {
+        let tokens = (memory.len() * chunk).min(tokens.end());
+        tell(Progress { bytes, tokens, chunks: memory.len() })
+    })?;
+    if done.is_break() { Err(cancelled()) } else { Ok(()) }
+}
+
+/// The segments of `tokens` at `positions`, the last one padded with `pad` to whole chunks.
+fn segment_tokens<'t>(
+    segments: Segments,
+    chunk: u64,
+    pad: u32,
+    tokens: &'t Tokens,
+    positions: Range<u64>,
+) -> Vec<SegmentTokens<'t>> {
+    let Range { start: mut at, end } = positions;
+    let mut all = Vec::new();
+    while at < end {
+        let segment = segments.at(at);
+        let last = segment.end.min(end);
+        let mut ids = Cow::Borrowed(tokens.ids(segment.start - segment.overlap..last));
+        let padded = ((last - segment.start).next_multiple_of(chunk) + segment.overlap) as usize;
+        if ids.len() < padded {
+            ids.to_mut().resize(padded, pad);
+        }
+        let chunks = segment.start / chunk..last.div_ceil(chunk);
+        all.push(SegmentTokens { ids, overlap: segment.overlap as usize, chunks });
+        at = last;
+    }
+    all
+}
+
+/// Reads a document in order through the whole model, whose recurrence is never reset.
+pub(super) struct SequenceReader {
+    read_to: u64,
+    /// After the token before `read_to`.
+    state: State,
+    /// Tokens that are read at once.
+    step: u64,
+    skip_hsa: bool,
+}
+
+impl SequenceReader {
+    pub fn read_to(&self) -> u64 {
+        self.read_to
+    }
+
+    /// The state after the tokens that are read for good.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether a whole step of a document of `tokens` tokens is to be read, with a token after it to continue from.
+    pub fn is_due(&self, tokens: u64) -> bool {
+        tokens > self.read_to + self.step
+    }
+
+    /// Reads the next step of `tokens`, for good.
+    ///
+    /// # Errors
+    /// Failures of the model, the memory and the device.
+    pub fn read(&mut self, r: &mut Resources, tokens: &Tokens) -> Result<()> {
+        let Self { read_to, state, step, skip_hsa } = self;
+        let chunk = r.chunk_size();
+        r.truncate(*read_to / chunk)?;
+        let end = *read_to + *step;
+        let source = |c: u64| tokens.source(c * chunk..(c + 1) * chunk);
+        let pass = Pass { remember: Some(&source), skip_hsa: *skip_hsa, ..Pass::default() };
+        r.run(state, pass, |model, state, scratch, pass| {
+            model.forward(state, scratch, tokens.ids(*read_to..end), pass)
+        })?;
+        *read_to = end;
+        Ok(())
+    }
+}
+
+/// The caller has stopped the reading.
+pub(super) fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "reading was stopped by the caller")
+}
