@@ -4,18 +4,16 @@
 //! cargo run --release --example document_qa -- FILE
 //! ```
 
-mod common;
-
 use std::io::{self, BufRead, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::answers::{self, AnswerArgs};
-use common::files::{self, Document};
-use common::interrupt;
-use common::show::{grouped, parse_size, print};
 use ramba::{Engine, EngineOptions, Error, ErrorKind, Result, SessionOptions, Support};
+use ramba_cli::answers::{self, AnswerArgs};
+use ramba_cli::files::{self, Document};
+use ramba_cli::interrupt;
+use ramba_cli::show::{grouped, parse_size, print};
 
 /// Read a document, then answer questions about it, one a line, until the end of the input.
 #[derive(Parser)]

@@ -1,7 +1,7 @@
 /*
  * Reads a document and answers a question about it, from C.
  *
- *     cargo rustc --release --lib --features capi --crate-type staticlib
+ *     cargo rustc -p ramba --release --lib --features capi --crate-type staticlib
  *     cc -Iinclude -o embed examples/embed.c target/release/libramba.a -lpthread -ldl -lm
  *     ./embed models/ramba-small.gguf book.txt "What is the pass key?"
  */

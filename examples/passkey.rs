@@ -14,15 +14,15 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::answers::AnswerArgs;
-use common::encoder::EncoderArgs;
 use common::facts::{self, Fact};
-use common::files;
-use common::interrupt;
-use common::process;
-use common::prose::{self, Rng};
-use common::show::{grouped, mib, parse_count, parse_size, print, print_json};
 use ramba::{AskOptions, Device, Engine, EngineOptions, Error, Result, Session, SessionOptions, Support};
+use ramba_cli::answers::AnswerArgs;
+use ramba_cli::encoder::EncoderArgs;
+use ramba_cli::files;
+use ramba_cli::interrupt;
+use ramba_cli::process;
+use ramba_cli::prose::{self, Rng};
+use ramba_cli::show::{self, grouped, mib, parse_count, parse_size, print, print_json};
 use serde_json::json;
 
 /// Measure retrieval of facts hidden in long texts.
@@ -190,7 +190,7 @@ fn haystack(args: &Args) -> Result<String> {
 fn feed(session: &mut Session, haystack: &str, facts: &[Fact], bytes: f64, rng: &mut Rng) -> Result<Vec<u64>> {
     let needles: usize = facts.iter().map(|f| f.text.len() + 1).sum();
     let bytes = (bytes as u64).saturating_sub(needles as u64).max(1);
-    let mut cuts: Vec<(u64, usize)> = (0..facts.len()).map(|i| (rng.next() % bytes, i)).collect();
+    let mut cuts: Vec<(u64, usize)> = (0..facts.len()).map(|i| (rng.bits() % bytes, i)).collect();
     cuts.sort_unstable();
     let mut at = next_space(haystack, rng.below(haystack.len()));
     let mut starts = vec![0; facts.len()];
@@ -236,7 +236,7 @@ fn ask(session: &mut Session, fact: &Fact, start: u64, args: &Args, score: &mut 
     score.found += usize::from(right);
     score.denied += usize::from(answer.support == Support::None);
     if args.misses && !right {
-        let answer = common::show::one_line(&answer.text);
+        let answer = show::one_line(&answer.text);
         let read = if read { "read" } else { "not read" };
         eprintln!("{} -> {answer:?} (want {}; its chunk was {read})", fact.question, fact.answer);
     }
@@ -254,7 +254,7 @@ fn ask_absent(session: &mut Session, facts: &[Fact], count: usize, args: &Args, 
         score.absent += 1;
         score.absent_denied += usize::from(answer.support == Support::None);
         if args.misses && answer.support != Support::None {
-            let answer = common::show::one_line(&answer.text);
+            let answer = show::one_line(&answer.text);
             eprintln!("{} -> {answer:?} (it is not in the text)", fact.question);
         }
     }

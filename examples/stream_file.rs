@@ -11,14 +11,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::answers::{self, AnswerArgs};
-use common::encoder::EncoderArgs;
 use common::facts::{self, Fact};
-use common::files::{self, Document, Reading};
-use common::prose::{self, Rng};
-use common::show::{grouped, mib, parse_size, print, print_json};
-use common::{interrupt, process};
 use ramba::{Answer, Device, Engine, EngineOptions, Result, Session, SessionOptions, Support};
+use ramba_cli::answers::{self, AnswerArgs};
+use ramba_cli::encoder::EncoderArgs;
+use ramba_cli::files::{self, Document, Reading};
+use ramba_cli::prose::{self, Rng};
+use ramba_cli::show::{grouped, mib, parse_size, print, print_json};
+use ramba_cli::{interrupt, process};
 use serde_json::json;
 
 /// Stream a document through the model and ask about it.
@@ -123,8 +123,29 @@ fn generated() -> (String, Vec<Fact>) {
     let mut rng = Rng::new(7);
     let facts = facts::facts(&mut rng, 12);
     let text = prose::prose(&mut rng, 1_000_000);
-    let (text, _) = facts::hide(&mut rng, &text, &facts);
-    (text, facts)
+    (hide(&mut rng, &text, &facts), facts)
+}
+
+/// `text` with each fact put between two words, the places drawn evenly over the whole length.
+fn hide(rng: &mut Rng, text: &str, facts: &[Fact]) -> String {
+    let mut cuts: Vec<(usize, &Fact)> = facts
+        .iter()
+        .map(|fact| {
+            let at = rng.below(text.len() + 1);
+            (text.as_bytes()[at..].iter().position(|&b| b == b' ').map_or(text.len(), |n| at + n), fact)
+        })
+        .collect();
+    cuts.sort_by_key(|(at, _)| *at);
+    let mut out = String::with_capacity(text.len() + facts.iter().map(|fact| fact.text.len() + 1).sum::<usize>());
+    let mut last = 0;
+    for (at, fact) in cuts {
+        out.push_str(&text[last..at]);
+        out.push(' ');
+        out.push_str(&fact.text);
+        last = at;
+    }
+    out.push_str(&text[last..]);
+    out
 }
 
 fn summary(reading: &Reading, session: &Session) -> Result<()> {

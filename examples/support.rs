@@ -7,16 +7,14 @@
 //! The file is a JSON array of `{"document": TEXT, "questions": [{"question": TEXT, "answers": [TEXT, …]}, …]}`. A question
 //! without answers is one that the document does not answer.
 
-mod common;
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::answers::AnswerArgs;
-use common::files;
-use common::show::{one_line, print};
 use ramba::{Answer, Engine, EngineOptions, Error, Result, SessionOptions, Support};
+use ramba_cli::answers::AnswerArgs;
+use ramba_cli::files;
+use ramba_cli::show::{one_line, print};
 use serde_json::Value;
 
 /// Measure how well answers know what they rest on.

@@ -35,9 +35,6 @@ pub mod memory;
 pub mod model;
 pub mod onnx;
 pub mod quant;
-#[cfg(test)]
-#[path = "../tests/common/require.rs"]
-mod require;
 mod room;
 pub mod sampler;
 mod session;

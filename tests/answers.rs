@@ -2,7 +2,6 @@
 //! it names the exact place; it says when it is cut off; and a question is one question however it is written.
 
 use std::ops::Range;
-use std::path::Path;
 use std::sync::LazyLock;
 
 use ramba::{
@@ -10,7 +9,7 @@ use ramba::{
 };
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ramba-small.gguf");
+    let model = test_support::shipped();
     Engine::open(model, &EngineOptions::default()).unwrap()
 });
 

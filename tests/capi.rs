@@ -2,15 +2,13 @@
 
 #![cfg(feature = "capi")]
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::build::{cargo, run};
-use common::random::{self, Shape};
 use ramba::{AskOptions, Engine, EngineOptions, SessionOptions, Support};
 use tempfile::TempDir;
+use test_support::build::{cargo, run};
+use test_support::random::{self, Shape};
 
 const TEXT: &str = "The pass key of QXRT is 482913. Three of the months were naïve, the others not; such is the path.";
 const QUESTION: &str = "What is the pass key of QXRT?";
@@ -18,7 +16,7 @@ const QUESTION: &str = "What is the pass key of QXRT?";
 /// Builds the library for C, and a program with it.
 fn build(dir: &Path, source: &str, standard: &[&str]) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let built = cargo(&["rustc", "--lib", "--features", "capi", "--crate-type", "staticlib"]);
+    let built = cargo(&["rustc", "-p", "ramba", "--lib", "--features", "capi", "--crate-type", "staticlib"]);
     let program = dir.join("program");
     let mut cc = Command::new("cc");
     cc.args(standard).args(["-Wall", "-Wextra", "-Werror", "-pedantic", "-o"]).arg(&program);
@@ -32,7 +30,7 @@ fn build(dir: &Path, source: &str, standard: &[&str]) -> PathBuf {
 fn a_c_program_gets_the_answer_that_rust_gets() {
     let dir = TempDir::new().unwrap();
     let program = build(dir.path(), "examples/embed.c", &["-std=c99"]);
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ramba-small.gguf");
+    let model = test_support::shipped();
     let document = dir.path().join("document.txt");
     std::fs::write(&document, TEXT).unwrap();
 
@@ -82,7 +80,7 @@ fn an_answer_says_in_c_what_it_rests_on() {
     use std::ffi::{CStr, CString};
     // SAFETY: what the library gives out is ended by a null byte, and is looked at before the next call.
     let text = |p| unsafe { CStr::from_ptr(p) }.to_str().unwrap();
-    let model_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ramba-small.gguf");
+    let model_path = test_support::shipped();
     let path = CString::new(model_path.to_str().unwrap()).unwrap();
     let ask = CString::new(QUESTION).unwrap();
     let (mut model, mut session) = (std::ptr::null_mut(), std::ptr::null_mut());
@@ -135,7 +133,7 @@ fn an_answer_says_in_c_what_it_rests_on() {
 fn after_a_fork_nothing_hangs() {
     let dir = TempDir::new().unwrap();
     let program = build(dir.path(), "tests/fork.c", &["-std=c99", "-D_POSIX_C_SOURCE=200809L"]);
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ramba-small.gguf");
+    let shipped = test_support::shipped();
     let random = random::write(dir.path(), Shape::default());
     // Read in segments, and in order by the whole model.
     std::fs::create_dir(dir.path().join("in-order")).unwrap();
@@ -152,7 +150,7 @@ fn the_header_is_up_to_date() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let made = Command::new("cbindgen").args(["--config", "cbindgen.toml", "src/capi.rs"]).current_dir(root).output();
     let Ok(made) = made else {
-        return common::require::lacking("cbindgen is not installed: the header is not checked");
+        return test_support::require::lacking("cbindgen is not installed: the header is not checked");
     };
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let committed = std::fs::read_to_string(root.join("include/ramba.h")).unwrap();

@@ -1,14 +1,10 @@
 //! Files as people have them: pointers of Git LFS are called that, and a byte order mark is no obstacle.
 
-#![cfg(feature = "convert")]
-
-mod common;
-
-use common::checkpoint::{Tensors, World, on, refused, to};
 use ramba::ErrorKind::Format;
 use ramba::convert::{ConvertOptions, convert, quantize};
 use ramba::weights::Weights;
 use serde_json::json;
+use test_support::checkpoint::{Tensors, World, on, refused, to};
 
 const POINTER: &str = "version https://git-lfs.github.com/spec/v1\n\
     oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";

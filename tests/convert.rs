@@ -1,18 +1,14 @@
 //! Checkpoints made elsewhere: a clear refusal of everything that is damaged, hostile or not understood.
 
-#![cfg(feature = "convert")]
-
-mod common;
-
 use std::alloc::System;
 use std::ops::ControlFlow;
 
 use cap::Cap;
-use common::checkpoint::{Tensors, World, config, file, fixtures, on, refused, to};
 use ramba::ErrorKind::{self, Format, InvalidArgument, Io, Unsupported};
 use ramba::convert::{ConvertOptions, convert};
 use ramba::quant::DType;
 use serde_json::{Value, json};
+use test_support::checkpoint::{Tensors, World, config, file, fixtures, on, refused, to};
 
 /// Nothing here needs more; a size taken from a hostile file would.
 #[global_allocator]

@@ -1,20 +1,16 @@
 //! `tokenizer.json` of a checkpoint: the same ids as before, or a refusal by name.
 
-#![cfg(feature = "convert")]
-
-mod common;
-
 use std::alloc::System;
 use std::path::Path;
 
 use cap::Cap;
-use common::checkpoint::{World, on, refused};
 use ramba::ErrorKind::{self, Format, Unsupported};
 use ramba::convert::{ConvertOptions, Types, convert};
 use ramba::quant::DType;
 use ramba::weights::Weights;
 use ramba::{Engine, EngineOptions};
 use serde_json::{Value, json};
+use test_support::checkpoint::{World, on, refused};
 
 /// Nothing here needs more; a size taken from a hostile file would.
 #[global_allocator]
@@ -42,7 +38,7 @@ fn the_ids_are_those_of_the_shipped_model() {
     w.put("tokenizer.json", json_of("models/recipe/small-tokenizer.json").to_string());
     let out = w.path("model.gguf");
     convert(w.dir.path(), &out, &with_tokenizer(), &mut on).unwrap();
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ramba-small.gguf");
+    let shipped = test_support::shipped();
     let open = |path: &Path| Engine::open(path, &EngineOptions { threads: 1, ..EngineOptions::default() }).unwrap();
     let text = "The pass key of QXRT is 482913.\n\n  Übermäßig, 我们 — <|end|> he'd say 3.14.";
     let (ours, theirs) = (open(&out), open(&shipped));

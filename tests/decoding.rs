@@ -1,13 +1,11 @@
 //! Tokens one by one, where the device chooses what they read and where the host does: the same tokens, sources and states.
 
-mod common;
-
-use common::model::{Fixture, Runner, argmax, relative};
 use ramba::backend::Backend;
 use ramba::cpu::Cpu;
 use ramba::memory::Precision;
 use ramba::model::{Logits, Model, Pass, RetrievedChunk};
 use ramba::topk::TopK;
+use test_support::model::{Fixture, Runner, argmax, relative};
 
 /// A backend, and how far its ways may differ.
 trait Named: Backend {
@@ -33,7 +31,7 @@ macro_rules! everywhere {
         #[cfg(feature = "cuda")]
         match ramba::cuda::Cuda::new(0) {
             Ok(cuda) => $test($name, cuda),
-            Err(e) => common::require::no_cuda_device(e),
+            Err(e) => test_support::require::no_cuda_device(e),
         }
     };
 }

@@ -1,12 +1,10 @@
 //! The bounds that `docs/format.md` states are those of the build.
 
-mod common;
-
-use common::gguf::string;
-use common::model::Fixture;
 use ramba::gguf::{Gguf, MAX_HEADER_BYTES, MAX_KEY_BYTES, MAX_KEYS, MAX_NAME_BYTES, MAX_TENSORS};
 use ramba::model::Config;
 use ramba::{ErrorKind, Result};
+use test_support::gguf::string;
+use test_support::model::Fixture;
 
 /// The hyperparameters of a model with another u32 for `key`.
 fn with(key: &str, value: u32) -> Result<Config> {

@@ -3,14 +3,10 @@
 //!
 //! Tests of ONNX Runtime need its library: they run if `ORT_DYLIB_PATH` names one.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
-use common::model::{Fixture, Runner, relative};
 use ramba::cpu::Cpu;
 use ramba::memory::Precision;
 use ramba::model::{ChunkEncoder, Config, HsaConfig, Logits, Memories, Model, NativeEncoder};
@@ -19,6 +15,7 @@ use ramba::{
     AskOptions, EncoderOptions, Engine, EngineOptions, ErrorKind, OrtOptions, Provider, SessionOptions, chunk_encoder,
     onnx,
 };
+use test_support::model::{Fixture, Runner, relative};
 
 /// The runtimes that this build has, by the options that choose them, for an encoder in `file` or the model's own.
 fn runtimes(file: Option<&Path>) -> Vec<(&'static str, EncoderOptions)> {
@@ -31,7 +28,7 @@ fn runtimes(file: Option<&Path>) -> Vec<(&'static str, EncoderOptions)> {
         runtimes.push(("ort", EncoderOptions::Ort(OrtOptions { file, ..OrtOptions::default() })));
     }
     if runtimes.is_empty() {
-        common::require::not_built("other encoders than the built-in one (features tract and ort)");
+        test_support::require::not_built("other encoders than the built-in one (features tract and ort)");
     }
     runtimes
 }
@@ -39,7 +36,7 @@ fn runtimes(file: Option<&Path>) -> Vec<(&'static str, EncoderOptions)> {
 fn ort_is_here() -> bool {
     let named = std::env::var_os("ORT_DYLIB_PATH").is_some_and(|path| !path.is_empty());
     if cfg!(feature = "ort") && !named {
-        common::require::lacking("ONNX Runtime: ORT_DYLIB_PATH names no library");
+        test_support::require::lacking("ONNX Runtime: ORT_DYLIB_PATH names no library");
     }
     cfg!(feature = "ort") && named
 }
@@ -80,7 +77,6 @@ fn difference(a: &Memories, b: &Memories) -> f32 {
 
 /// The same model with all matrices in F32: for products of 8-bit numbers the built-in encoder rounds activations too,
 /// which ONNX files, whose weights are decoded, do not.
-#[cfg(feature = "convert")]
 fn in_f32(f: &Fixture) -> Weights {
     let dir = tempfile::tempdir().unwrap();
     let (from, to) = (dir.path().join("from.gguf"), dir.path().join("f32.gguf"));
@@ -90,7 +86,6 @@ fn in_f32(f: &Fixture) -> Weights {
     Weights::from_bytes(std::fs::read(&to).unwrap()).unwrap()
 }
 
-#[cfg(feature = "convert")]
 #[test]
 fn runtimes_agree_with_the_built_in_encoder() {
     let mut worst: Vec<(&str, f32)> = Vec::new();
@@ -118,7 +113,6 @@ fn runtimes_agree_with_the_built_in_encoder() {
     println!("largest differences from the built-in encoder: {worst:?}");
 }
 
-#[cfg(feature = "convert")]
 #[test]
 #[ignore = "prints the table of docs/parity.md"]
 fn parity_table() {
@@ -157,7 +151,7 @@ fn logits_do_not_depend_on_the_runtime() {
 }
 
 fn shipped() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ramba-small.gguf")
+    test_support::shipped()
 }
 
 #[test]
@@ -345,65 +339,6 @@ fn a_provider_that_is_not_there_is_an_error_unless_the_cpu_may_do() {
             }
         }
     }
-}
-
-/// Runs `ramba` and returns its exit code and standard error.
-#[cfg(feature = "cli")]
-fn ramba(args: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_ramba")).args(args).output().unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
-}
-
-/// In a process of its own, since a process loads one library only.
-#[cfg(all(feature = "cli", feature = "ort"))]
-#[test]
-fn a_missing_library_is_one_clear_line() {
-    let dir = tempfile::tempdir().unwrap();
-    let document = dir.path().join("document.txt");
-    std::fs::write(&document, "The pass key is 12345.").unwrap();
-    let text = dir.path().join("libonnxruntime.so");
-    std::fs::write(&text, "not a library").unwrap();
-    for library in ["/nowhere/libonnxruntime.so", text.to_str().unwrap(), "libc.so.6"] {
-        let ask = ["ask", document.to_str().unwrap(), "-q", "?", "--encoder", "ort", "--encoder-library", library];
-        let (code, message) = ramba(&ask);
-        assert_eq!(code, Some(1), "{message}");
-        assert!(message.starts_with("error: ") && message.trim_end().lines().count() == 1, "{message}");
-        assert!(message.contains("ORT_DYLIB_PATH") && message.contains(library), "{message}");
-    }
-}
-
-#[cfg(feature = "cli")]
-#[test]
-fn options_that_would_be_ignored_are_refused() {
-    let cases: &[(&[&str], &str)] = &[
-        (&["--encoder-model", "x.onnx"], "--encoder tract or ort"),
-        (&["--encoder", "tract", "--allow-cpu"], "--encoder ort"),
-        (&["--encoder-provider", "cuda"], "--encoder ort"),
-        (&["--encoder-provider", "gpu", "--encoder", "ort"], "tensorrt"),
-    ];
-    for (options, words) in cases {
-        let (code, message) = ramba(&[&["ask", "-", "-q", "?"], *options].concat());
-        assert!(code != Some(0) && message.contains(words), "{message}");
-    }
-}
-
-#[cfg(feature = "cli")]
-#[test]
-fn the_command_line_exports_encoders() {
-    let dir = tempfile::tempdir().unwrap();
-    let out = dir.path().join("encoder.onnx");
-    let shipped = shipped();
-    let (model, to) = (shipped.to_str().unwrap(), out.to_str().unwrap());
-    let (code, message) = ramba(&["export-encoder", model, to]);
-    assert_eq!((code, message.as_str()), (Some(0), ""));
-    assert_eq!(std::fs::read(&out).unwrap(), onnx::encoder(&Weights::open(&shipped).unwrap()).unwrap());
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
-
-    let plain = dir.path().join("plain.gguf");
-    std::fs::write(&plain, Fixture::open("mamba2").bytes()).unwrap();
-    let (code, message) = ramba(&["export-encoder", plain.to_str().unwrap(), to]);
-    assert_eq!(code, Some(1));
-    assert!(message.contains("no encoder"), "{message}");
 }
 
 /// One field of a message: number, and either a number or bytes.

@@ -1,13 +1,11 @@
 //! The same answer however the work is divided: over calls, tiles, threads, instruction sets and cache sizes.
 
-mod common;
-
-use common::model::{Fixture, Runner, argmax, relative, token_range};
 use ramba::ErrorKind;
 use ramba::cpu::{Cpu, Isa};
 use ramba::memory::{ChunkMemory, Precision};
 use ramba::model::{Logits, Model, Pass};
 use ramba::topk::TopK;
+use test_support::model::{Fixture, Runner, argmax, relative, token_range};
 
 /// What a fixture's document gives: logits of all tokens, and all memories.
 struct Outcome {

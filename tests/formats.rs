@@ -1,15 +1,13 @@
 //! Model files, sound and hostile: what is promised of them is read exactly, and everything else is refused with a typed
 //! error that names the field and the place, without panic, in bounded time and memory.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::gguf::{File, kind, string};
 use ramba::ErrorKind;
 use ramba::gguf::{Array, Gguf, Value};
 use ramba::quant::{self, DType};
 use ramba::weights::{Tensor, Weights};
+use test_support::gguf::{File, kind, string};
 
 /// No test of this file may ever have more than this allocated: an allocation beyond it aborts the process. Hostile
 /// counts ask for far more. (A file at the limit of 64 MiB for a header needs room for the file and for what is parsed.)

@@ -1,13 +1,11 @@
 //! The model against the PyTorch reference, for random tiny models of every variant and weight type.
 
-mod common;
-
-use common::model::{Fixture, Runner, argmax, ids, relative};
 use ramba::backend::Backend;
 use ramba::cpu::Cpu;
 use ramba::memory::Precision;
 use ramba::model::{Logits, Model, Pass};
 use serde_json::Value;
+use test_support::model::{Fixture, Runner, argmax, ids, relative};
 
 /// What a run of a fixture may deviate by.
 #[derive(Clone, Copy)]
@@ -190,7 +188,7 @@ fn check_all(precision: Precision, tolerance: impl Fn(&Fixture) -> Tolerance) {
     #[cfg(feature = "cuda")]
     match ramba::cuda::Cuda::new(0) {
         Ok(_) => check_on(|| ramba::cuda::Cuda::new(0).unwrap(), precision, &tolerance),
-        Err(e) => common::require::no_cuda_device(e),
+        Err(e) => test_support::require::no_cuda_device(e),
     }
 }
 

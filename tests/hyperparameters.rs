@@ -1,13 +1,11 @@
 //! Model files with absurd hyperparameters: an error or a model that runs, but no panic and no huge allocation.
 
-mod common;
-
-use common::model::Fixture;
 use ramba::cpu::Cpu;
 use ramba::gguf::Value;
 use ramba::memory::{ChunkMemory, Precision};
 use ramba::model::{Logits, Model, Pass};
 use ramba::weights::Weights;
+use test_support::model::Fixture;
 
 /// Fails what would take more than this.
 #[global_allocator]

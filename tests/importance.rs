@@ -1,13 +1,8 @@
 //! Quantizing by what matters: weighed errors get smaller, and a model quantized after reading a text stays closer to itself.
 
-#![cfg(feature = "convert")]
-
-mod common;
-
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use common::random::Random;
 use ramba::ErrorKind;
 use ramba::convert::{Importance, Types, quantize, quantize_with};
 use ramba::cpu::Cpu;
@@ -15,6 +10,7 @@ use ramba::model::{Logits, Model, Pass};
 use ramba::quant::{self, DType};
 use ramba::tokenizer::Tokenizer;
 use ramba::weights::Weights;
+use test_support::random::Random;
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)

@@ -1,14 +1,10 @@
 //! Fields of `config.json` about generation and bookkeeping need no `--ignore` and change nothing; one that changes what is computed is
 //! refused.
 
-#![cfg(feature = "convert")]
-
-mod common;
-
-use common::checkpoint::{Tensors, World, config, fixtures, on, to};
 use ramba::ErrorKind::Unsupported;
 use ramba::convert::{ConvertOptions, convert};
 use serde_json::{Value, json};
+use test_support::checkpoint::{Tensors, World, config, fixtures, on, to};
 
 fn world() -> World {
     let folder = fixtures().join("base");

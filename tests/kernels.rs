@@ -2,13 +2,11 @@
 
 #![cfg(target_os = "linux")]
 
-mod common;
-
 use std::path::Path;
 use std::process::Command;
 
-use common::build::run;
-use common::require::lacking;
+use test_support::build::run;
+use test_support::require::lacking;
 
 #[test]
 fn every_kernel_follows_its_formula() {

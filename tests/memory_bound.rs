@@ -2,13 +2,11 @@
 
 #![cfg(target_os = "linux")]
 
-mod common;
-
 use std::process::Command;
 
-use common::random::{self, Shape};
 use ramba::{AskOptions, Engine, EngineOptions, SessionOptions};
 use tempfile::TempDir;
+use test_support::random::{self, Shape};
 
 const BUDGET: u64 = 1 << 20;
 

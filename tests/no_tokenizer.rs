@@ -1,30 +1,12 @@
-//! A model file without a tokenizer that this build knows opens: it is described, measured, quantized, and takes token ids.
-
-#![cfg(feature = "cli")]
-
-mod common;
+//! A model file without a tokenizer that this build knows opens and takes token ids.
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::process::Command;
 
-use common::gguf::{File, kind, string};
-use common::random::{self, Shape};
 use ramba::{AskOptions, Decoding, Engine, EngineOptions, ErrorKind, SessionOptions};
 use tempfile::TempDir;
-
-/// The random model without the keys that begin with `prefix`.
-fn without(prefix: &str) -> File {
-    let mut file = random::file(Shape::default());
-    file.entries.retain(|entry| !entry[8..].starts_with(prefix.as_bytes()));
-    file
-}
-
-fn run(args: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_ramba")).args(args).output().unwrap();
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
+use test_support::gguf::{kind, string};
+use test_support::random::{self, Shape};
 
 /// The tokens of an answer by ids alone, among many without an end.
 fn by_ids(path: &Path) -> Vec<Vec<u32>> {
@@ -43,15 +25,15 @@ fn models_open_and_take_ids() {
     let path = dir.path().join("model.gguf");
     let sound = random::write(dir.path(), Shape::default());
     let kinds = [
-        ("no_vocab", without("tokenizer.ggml.model").str("tokenizer.ggml.model", "no_vocab")),
-        ("none", without("tokenizer.ggml.model").str("tokenizer.ggml.model", "none")),
-        ("\"llama\"", without("tokenizer.ggml.model").str("tokenizer.ggml.model", "llama")),
-        ("\"qwen2\"", without("tokenizer.ggml.pre").str("tokenizer.ggml.pre", "qwen2")),
-        ("tokenizer.ggml.pre", without("tokenizer.ggml.pre")),
-        ("tokenizer.ggml.tokens", without("tokenizer.ggml.tokens")),
-        ("tokenizer.ggml.merges", without("tokenizer.ggml.merges")),
-        ("tokenizer.ggml.model", without("tokenizer.ggml.model")),
-        ("tokenizer.ggml.model", without("tokenizer.ggml.model").i32s("tokenizer.ggml.scores", &[1])),
+        ("no_vocab", random::without("tokenizer.ggml.model").str("tokenizer.ggml.model", "no_vocab")),
+        ("none", random::without("tokenizer.ggml.model").str("tokenizer.ggml.model", "none")),
+        ("\"llama\"", random::without("tokenizer.ggml.model").str("tokenizer.ggml.model", "llama")),
+        ("\"qwen2\"", random::without("tokenizer.ggml.pre").str("tokenizer.ggml.pre", "qwen2")),
+        ("tokenizer.ggml.pre", random::without("tokenizer.ggml.pre")),
+        ("tokenizer.ggml.tokens", random::without("tokenizer.ggml.tokens")),
+        ("tokenizer.ggml.merges", random::without("tokenizer.ggml.merges")),
+        ("tokenizer.ggml.model", random::without("tokenizer.ggml.model")),
+        ("tokenizer.ggml.model", random::without("tokenizer.ggml.model").i32s("tokenizer.ggml.scores", &[1])),
     ];
     for (why, file) in kinds {
         std::fs::write(&path, file.build()).unwrap();
@@ -64,21 +46,8 @@ fn models_open_and_take_ids() {
             assert!(error.to_string().contains("token ids") && error.to_string().contains(why), "{error}");
         }
     }
-    std::fs::write(&path, without("tokenizer.").build()).unwrap();
+    std::fs::write(&path, random::without("tokenizer.").build()).unwrap();
     assert_eq!(by_ids(&path).len(), 20);
-}
-
-#[test]
-fn info_bench_and_quantize_work() {
-    let dir = TempDir::new().unwrap();
-    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    let (model, out) = (at("model.gguf"), at("out.gguf"));
-    let file = without("tokenizer.").str("tokenizer.ggml.model", "no_vocab");
-    std::fs::write(&model, file.build()).unwrap();
-    assert!(run(&["info", &model]).contains("tokenizer.ggml.model = no_vocab"));
-    assert!(run(&["bench", "--model", &model, "--tokens", "256", "--decode", "4", "--runs", "1"]).contains("decode"));
-    run(&["quantize", &model, &out, "--type", "Q8_0"]);
-    assert!(run(&["info", &out]).contains("tokenizer.ggml.model = no_vocab"));
 }
 
 #[test]
@@ -86,10 +55,10 @@ fn a_damaged_vocabulary_is_not_taken_for_none() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("model.gguf");
     for (file, word) in [
-        (without("tokenizer.ggml.merges").strings("tokenizer.ggml.merges", &["no merge at all"]), "merge"),
-        (without("tokenizer.ggml.tokens").u32("tokenizer.ggml.tokens", 1), "tokenizer.ggml.tokens"),
-        (without("tokenizer.").u32("tokenizer.ggml.eos_token_id", 260), "eos_token_id is 260"),
-        (without("tokenizer.").raw("tokenizer.ggml.model", kind::STRING, &string(b"\xff")), "UTF-8"),
+        (random::without("tokenizer.ggml.merges").strings("tokenizer.ggml.merges", &["no merge at all"]), "merge"),
+        (random::without("tokenizer.ggml.tokens").u32("tokenizer.ggml.tokens", 1), "tokenizer.ggml.tokens"),
+        (random::without("tokenizer.").u32("tokenizer.ggml.eos_token_id", 260), "eos_token_id is 260"),
+        (random::without("tokenizer.").raw("tokenizer.ggml.model", kind::STRING, &string(b"\xff")), "UTF-8"),
     ] {
         std::fs::write(&path, file.build()).unwrap();
         let error = Engine::open(&path, &EngineOptions::default()).err().unwrap();

@@ -1,18 +1,14 @@
 //! Number formats of a converted or quantized model: what is stored, and what the report says of it.
 
-#![cfg(feature = "convert")]
-
-mod common;
-
 use std::path::Path;
 
-use common::checkpoint::{World, fixtures, on, refused, to};
 use ramba::ErrorKind::{Format, InvalidArgument};
 use ramba::convert::{Report, Types, convert, quantize};
 use ramba::gguf::Gguf;
 use ramba::quant::DType;
 use ramba::weights::Weights;
 use tempfile::TempDir;
+use test_support::checkpoint::{World, fixtures, on, refused, to};
 
 /// The tensors of a file: name, type, bytes.
 fn stored(path: &Path) -> Vec<(String, DType, Vec<u8>)> {

@@ -1,13 +1,7 @@
 //! Checkpoints made elsewhere, converted: the logits of the independent model that `tests/fixtures/convert` was made with.
 
-#![cfg(feature = "convert")]
-
-mod common;
-
 use std::path::Path;
 
-use common::checkpoint::{Tensors, config, fixtures, on, to};
-use common::model::{Runner, ids};
 use ramba::convert::{ConvertOptions, SegmentMode, convert};
 use ramba::cpu::Cpu;
 use ramba::memory::Precision;
@@ -15,6 +9,8 @@ use ramba::model::{Logits, Model};
 use ramba::weights::Weights;
 use serde_json::Value;
 use tempfile::TempDir;
+use test_support::checkpoint::{Tensors, config, fixtures, on, to};
+use test_support::model::{Runner, ids};
 /// What PyTorch makes of a checkpoint; models/recipe/parity.py describes the files.
 struct Expected {
     prompt: Vec<u32>,

@@ -1,12 +1,6 @@
 //! Whether a converted model restarts its recurrence at segments is a choice: `carry`, as published models are evaluated, or `reset`, as
 //! they are trained.
 
-#![cfg(feature = "convert")]
-
-mod common;
-
-use common::checkpoint::{Tensors, World, config, fixtures, on, refused, to};
-use common::model::{Runner, relative};
 use ramba::convert::{ConvertOptions, Report, SegmentMode, convert};
 use ramba::cpu::Cpu;
 use ramba::memory::Precision;
@@ -14,6 +8,8 @@ use ramba::model::{Logits, Model};
 use ramba::weights::Weights;
 use ramba::{ErrorKind, Result};
 use serde_json::{Value, json};
+use test_support::checkpoint::{Tensors, World, config, fixtures, on, refused, to};
+use test_support::model::{Runner, relative};
 
 fn with(segments: SegmentMode) -> ConvertOptions {
     ConvertOptions { segments, name: Some("one".into()), ..to("F32") }

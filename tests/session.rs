@@ -1,18 +1,16 @@
 //! What a session promises: the same document gives the same memories and answers however it comes, however many threads
 //! read it, and whatever was asked before; answers name their sources; failures are clear and final.
 
-mod common;
-
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use common::model::{Fixture, ids};
-use common::random::{self, Shape};
 use ramba::{
     Answer, AskOptions, Decoding, Device, Engine, EngineOptions, ErrorKind, Precision, Session, SessionOptions,
     StopReason,
 };
 use tempfile::TempDir;
+use test_support::model::{Fixture, ids};
+use test_support::random::{self, Shape};
 
 const QUESTION: &str = "What is the pass key of QXRT?";
 
@@ -349,7 +347,7 @@ fn room_for_chunks_does_not_change_an_answer() {
     let devices = match ramba::cuda::Cuda::new(0) {
         Ok(_) => vec![Device::Cpu, Device::Cuda(0)],
         Err(e) => {
-            common::require::no_cuda_device(e);
+            test_support::require::no_cuda_device(e);
             vec![Device::Cpu]
         }
     };

@@ -1,18 +1,14 @@
 //! A model in several files is opened whole, by its first part, or not at all.
 
-#![cfg(feature = "convert")]
-
-mod common;
-
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use common::gguf::{File, kind};
-use common::random::{self, Shape};
 use ramba::convert::{Report, quantize};
 use ramba::weights::Weights;
 use ramba::{AskOptions, Engine, EngineOptions, ErrorKind, Result, SessionOptions};
 use tempfile::TempDir;
+use test_support::gguf::{File, kind};
+use test_support::random::{self, Shape};
 
 /// A part with the keys of `gguf-split`.
 fn part(mut file: File, no: u16, count: u16, tensors: i32) -> File {

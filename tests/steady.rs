@@ -1,13 +1,11 @@
 //! Generating a token allocates nothing once the buffers are warm.
 
-mod common;
-
-use common::model::{Fixture, argmax};
 use ramba::backend::Backend;
 use ramba::cpu::Cpu;
 use ramba::memory::{ChunkMemory, Precision};
 use ramba::model::{Logits, Model, Pass, Trace};
 use ramba::topk::TopK;
+use test_support::model::{Fixture, argmax};
 
 #[global_allocator]
 static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
@@ -19,7 +17,7 @@ fn main() {
         #[cfg(feature = "cuda")]
         match ramba::cuda::Cuda::new(0) {
             Ok(cuda) => steady_on(name, cuda),
-            Err(e) => common::require::no_cuda_device(e),
+            Err(e) => test_support::require::no_cuda_device(e),
         }
     }
 }

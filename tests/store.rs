@@ -1,15 +1,11 @@
 //! The chunk memory against a naive model, with failing storage and with damaged files.
 
-mod support {
-    pub mod chunks;
-}
-
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use ramba::ErrorKind;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision, Storage};
-use support::chunks::{Chunk, Faults, Memory, Naive, Rng};
+use test_support::chunks::{Chunk, Faults, Memory, Naive, Rng};
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::F16, Precision::Int8];
 
@@ -270,7 +266,7 @@ fn any_failing_operation_leaves_the_memory_consistent() {
                 // Whatever is still resident is right.
                 for (id, seed) in naive.0.iter().enumerate() {
                     if let Some(view) = memory.view(id as u64) {
-                        support::chunks::check_view(&SMALL, view, &Chunk::new(&SMALL, *seed));
+                        test_support::chunks::check_view(&SMALL, view, &Chunk::new(&SMALL, *seed));
                     }
                 }
             }

@@ -1,17 +1,13 @@
 //! The example that shows what the crate is for: its result as JSON, and what it says and returns when something is wrong.
 
-#![cfg(feature = "cli")]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
-use common::build::cargo;
-use common::random::{self, Shape};
 use serde_json::Value;
 use tempfile::TempDir;
+use test_support::build::cargo;
+use test_support::random::{self, Shape};
 
 static EXAMPLE: LazyLock<PathBuf> =
     LazyLock::new(|| cargo(&["build", "--example", "stream_file"]).join("examples/stream_file"));

@@ -1,12 +1,8 @@
 //! A prefix that a training program put before all names is taken off and reported; other names are listed.
 
-#![cfg(feature = "convert")]
-
-mod common;
-
-use common::checkpoint::{World, on, to};
 use ramba::ErrorKind::{Format, Unsupported};
 use ramba::convert::{ConvertOptions, Report, convert};
+use test_support::checkpoint::{World, on, to};
 
 fn converted(w: &World) -> (Report, Vec<u8>) {
     w.put("config.json", w.config.to_string());

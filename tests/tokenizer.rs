@@ -1,15 +1,13 @@
 //! The tokenizer gives the ids of Hugging Face's `tokenizers`, for text in any split, and survives bad vocabularies.
 //! The fixture is made by models/recipe/tokenizer_fixture.py.
 
-mod common;
-
 use std::sync::OnceLock;
 
-use common::gguf::File;
 use ramba::ErrorKind;
 use ramba::gguf::Gguf;
 use ramba::tokenizer::{Tokenizer, TokenizerParts};
 use serde_json::Value;
+use test_support::gguf::File;
 
 const KINDS: [&str; 3] = ["ramba", "gpt-2", "gpt-neox"];
 

@@ -1,13 +1,11 @@
 //! Tensors and hyperparameters that would be left unused are refused by name: whoever wrote them meant something by them.
 
-mod common;
-
-use common::gguf::string;
-use common::model::Fixture;
 use ramba::cpu::Cpu;
 use ramba::model::{Config, Model};
 use ramba::weights::Weights;
 use ramba::{ErrorKind, Precision};
+use test_support::gguf::string;
+use test_support::model::Fixture;
 
 /// The file with the value of `key` replaced by another of its length: u32 and bool values follow key and type.
 fn with(name: &str, key: &str, value: &[u8]) -> Vec<u8> {

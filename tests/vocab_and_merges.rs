@@ -1,17 +1,13 @@
 //! `vocab.json` and `merges.txt` serve where `tokenizer.json` is missing; with neither, a conversion is refused unless asked for.
 
-#![cfg(feature = "convert")]
-
-mod common;
-
 use std::path::Path;
 
-use common::checkpoint::{World, on, refused, to};
 use ramba::ErrorKind::{Format, Unsupported};
 use ramba::Result;
 use ramba::convert::{ConvertOptions, Report, convert};
 use ramba::weights::Weights;
 use serde_json::{Value, json};
+use test_support::checkpoint::{World, on, refused, to};
 
 fn sound() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/recipe/small-tokenizer.json");

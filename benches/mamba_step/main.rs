@@ -5,20 +5,17 @@
 //! The model is 512 wide with 12 blocks, random weights in F32. Both start from zero states, are fed the same ids and must
 //! give the same logits. Then rounds alternate, and medians are printed.
 
-#[path = "../../tests/common/gguf.rs"]
-#[allow(dead_code)]
-mod gguf;
 mod graph;
 
 use std::collections::HashMap;
 use std::time::Instant;
 
-use gguf::File;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Tensor};
 use ramba::cpu::Cpu;
 use ramba::model::{Config, Logits, Model, Pass, Scratch, State};
 use ramba::weights::Weights;
+use test_support::gguf::File;
 
 const D: usize = 512;
 const BLOCKS: usize = 12;

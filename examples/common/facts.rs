@@ -1,6 +1,6 @@
 //! Facts to hide in a text, and the questions that ask for them.
 
-use super::prose::Rng;
+use ramba_cli::prose::Rng;
 
 /// One sentence with a number in it, the question that asks for the number, and the number.
 #[derive(Debug, Clone)]
@@ -104,30 +104,4 @@ pub fn facts(rng: &mut Rng, count: usize) -> Vec<Fact> {
 fn number(rng: &mut Rng) -> String {
     let low = [10_000, 100_000, 1_000_000][rng.below(3)];
     (low + rng.below(9 * low)).to_string()
-}
-
-/// `text` with each fact put between two words, the places drawn evenly over the whole length. Returns the text and,
-/// for each fact, the byte at which it starts.
-pub fn hide(rng: &mut Rng, text: &str, facts: &[Fact]) -> (String, Vec<usize>) {
-    let mut cuts: Vec<(usize, usize)> = (0..facts.len())
-        .map(|i| {
-            let at = (rng.next() % (text.len() as u64 + 1)) as usize;
-            let at = text.as_bytes()[at..].iter().position(|&b| b == b' ').map_or(text.len(), |n| at + n);
-            (at, i)
-        })
-        .collect();
-    cuts.sort_unstable();
-    let extra: usize = facts.iter().map(|f| f.text.len() + 1).sum();
-    let mut out = String::with_capacity(text.len() + extra);
-    let mut starts = vec![0; facts.len()];
-    let mut last = 0;
-    for (at, i) in cuts {
-        out.push_str(&text[last..at]);
-        out.push(' ');
-        starts[i] = out.len();
-        out.push_str(&facts[i].text);
-        last = at;
-    }
-    out.push_str(&text[last..]);
-    (out, starts)
 }

@@ -2,13 +2,6 @@
 //! budgets and threads, nor on what was asked before. With small random models, read in segments or in order.
 #![no_main]
 
-#[path = "../../tests/common/gguf.rs"]
-#[allow(dead_code)]
-mod gguf;
-#[path = "../../tests/common/random.rs"]
-#[allow(dead_code)]
-mod random;
-
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
@@ -16,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use ramba::{
     Answer, AskOptions, Engine, EngineOptions, ErrorKind, MemoryNeeds, Precision, Session, SessionOptions, Support,
 };
-use random::Shape;
+use test_support::random::{self, Shape};
 
 /// Each model twice: with one thread and with three.
 static ENGINES: LazyLock<Vec<[Engine; 2]>> = LazyLock::new(|| {

@@ -2,15 +2,11 @@
 //! stored or an error.
 #![no_main]
 
-#[path = "../../tests/support/chunks.rs"]
-#[allow(dead_code)]
-mod chunks;
-
 use std::sync::{Arc, Mutex};
 
-use chunks::{Chunk, Faults, Memory, Naive};
 use libfuzzer_sys::fuzz_target;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision, Storage};
+use test_support::chunks::{Chunk, Faults, Memory, Naive};
 
 /// Most chunks of a memory.
 const MOST: u64 = 400;
@@ -121,7 +117,7 @@ fuzz_target!(|input: Input| {
         assert_eq!(memory.len(), naive.0.len() as u64);
         for (id, &seed) in (0..).zip(&naive.0) {
             if let Some(view) = memory.view(id) {
-                chunks::check_view(&shape, view, &Chunk::new(&shape, seed));
+                test_support::chunks::check_view(&shape, view, &Chunk::new(&shape, seed));
             }
         }
     }

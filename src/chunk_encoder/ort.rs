@@ -283,12 +283,12 @@ mod tests {
     #[test]
     fn a_silent_fall_to_the_cpu_is_an_error_unless_allowed() {
         if std::env::var_os("ORT_DYLIB_PATH").is_none() {
-            return crate::require::lacking("ONNX Runtime: ORT_DYLIB_PATH does not name its library");
+            return test_support::require::lacking("ONNX Runtime: ORT_DYLIB_PATH does not name its library");
         }
         load_library(None).unwrap();
         let idle = of(ep::Azure::default()).unwrap();
         if !idle.available {
-            return crate::require::lacking(format_args!("this library of ONNX Runtime has no {}", idle.name));
+            return test_support::require::lacking(format_args!("this library of ONNX Runtime has no {}", idle.name));
         }
         let weights = Weights::from_bytes(include_bytes!("../../tests/fixtures/golden/base.gguf").to_vec()).unwrap();
         let signature = Signature::of(&Config::from_gguf(weights.gguf()).unwrap()).unwrap();

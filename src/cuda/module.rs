@@ -246,7 +246,7 @@ mod tests {
     fn nvrtc_compiles_every_source() {
         // SAFETY: only looks for the library.
         if !unsafe { nvrtc::sys::is_culib_present() } {
-            return crate::require::lacking("libnvrtc is not installed: nothing is compiled by it");
+            return test_support::require::lacking("libnvrtc is not installed: nothing is compiled by it");
         }
         for source in SOURCES {
             for capability in [(7, 5), (8, 7), (9, 0)] {

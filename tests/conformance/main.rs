@@ -59,7 +59,7 @@ macro_rules! everywhere {
         for mapped in [false, true] {
             match ramba::cuda::Cuda::with_mapped_memory(0, mapped) {
                 Ok(cuda) => $test(&cuda $(, $argument)?),
-                Err(e) => require::no_cuda_device(e),
+                Err(e) => test_support::require::no_cuda_device(e),
             }
         }
     };
@@ -75,12 +75,9 @@ fn every_instruction_set_of_the_architecture_is_here() {
     };
     let here: Vec<_> = Isa::available().map(|isa| format!("{isa:?}")).collect();
     if !here.iter().any(|isa| isa == fast) {
-        require::lacking(format_args!("{fast}: this CPU has {here:?} alone"));
+        test_support::require::lacking(format_args!("{fast}: this CPU has {here:?} alone"));
     }
 }
-
-#[path = "../common/require.rs"]
-mod require;
 
 // Behind the macro that they use.
 mod attention;

@@ -1,14 +1,10 @@
 //! What the commands say and return when something is wrong: one clear line and an exit code, never a panic.
 
-#![cfg(feature = "cli")]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use common::random::{self, Shape};
 use tempfile::TempDir;
+use test_support::random::{self, Shape};
 
 /// A folder with a model and a document, and a way to run `ramba ask` there.
 struct World {
@@ -174,7 +170,8 @@ fn checkpoints_are_converted_and_models_quantized() {
         assert_eq!(output.status.code(), Some(code), "{error}");
         (String::from_utf8(output.stdout).unwrap(), error)
     };
-    let checkpoint = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/convert/base");
+    let checkpoint = test_support::fixture("convert/base");
+    let checkpoint = checkpoint.to_str().unwrap();
     let (text, _) = run(&["convert", checkpoint, &at("a.gguf"), "--type", "F32", "--no-tokenizer"], 0);
     assert!(text.contains("note: the file has no tokenizer") && text.contains("ramba: "), "{text}");
     let (json, _) = run(&["quantize", &at("a.gguf"), &at("b.gguf"), "--type", "ssm_out=Q8_0", "--json"], 0);
@@ -197,6 +194,24 @@ fn checkpoints_are_converted_and_models_quantized() {
     let (_, error) = run(&["convert", &at(""), &at("c.gguf")], 1);
     assert!(error.contains("config.json"), "{error}");
     run(&["quantize", &at("a.gguf"), &at("c.gguf")], 2);
+}
+
+#[test]
+fn a_model_without_a_tokenizer_is_described_measured_and_quantized() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (model, out) = (at("model.gguf"), at("out.gguf"));
+    let file = random::without("tokenizer.").str("tokenizer.ggml.model", "no_vocab");
+    std::fs::write(&model, file.build()).unwrap();
+    let run = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_ramba")).args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(run(&["info", &model]).contains("tokenizer.ggml.model = no_vocab"));
+    assert!(run(&["bench", "--model", &model, "--tokens", "256", "--decode", "4", "--runs", "1"]).contains("decode"));
+    run(&["quantize", &model, &out, "--type", "Q8_0"]);
+    assert!(run(&["info", &out]).contains("tokenizer.ggml.model = no_vocab"));
 }
 
 #[test]

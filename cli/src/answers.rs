@@ -6,7 +6,7 @@ use clap::Args;
 use ramba::{Answer, AskOptions, Decoding, Result, Session, Source, StopReason, Support};
 use serde_json::{Value, json};
 
-use super::show::one_line;
+use crate::show::one_line;
 
 /// What is printed for an answer that rests on nothing.
 pub const NOT_FOUND: &str = "not found in the document";
@@ -26,6 +26,7 @@ pub struct AnswerArgs {
 }
 
 impl AnswerArgs {
+    /// The options for a session.
     pub fn options(&self) -> AskOptions {
         let decoding = if self.free { Decoding::Free } else { Decoding::Copied };
         AskOptions { max_tokens: self.max_tokens, decoding, ..AskOptions::default() }

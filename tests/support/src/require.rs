@@ -1,8 +1,6 @@
 //! What a machine may lack. A test that cannot run for want of it says so, past the harness, which would keep that to itself; with
 //! `RAMBA_REQUIRE_ALL` set it fails. What a machine cannot be given has a variable of its own that makes an exception.
 
-#![allow(dead_code, reason = "no test file needs all of it")]
-
 use std::fmt::Display;
 use std::io::{Write, stderr};
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 use ramba::{Answer, AskOptions, Error, ErrorKind, Result, Session};
 use signal_hook::{consts, flag};
 
-use super::process;
+use crate::process;
 
 /// The signal that came, or 0.
 static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);

@@ -1,8 +1,6 @@
 //! What the commands take of memory and threads is bounded, and what cannot be had is an error of theirs.
 
-#![cfg(all(feature = "cli", target_os = "linux"))]
-
-mod common;
+#![cfg(target_os = "linux")]
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -11,12 +9,11 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use common::build::cargo;
-use common::random::{self, Shape};
 use tempfile::TempDir;
+use test_support::build::cargo;
+use test_support::random::{self, Shape};
 
 const RAMBA: &str = env!("CARGO_BIN_EXE_ramba");
-const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/ramba-small.gguf");
 
 static STREAM_FILE: LazyLock<PathBuf> =
     LazyLock::new(|| cargo(&["build", "--example", "stream_file"]).join("examples/stream_file"));
@@ -97,17 +94,20 @@ fn an_allocation_that_fails_is_an_error() {
     let (dir, short, long) = world();
     let random = random::write(dir.path(), Shape::default());
     let random = random.to_str().unwrap();
-    let checkpoint = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/convert/base");
+    let shipped = test_support::shipped();
+    let shipped = shipped.to_str().unwrap();
+    let checkpoint = test_support::fixture("convert/base");
+    let checkpoint = checkpoint.to_str().unwrap();
     let out = dir.path().join("out");
     let out = out.to_str().unwrap();
     let question = "What is the pass key of QXRT?";
     let commands: [(&[&str], bool); 6] = [
-        (&["ask", &short, "-q", question, "--model", SHIPPED], true),
-        (&["ask", &long, "-q", question, "--model", SHIPPED, "--threads", "4"], true),
+        (&["ask", &short, "-q", question, "--model", shipped], true),
+        (&["ask", &long, "-q", question, "--model", shipped, "--threads", "4"], true),
         (&["ask", &short, "-q", question, "--model", random, "--threads", "1"], false),
-        (&["quantize", SHIPPED, out, "--type", "F32"], false),
+        (&["quantize", shipped, out, "--type", "F32"], false),
         (&["convert", checkpoint, out, "--type", "Q8_0", "--no-tokenizer"], false),
-        (&["export-encoder", SHIPPED, out], false),
+        (&["export-encoder", shipped, out], false),
     ];
     for (args, known) in commands {
         let (mut failed, mut done) = (0, 0);

@@ -11,8 +11,8 @@ use ramba::convert::{ConvertOptions, Importance, Progress, Report, SegmentMode, 
 use ramba::{Error, Result};
 use serde_json::{Value, json};
 
-use super::common::show::{grouped, mib, one_line, print, print_json};
-use super::common::{interrupt, process};
+use ramba_cli::show::{grouped, mib, one_line, print, print_json};
+use ramba_cli::{interrupt, process};
 
 const TYPE_HELP: &str = "\
 Types are F32, F16, BF16, Q8_0, Q4_0, Q4_K and Q6_K. A list such as ssm_in=Q4_0,hsa=Q8_0,F16 gives each matrix the type of

@@ -1,7 +1,7 @@
 //! Shared by the tests of the model: the golden fixtures and a model with everything needed to run it.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ramba::backend::Backend;
 use ramba::cpu::Cpu;
@@ -20,7 +20,7 @@ pub struct Fixture {
 
 impl Fixture {
     pub fn all() -> Vec<Fixture> {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden");
+        let dir = crate::fixture("golden");
         let files = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path());
         let mut names: Vec<String> = files
             .filter(|path| path.extension().is_some_and(|e| e == "json"))
@@ -32,14 +32,14 @@ impl Fixture {
     }
 
     pub fn open(name: &str) -> Fixture {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden");
+        let dir = crate::fixture("golden");
         let json: Value = serde_json::from_slice(&std::fs::read(dir.join(format!("{name}.json"))).unwrap()).unwrap();
         let bin = std::fs::read(dir.join(format!("{name}.bin"))).unwrap();
         Fixture {
             name: name.to_owned(),
             floats: bin.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect(),
             path: match json["model"].as_str() {
-                Some(shipped) => Path::new(env!("CARGO_MANIFEST_DIR")).join(shipped),
+                Some(shipped) => crate::root().join(shipped),
                 None => dir.join(format!("{name}.gguf")),
             },
             json,

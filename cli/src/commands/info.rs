@@ -8,7 +8,7 @@ use ramba::weights::Weights;
 use ramba::{MemoryNeeds, Precision, Result};
 use serde_json::json;
 
-use super::common::show::{grouped, mib, one_line, one_short_line, print, print_json};
+use ramba_cli::show::{grouped, mib, one_line, one_short_line, print, print_json};
 
 #[derive(Args)]
 pub struct InfoArgs {

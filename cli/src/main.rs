@@ -1,30 +1,21 @@
 //! The command line: `ramba ask`, `ramba info`, `ramba convert`, `ramba quantize`, `ramba export-encoder`,
 //! `ramba bench`, `ramba evaluate`, `ramba version`.
 
-#[path = "ramba/bench.rs"]
-mod bench;
-#[path = "../../examples/common/mod.rs"]
-mod common;
-#[path = "ramba/convert.rs"]
-mod convert;
-#[path = "ramba/evaluate.rs"]
-mod evaluate;
-#[path = "ramba/export.rs"]
-mod export;
-#[path = "ramba/info.rs"]
-mod info;
+mod commands;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use common::answers::{self, AnswerArgs};
-use common::encoder::EncoderArgs;
-use common::files::{self, Document};
-use common::interrupt;
-use common::show::{parse_size, print, print_json};
 use ramba::{Device, Engine, EngineOptions, Result, SessionOptions, Support};
+use ramba_cli::answers::{self, AnswerArgs};
+use ramba_cli::encoder::EncoderArgs;
+use ramba_cli::files::{self, Document};
+use ramba_cli::interrupt;
+use ramba_cli::show::{parse_size, print, print_json};
 use serde_json::json;
+
+use commands::{bench, convert, evaluate, export, info};
 
 const STATUS_HELP: &str = "\
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but a question was asked that the document does not answer; when stopped by a signal, 128 + its number: 130 for Ctrl-C (SIGINT), 143 for SIGTERM,

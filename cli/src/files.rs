@@ -8,15 +8,20 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use ramba::{Error, ErrorKind, Result, Session};
 
-use super::{interrupt, process, show};
+use crate::{interrupt, process, show};
 
-/// The model file to use: `given`, or the shipped one, looked for in the crate's folder and under the current one.
+/// The model file to use: `given`, or the shipped one, looked for in the repository, in the crate as it is published, and under
+/// the current folder.
+///
+/// # Errors
+/// `Io` if none is given and the shipped one is not there.
 pub fn model_path(given: Option<&Path>) -> Result<PathBuf> {
     const SHIPPED: &str = "models/ramba-small.gguf";
     if let Some(path) = given {
         return Ok(path.to_owned());
     }
-    [Path::new(env!("CARGO_MANIFEST_DIR")).join(SHIPPED), PathBuf::from(SHIPPED)]
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    [package.with_file_name(SHIPPED), package.join(SHIPPED), PathBuf::from(SHIPPED)]
         .into_iter()
         .find(|p| p.is_file())
         .ok_or_else(|| Error::new(ErrorKind::Io, format!("{SHIPPED} is not here: give a model file with --model")))
@@ -32,13 +37,18 @@ pub struct Document {
 
 /// What reading a document took.
 pub struct Reading {
+    /// UTF-8 bytes of text.
     pub bytes: u64,
+    /// Tokens that these are.
     pub tokens: u64,
+    /// Chunks that are remembered.
     pub chunks: u64,
+    /// Wall time.
     pub elapsed: Duration,
 }
 
 impl Reading {
+    /// Mean speed of reading.
     pub fn tokens_per_s(&self) -> f64 {
         self.tokens as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }

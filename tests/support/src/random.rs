@@ -125,6 +125,13 @@ pub fn file(shape: Shape) -> File {
     file
 }
 
+/// The model file without the keys that begin with `prefix`.
+pub fn without(prefix: &str) -> File {
+    let mut file = file(Shape::default());
+    file.entries.retain(|entry| !entry[8..].starts_with(prefix.as_bytes()));
+    file
+}
+
 fn metadata(file: File, shape: Shape) -> File {
     file.str("general.architecture", "ramba")
         .str("general.name", "random")

@@ -1,8 +1,6 @@
 //! What the commands do to the files of others, and what they leave behind: nothing, however they end.
 
-#![cfg(all(feature = "cli", target_os = "linux"))]
-
-mod common;
+#![cfg(target_os = "linux")]
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -12,9 +10,9 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use common::build::cargo;
-use common::random::{self, Shape};
 use tempfile::TempDir;
+use test_support::build::cargo;
+use test_support::random::{self, Shape};
 
 const RAMBA: &str = env!("CARGO_BIN_EXE_ramba");
 
@@ -182,7 +180,8 @@ fn a_file_that_may_not_grow_is_an_error_and_nothing_is_left() {
 
     let (model, out) = (w.model.to_str().unwrap(), w.tmp.join("out"));
     let out = out.to_str().unwrap();
-    let checkpoint = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/convert/base");
+    let checkpoint = test_support::fixture("convert/base");
+    let checkpoint = checkpoint.to_str().unwrap();
     let commands: [&[&str]; 4] = [
         &["quantize", model, out, "--type", "F32"],
         &["convert", checkpoint, out, "--type", "F32", "--no-tokenizer"],
@@ -212,7 +211,7 @@ fn a_full_disk_is_an_error_and_nothing_is_left() {
         command.args(["--user", "--map-root-user", "--mount", "sh", "-c", small, RAMBA]).args(args);
         let output = command.env("TMPDIR", &w.tmp).stdin(Stdio::null()).output();
         let Some(output) = output.ok().filter(|output| output.stdout.starts_with(b"mounted")) else {
-            return common::require::no_mounts();
+            return test_support::require::no_mounts();
         };
         assert_eq!(output.status.code(), Some(1), "{:?} {}", output.status, error(&output));
         assert!(error(&output).to_lowercase().contains("no space"), "{}", error(&output));

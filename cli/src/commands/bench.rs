@@ -12,10 +12,10 @@ use ramba::weights::Tensor;
 use ramba::{AskOptions, Device, Engine, EngineOptions, Result, SessionOptions};
 use serde_json::{Value, json};
 
-use super::common::files;
-use super::common::interrupt;
-use super::common::prose::{self, Rng};
-use super::common::show::{parse_count, print, print_json};
+use ramba_cli::files;
+use ramba_cli::interrupt;
+use ramba_cli::prose::{self, Rng};
+use ramba_cli::show::{parse_count, print, print_json};
 
 #[derive(Args)]
 pub struct BenchArgs {

@@ -1,12 +1,8 @@
 //! `ramba evaluate`: how well a model answers the questions of a benchmark.
 
-#[path = "evaluate/cases.rs"]
 mod cases;
-#[path = "evaluate/haystack.rs"]
 mod haystack;
-#[path = "evaluate/heatmap.rs"]
 mod heatmap;
-#[path = "evaluate/scores.rs"]
 mod scores;
 
 use std::collections::BTreeSet;
@@ -18,12 +14,12 @@ use clap::Args;
 use ramba::{Answer, AskOptions, Decoding, Engine, Error, Result, SessionOptions, Support};
 use serde_json::{Value, json};
 
-use super::ModelArgs;
-use super::common::show::{grouped, one_line, parse_size, print, print_json};
-use super::common::{files, interrupt};
+use crate::ModelArgs;
 use cases::{Benchmark, Case, Document, Suite};
 use haystack::Haystack;
 use heatmap::Heatmap;
+use ramba_cli::show::{grouped, one_line, parse_size, print, print_json};
+use ramba_cli::{files, interrupt};
 
 /// Parts that depths are counted in.
 const DEPTHS: usize = 10;

@@ -1,15 +1,11 @@
 //! What the commands print of files is bounded and cannot steer a terminal.
 
-#![cfg(feature = "cli")]
-
-mod common;
-
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::gguf::File;
-use common::random::{self, Shape};
 use tempfile::TempDir;
+use test_support::gguf::File;
+use test_support::random::{self, Shape};
 
 fn ramba(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ramba")).args(args).stdin(Stdio::null()).output().unwrap()

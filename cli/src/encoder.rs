@@ -16,6 +16,7 @@ pub enum Runtime {
     Ort,
 }
 
+/// `--encoder` and what belongs to it.
 #[derive(Args)]
 pub struct EncoderArgs {
     /// What encodes chunks
@@ -36,6 +37,8 @@ pub struct EncoderArgs {
 }
 
 impl EncoderArgs {
+    /// The options for an engine.
+    ///
     /// # Errors
     /// `InvalidArgument` for options of another runtime: they would be ignored.
     pub fn options(&self) -> Result<EncoderOptions> {

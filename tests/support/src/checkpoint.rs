@@ -1,5 +1,4 @@
 //! A small checkpoint in the files that others save, sound or with everything set to nonsense, and what `convert` makes of it.
-#![cfg(feature = "convert")]
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -18,7 +17,7 @@ pub fn to(types: &str) -> ConvertOptions {
 }
 
 pub fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/convert")
+    crate::fixture("convert")
 }
 
 /// The `config.json` of a folder, without the numbers that JSON does not have.

@@ -6,7 +6,7 @@ use clap::Args;
 use ramba::weights::Weights;
 use ramba::{Result, onnx};
 
-use super::common::show::{mib, print};
+use ramba_cli::show::{mib, print};
 
 #[derive(Args)]
 pub struct ExportArgs {

@@ -1,6 +1,6 @@
 //! Building what Cargo builds only when it is asked to.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 /// Runs `command`, which must succeed.
@@ -18,7 +18,7 @@ pub fn cargo(args: &[&str]) -> PathBuf {
     let profile = test.ancestors().nth(2).unwrap();
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).args(["--offline", "--target-dir"]).arg(profile.parent().unwrap());
-    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
+    command.current_dir(crate::root());
     if profile.ends_with("release") {
         command.arg("--release");
     }

@@ -1,0 +1,7 @@
+//! The commands that are more than a few lines.
+
+pub mod bench;
+pub mod convert;
+pub mod evaluate;
+pub mod export;
+pub mod info;

@@ -1,0 +1,10 @@
+//! What the command `ramba` and the examples of the library share: documents from files with a progress bar, answers as lines
+//! and as JSON, signals, sizes. It is here for them, and changes as they need it.
+
+pub mod answers;
+pub mod encoder;
+pub mod files;
+pub mod interrupt;
+pub mod process;
+pub mod prose;
+pub mod show;

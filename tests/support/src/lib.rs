@@ -1,0 +1,26 @@
+//! What several tests, benchmarks and fuzz targets share.
+
+pub mod build;
+pub mod checkpoint;
+pub mod chunks;
+pub mod gguf;
+pub mod model;
+pub mod random;
+pub mod require;
+
+use std::path::{Path, PathBuf};
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// The model that comes with the repository.
+pub fn shipped() -> PathBuf {
+    root().join("models/ramba-small.gguf")
+}
+
+/// A file or folder of `tests/fixtures`.
+pub fn fixture(name: &str) -> PathBuf {
+    root().join("tests/fixtures").join(name)
+}
