@@ -45,6 +45,7 @@ impl Unfinished {
     }
 
     /// Where it will be.
+    #[cfg(feature = "convert")]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

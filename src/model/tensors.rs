@@ -38,6 +38,7 @@ impl Config {
     ///
     /// # Errors
     /// `Format` with the names of those that are missing.
+    #[cfg(feature = "convert")]
     pub(crate) fn check_complete(&self, gguf: &Gguf) -> Result<()> {
         let names = self.tensor_names();
         let missing: Vec<&str> = names.iter().map(String::as_str).filter(|n| gguf.tensor(n).is_none()).collect();
