@@ -47,11 +47,7 @@ fn run(args: &Args) -> Result<ExitCode> {
     let options = args.answers.options();
     // The questions are not known yet, but what is wrong with the options shows with any.
     engine.check_question("What?", &options)?;
-    let mut session = engine.session(&SessionOptions {
-        budget: args.budget,
-        directory: args.memory.clone(),
-        ..SessionOptions::default()
-    })?;
+    let mut session = engine.session(&SessionOptions::default().budget(args.budget).directory(args.memory.clone()))?;
     let mut document = Document::open(&args.file)?;
     let reading = document.read_into(&mut session)?;
     eprintln!("{} tokens read in {:.1} s.", grouped(reading.tokens), reading.elapsed.as_secs_f64());

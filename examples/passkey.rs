@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use common::facts::{self, Fact};
-use ramba::{AskOptions, Device, Engine, EngineOptions, Error, Result, Session, SessionOptions, Support};
+use ramba::{Device, Engine, EngineOptions, Error, Result, Session, SessionOptions, Support};
 use ramba_cli::answers::AnswerArgs;
 use ramba_cli::encoder::EncoderArgs;
 use ramba_cli::files;
@@ -102,7 +102,8 @@ struct Score {
 fn run(args: &Args) -> Result<()> {
     let model = files::model_path(args.model.as_deref())?;
     let encoder = args.encoder.options()?;
-    let engine = Engine::open(&model, &EngineOptions { threads: args.threads, device: args.device, encoder })?;
+    let engine =
+        Engine::open(&model, &EngineOptions::default().threads(args.threads).device(args.device).encoder(encoder))?;
     let haystack = haystack(args)?;
     // Lengths are counted in tokens, text is cut in bytes: a sample says how they relate.
     let sample = &haystack[..next_space(&haystack, haystack.len().min(200_000))];
@@ -121,12 +122,12 @@ fn run(args: &Args) -> Result<()> {
         let per_document = args.facts_per_document.max(1);
         while score.asked < args.facts {
             let facts = facts::facts(&mut rng, per_document.min(args.facts - score.asked));
-            let mut session = engine.session(&SessionOptions {
-                budget: args.budget,
-                device_budget: args.device_budget,
-                directory: args.memory.clone(),
-                ..SessionOptions::default()
-            })?;
+            let mut session = engine.session(
+                &SessionOptions::default()
+                    .budget(args.budget)
+                    .device_budget(args.device_budget)
+                    .directory(args.memory.clone()),
+            )?;
             session.on_progress(Some(Box::new(|_| interrupt::asked())));
             let started = Instant::now();
             let starts = feed(&mut session, &haystack, &facts, length as f64 * bytes_per_token, &mut rng)?;
@@ -225,7 +226,7 @@ fn next_space(text: &str, from: usize) -> usize {
 }
 
 fn ask(session: &mut Session, fact: &Fact, start: u64, args: &Args, score: &mut Score) -> Result<()> {
-    let options = AskOptions { min_source_weight: 0.0, ..args.answers.options() };
+    let options = args.answers.options().min_source_weight(0.0);
     let answer = interrupt::answer(session, &fact.question, &options)?;
     let number = fact.text.find(&fact.answer).unwrap_or(0) as u64 + start;
     let number = number..number + fact.answer.len() as u64;

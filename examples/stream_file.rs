@@ -66,7 +66,8 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<ExitCode> {
     let model = files::model_path(args.model.as_deref())?;
     let encoder = args.encoder.options()?;
-    let engine = Engine::open(&model, &EngineOptions { threads: args.threads, device: args.device, encoder })?;
+    let engine =
+        Engine::open(&model, &EngineOptions::default().threads(args.threads).device(args.device).encoder(encoder))?;
 
     // Facts that we hid ourselves are asked for, each, and the answers are counted.
     let mut hidden: Vec<Fact> = Vec::new();
@@ -80,12 +81,9 @@ fn run(args: &Args) -> Result<ExitCode> {
     // Everything that can be wrong without the document is found out before it is read.
     let options = args.answers.options();
     questions.iter().try_for_each(|question| engine.check_question(question, &options))?;
-    let mut session = engine.session(&SessionOptions {
-        budget: args.budget,
-        device_budget: args.device_budget,
-        directory: args.memory.clone(),
-        ..SessionOptions::default()
-    })?;
+    let mut session = engine.session(
+        &SessionOptions::default().budget(args.budget).device_budget(args.device_budget).directory(args.memory.clone()),
+    )?;
     if !args.json && args.file.is_none() {
         print(format!("A document of generated prose with {} facts hidden in it.", hidden.len()))?;
     }

@@ -189,7 +189,7 @@ pub unsafe extern "C" fn ramba_model_open(
         *out = ptr::null_mut();
         // SAFETY: the caller's promise about `path`.
         let path = unsafe { utf8(path, "path") }?;
-        let options = EngineOptions { threads: threads as usize, ..EngineOptions::default() };
+        let options = EngineOptions::default().threads(threads as usize);
         *out = Box::into_raw(Box::new(RambaModel(Engine::open(path, &options)?)));
         Ok(())
     })
@@ -235,7 +235,7 @@ pub unsafe extern "C" fn ramba_session_open(
             // SAFETY: the caller's promise about `directory`.
             false => Some(PathBuf::from(unsafe { utf8(directory, "directory") }?)),
         };
-        let options = SessionOptions { budget: budget_bytes, directory, ..SessionOptions::default() };
+        let options = SessionOptions::default().budget(budget_bytes).directory(directory);
         let session = model.0.session(&options)?;
         let (decoding, text, source_texts) = (Decoding::Copied, CString::default(), Vec::new());
         *out = Box::into_raw(Box::new(RambaSession { session, decoding, answer: None, text, source_texts }));
@@ -497,10 +497,10 @@ unsafe fn quotes<'a>(session: *const RambaSession) -> &'a [Range<u64>] {
 
 /// How to answer with at most `max_tokens` tokens, 0 for the default.
 fn options(max_tokens: u32, decoding: Decoding) -> AskOptions {
-    let default = AskOptions { decoding, ..AskOptions::default() };
+    let default = AskOptions::default().decoding(decoding);
     match max_tokens {
         0 => default,
-        n => AskOptions { max_tokens: n as usize, ..default },
+        n => default.max_tokens(n as usize),
     }
 }
 

@@ -34,6 +34,7 @@ pub mod gguf;
 pub mod memory;
 pub mod model;
 pub mod onnx;
+mod options;
 pub mod quant;
 mod room;
 pub mod sampler;

@@ -1,10 +1,12 @@
 //! Logits to the next token.
 
+use crate::options::setters;
 use crate::topk::{Candidate, MAX_TOP_K, TopK, highest};
 use crate::{Error, Result};
 
 /// How to choose among the tokens that a model finds likely.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct SamplerOptions {
     /// What logits are divided by: below 1 the likely gets likelier. 0 takes the most likely token always.
     pub temperature: f32,
@@ -15,6 +17,8 @@ pub struct SamplerOptions {
     /// Two samplers of one seed choose alike.
     pub seed: u64,
 }
+
+setters!(SamplerOptions { temperature: f32, top_k: usize, top_p: f32, seed: u64 });
 
 impl Default for SamplerOptions {
     /// Temperature 1, all tokens, seed 0.

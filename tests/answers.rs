@@ -14,7 +14,7 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
 });
 
 fn session(document: &str) -> Session {
-    let mut session = ENGINE.session(&SessionOptions { budget: 4 << 20, ..SessionOptions::default() }).unwrap();
+    let mut session = ENGINE.session(&SessionOptions::default().budget(4 << 20)).unwrap();
     session.feed(document).unwrap();
     session
 }
@@ -62,7 +62,7 @@ fn an_answer_is_copied_digit_by_digit() {
     let mut free_wrong = 0;
     for (key, number) in NUMBERS {
         let question = format!("What is the pass key of {key}?");
-        let free = AskOptions { decoding: Decoding::Free, ..AskOptions::default() };
+        let free = AskOptions::default().decoding(Decoding::Free);
         let free = session.answer(&question, &free).unwrap();
         free_wrong += usize::from(free.text.trim() != number);
         // What is written freely may differ from what stands there, but then it does not say that it is quoted.
@@ -88,7 +88,7 @@ fn what_is_not_there_is_said_not_to_be() {
     let mut session = session(&text);
     for key in ["ABCD", "ZZTOP", "LYQX", "MCXY", "QSLH", "HHHH", "TRXQ"] {
         for decoding in [Decoding::Copied, Decoding::Free] {
-            let options = AskOptions { decoding, ..AskOptions::default() };
+            let options = AskOptions::default().decoding(decoding);
             let answer = session.answer(&format!("What is the pass key of {key}?"), &options).unwrap();
             assert_eq!(answer.support, Support::None, "{key}: {:?}, {}", answer.text, answer.weight);
         }
@@ -113,7 +113,7 @@ fn an_answer_across_the_border_of_two_chunks_is_quoted_whole() {
 #[test]
 fn a_short_answer_says_that_it_is_cut_off() {
     let mut session = session(&prose(&["The pass key of QXRT is 482913."]));
-    let options = AskOptions { max_tokens: 3, ..AskOptions::default() };
+    let options = AskOptions::default().max_tokens(3);
     let answer = session.answer("What is the pass key of QXRT?", &options).unwrap();
     assert_eq!((answer.text.trim(), answer.stop), ("482", StopReason::Length));
     // It does not stand there: the number goes on.
@@ -143,12 +143,12 @@ fn a_question_needs_room_for_its_answer() {
         }
         // Who wants few tokens needs room for few.
         if tokens + 3 <= segment {
-            let few = AskOptions { max_tokens: 3, ..AskOptions::default() };
+            let few = AskOptions::default().max_tokens(3);
             assert!(session.answer(&question, &few).unwrap().tokens.len() <= 3);
         }
     }
     assert!(refused > 0 && answered > 0, "{refused} {answered}");
-    let none = AskOptions { max_tokens: 0, ..AskOptions::default() };
+    let none = AskOptions::default().max_tokens(0);
     assert_eq!(session.answer("What?", &none).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
 
@@ -205,7 +205,7 @@ fn sources_are_whole_characters_and_their_text_is_the_documents() {
     for script in SCRIPTS {
         let text = format!("{}The pass key of QXRT is 482913. {}", script.repeat(20), script.repeat(20));
         let mut session = session(&text);
-        let all = AskOptions { min_source_weight: 0.0, ..AskOptions::default() };
+        let all = AskOptions::default().min_source_weight(0.0);
         let mut sources = Vec::new();
         for i in 0..20 {
             sources.extend(session.answer(&format!("What is the pass key of A{i}?"), &all).unwrap().sources);
@@ -254,9 +254,8 @@ fn the_text_of_a_document_is_what_was_taken_of_it() {
     assert_eq!((whole(&broken).as_str(), broken.bytes()), ("fine again", 10));
 
     // What the model writes on is a part of the document.
-    let written = fed.generate("Once", &AskOptions { max_tokens: 20, ..AskOptions::default() }, &mut |_, _| {
-        std::ops::ControlFlow::Continue(())
-    });
+    let written =
+        fed.generate("Once", &AskOptions::default().max_tokens(20), &mut |_, _| std::ops::ControlFlow::Continue(()));
     let written = written.unwrap();
     assert_eq!(whole(&fed), format!("{text}Once{}", written.text));
     assert_eq!(written.support, Support::Unknown);

@@ -35,7 +35,7 @@ fn a_c_program_gets_the_answer_that_rust_gets() {
     std::fs::write(&document, TEXT).unwrap();
 
     let engine = Engine::open(&model, &EngineOptions::default()).unwrap();
-    let mut session = engine.session(&SessionOptions { budget: 32 << 20, ..SessionOptions::default() }).unwrap();
+    let mut session = engine.session(&SessionOptions::default().budget(32 << 20)).unwrap();
     session.feed(TEXT).unwrap();
     let answer = session.answer(QUESTION, &AskOptions::default()).unwrap();
     let Support::Quoted(quotes) = &answer.support else { panic!("{answer:?}") };

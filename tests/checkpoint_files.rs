@@ -1,7 +1,7 @@
 //! Files as people have them: pointers of Git LFS are called that, and a byte order mark is no obstacle.
 
 use ramba::ErrorKind::Format;
-use ramba::convert::{ConvertOptions, convert, quantize};
+use ramba::convert::{convert, quantize};
 use ramba::weights::Weights;
 use serde_json::json;
 use test_support::checkpoint::{Tensors, World, on, refused, to};
@@ -40,13 +40,13 @@ fn a_pointer_of_git_lfs_is_called_that() {
     ] {
         let w = world(shards);
         w.put(file, POINTER);
-        let options = ConvertOptions { no_tokenizer: false, ..to("F32") };
+        let options = to("F32").no_tokenizer(false);
         refused(w.run(&options), Format, &words(file));
     }
     let w = world(false);
     w.put("vocab.json", POINTER);
     w.put("merges.txt", POINTER);
-    refused(w.run(&ConvertOptions { no_tokenizer: false, ..to("F32") }), Format, &words("vocab.json"));
+    refused(w.run(&to("F32").no_tokenizer(false)), Format, &words("vocab.json"));
     w.put("model.gguf", POINTER);
     refused(Weights::open(&w.path("model.gguf")), Format, &words("model.gguf"));
     let types = "F16".parse().unwrap();
@@ -56,7 +56,7 @@ fn a_pointer_of_git_lfs_is_called_that() {
 #[test]
 fn a_byte_order_mark_is_read_over() {
     let plain = |w: &World| {
-        let options = ConvertOptions { name: Some("one".into()), no_tokenizer: false, ..to("F32") };
+        let options = to("F32").name("one".to_owned()).no_tokenizer(false);
         convert(w.dir.path(), w.path("model.gguf"), &options, &mut on).unwrap_or_else(|e| panic!("{e}"));
         std::fs::read(w.path("model.gguf")).unwrap()
     };

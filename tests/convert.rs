@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use cap::Cap;
 use ramba::ErrorKind::{self, Format, InvalidArgument, Io, Unsupported};
-use ramba::convert::{ConvertOptions, convert};
+use ramba::convert::convert;
 use ramba::quant::DType;
 use serde_json::{Value, json};
 use test_support::checkpoint::{Tensors, World, config, file, fixtures, on, refused, to};
@@ -215,8 +215,7 @@ fn configs_that_are_not_understood() {
     let mut w = with("a_new_switch", json!(true));
     w.put("config.json", w.config.to_string());
     w.tensors.write(&w.path("model.safetensors"));
-    let ignoring =
-        |names: &[&str]| ConvertOptions { ignored_fields: names.iter().map(|&n| n.to_owned()).collect(), ..to("F32") };
+    let ignoring = |names: &[&str]| to("F32").ignored_fields(names.iter().map(|&n| n.to_owned()).collect());
     let report = w.run(&ignoring(&["a_new_switch"])).unwrap();
     assert!(report.notes.iter().any(|n| n.contains("a_new_switch")), "{:?}", report.notes);
     refused(w.run(&ignoring(&["not_there"])), InvalidArgument, &["not_there"]);

@@ -17,7 +17,7 @@ use test_support::checkpoint::{World, on, refused};
 static ALLOCATOR: Cap<System> = Cap::new(System, 256 << 20);
 
 fn with_tokenizer() -> ConvertOptions {
-    ConvertOptions { types: Types::all(DType::F32), ..ConvertOptions::default() }
+    ConvertOptions::default().types(Types::all(DType::F32))
 }
 
 fn json_of(name: &str) -> Value {
@@ -39,7 +39,7 @@ fn the_ids_are_those_of_the_shipped_model() {
     let out = w.path("model.gguf");
     convert(w.dir.path(), &out, &with_tokenizer(), &mut on).unwrap();
     let shipped = test_support::shipped();
-    let open = |path: &Path| Engine::open(path, &EngineOptions { threads: 1, ..EngineOptions::default() }).unwrap();
+    let open = |path: &Path| Engine::open(path, &EngineOptions::default().threads(1)).unwrap();
     let text = "The pass key of QXRT is 482913.\n\n  Übermäßig, 我们 — <|end|> he'd say 3.14.";
     let (ours, theirs) = (open(&out), open(&shipped));
     assert_eq!(ours.tokenize(text).unwrap(), theirs.tokenize(text).unwrap());

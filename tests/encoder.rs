@@ -25,7 +25,7 @@ fn runtimes(file: Option<&Path>) -> Vec<(&'static str, EncoderOptions)> {
         runtimes.push(("tract", EncoderOptions::Tract { file: file.clone() }));
     }
     if ort_is_here() {
-        runtimes.push(("ort", EncoderOptions::Ort(OrtOptions { file, ..OrtOptions::default() })));
+        runtimes.push(("ort", EncoderOptions::Ort(OrtOptions::default().file(file))));
     }
     if runtimes.is_empty() {
         test_support::require::not_built("other encoders than the built-in one (features tract and ort)");
@@ -162,8 +162,7 @@ fn answers_do_not_depend_on_the_runtime() {
         "The sun is yellow. Here we go. ".repeat(400)
     );
     let answer = |encoder: EncoderOptions| {
-        let engine =
-            Engine::open(shipped(), &EngineOptions { threads: 2, encoder, ..EngineOptions::default() }).unwrap();
+        let engine = Engine::open(shipped(), &EngineOptions::default().threads(2).encoder(encoder)).unwrap();
         let mut session = engine.session(&SessionOptions::default()).unwrap();
         session.feed(&text).unwrap();
         let answer = session.answer("What is the pass key of QXRT?", &AskOptions::default()).unwrap();
@@ -325,7 +324,7 @@ fn a_provider_that_is_not_there_is_an_error_unless_the_cpu_may_do() {
     let hidden = hidden_states(none.shape().chunk_size, config.hidden, 1);
     let native = encode(&NativeEncoder::load(&f.weights(), Cpu::new(1).unwrap()).unwrap(), &hidden, 1, &none);
     for provider in Provider::ALL.into_iter().filter(|&p| p != Provider::Cpu) {
-        let options = |allow_cpu| EncoderOptions::Ort(OrtOptions { provider, allow_cpu, ..OrtOptions::default() });
+        let options = |allow_cpu| EncoderOptions::Ort(OrtOptions::default().provider(provider).allow_cpu(allow_cpu));
         match chunk_encoder::open(&options(false), &f.weights(), 1) {
             Ok(encoder) => {
                 println!("{provider} is here");

@@ -2,7 +2,7 @@
 //! refused.
 
 use ramba::ErrorKind::Unsupported;
-use ramba::convert::{ConvertOptions, convert};
+use ramba::convert::convert;
 use serde_json::{Value, json};
 use test_support::checkpoint::{Tensors, World, config, fixtures, on, to};
 
@@ -18,7 +18,7 @@ fn world() -> World {
 fn converted(w: &World) -> Vec<u8> {
     w.put("config.json", w.config.to_string());
     w.tensors.write(&w.path("model.safetensors"));
-    let options = ConvertOptions { name: Some("one".into()), ..to("F32") };
+    let options = to("F32").name("one".to_owned());
     convert(w.dir.path(), w.path("model.gguf"), &options, &mut on).unwrap_or_else(|e| panic!("{e}"));
     std::fs::read(w.path("model.gguf")).unwrap()
 }
@@ -59,7 +59,7 @@ fn what_skips_a_part_of_the_model_is_refused() {
     w.fails(Unsupported, &["config.json", "flash_inference", "HSA", "prompt"]);
     // Nor can it be waved through.
     w.put("config.json", w.config.to_string());
-    let options = ConvertOptions { ignored_fields: vec!["flash_inference".into()], ..to("F32") };
+    let options = to("F32").ignored_fields(vec!["flash_inference".into()]);
     assert!(w.run(&options).unwrap_err().to_string().contains("flash_inference"));
 }
 

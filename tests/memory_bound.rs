@@ -19,9 +19,8 @@ fn child() {
     let tokens: usize = tokens.parse().unwrap();
     let dir = TempDir::new().unwrap();
     let path = random::write(dir.path(), Shape::default());
-    let engine = Engine::open(path, &EngineOptions { threads: 2, ..EngineOptions::default() }).unwrap();
-    let options =
-        SessionOptions { budget: BUDGET, directory: Some(dir.path().to_owned()), ..SessionOptions::default() };
+    let engine = Engine::open(path, &EngineOptions::default().threads(2)).unwrap();
+    let options = SessionOptions::default().budget(BUDGET).directory(dir.path().to_owned());
     let mut session = engine.session(&options).unwrap();
     let block = "The pass key is 71432. Remember it. ".repeat(100);
     let mut fed = 0;

@@ -10,11 +10,11 @@ use test_support::random::{self, Shape};
 
 /// The tokens of an answer by ids alone, among many without an end.
 fn by_ids(path: &Path) -> Vec<Vec<u32>> {
-    let engine = Engine::open(path, &EngineOptions { threads: 1, ..EngineOptions::default() }).unwrap();
-    let mut session = engine.session(&SessionOptions { budget: 1 << 20, ..SessionOptions::default() }).unwrap();
+    let engine = Engine::open(path, &EngineOptions::default().threads(1)).unwrap();
+    let mut session = engine.session(&SessionOptions::default().budget(1 << 20)).unwrap();
     session.feed_tokens(&(0..150).map(|i| i * 7 % 256).collect::<Vec<_>>()).unwrap();
     // Without a tokenizer there is nothing to copy by.
-    let options = AskOptions { max_tokens: 12, decoding: Decoding::Free, ..AskOptions::default() };
+    let options = AskOptions::default().max_tokens(12).decoding(Decoding::Free);
     let mut ask = |i: u32| session.ask_tokens(&[258, i, 259], &options, &mut |_, _| ControlFlow::Continue(()));
     (0..20).map(|i| ask(i).unwrap().tokens).collect()
 }
@@ -40,7 +40,7 @@ fn models_open_and_take_ids() {
         // End and padding are known all the same.
         assert_eq!(by_ids(&path), by_ids(&sound), "{why}");
         let engine = Engine::open(&path, &EngineOptions::default()).unwrap();
-        let mut session = engine.session(&SessionOptions { budget: 1 << 20, ..SessionOptions::default() }).unwrap();
+        let mut session = engine.session(&SessionOptions::default().budget(1 << 20)).unwrap();
         for error in [engine.tokenize("text").err().unwrap(), session.feed("text").err().unwrap()] {
             assert_eq!(error.kind(), ErrorKind::Unsupported);
             assert!(error.to_string().contains("token ids") && error.to_string().contains(why), "{error}");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ramba::convert::{ConvertOptions, SegmentMode, convert};
+use ramba::convert::{SegmentMode, convert};
 use ramba::cpu::Cpu;
 use ramba::memory::Precision;
 use ramba::model::{Logits, Model};
@@ -84,7 +84,7 @@ fn check(folder: &Path) -> std::result::Result<(), String> {
     // What was expected was computed with the segments of the config.
     let segments =
         if config(folder)["segment_size"].as_i64() > Some(0) { SegmentMode::Reset } else { SegmentMode::Carry };
-    convert(folder, &file, &ConvertOptions { segments, ..to("F32") }, &mut on).unwrap_or_else(|e| panic!("{e}"));
+    convert(folder, &file, &to("F32").segments(segments), &mut on).unwrap_or_else(|e| panic!("{e}"));
     let model = Model::load(&Weights::open(&file).unwrap(), Cpu::new(2).unwrap()).unwrap();
     let expected = Expected::read(folder);
     let name = folder.file_name().unwrap().to_string_lossy();

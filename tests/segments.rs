@@ -12,7 +12,7 @@ use test_support::checkpoint::{Tensors, World, config, fixtures, on, refused, to
 use test_support::model::{Runner, relative};
 
 fn with(segments: SegmentMode) -> ConvertOptions {
-    ConvertOptions { segments, name: Some("one".into()), ..to("F32") }
+    to("F32").segments(segments).name("one".to_owned())
 }
 
 /// The checkpoint of a fixture with fields of its config changed.

@@ -22,7 +22,7 @@ struct World {
 fn world(shape: Shape, threads: usize) -> World {
     let dir = TempDir::new().unwrap();
     let path = random::write(dir.path(), shape);
-    let engine = Engine::open(path, &EngineOptions { threads, ..EngineOptions::default() }).unwrap();
+    let engine = Engine::open(path, &EngineOptions::default().threads(threads)).unwrap();
     World { dir, engine }
 }
 
@@ -33,16 +33,16 @@ impl World {
 }
 
 fn options(dir: &Path) -> SessionOptions {
-    SessionOptions { budget: 1 << 20, directory: Some(dir.to_owned()), ..SessionOptions::default() }
+    SessionOptions::default().budget(1 << 20).directory(dir.to_owned())
 }
 
 fn short() -> AskOptions {
-    AskOptions { max_tokens: 12, min_source_weight: 0.0, ..AskOptions::default() }
+    AskOptions::default().max_tokens(12).min_source_weight(0.0)
 }
 
 /// The random model writes on and on, if it is let.
 fn rambling() -> AskOptions {
-    AskOptions { decoding: Decoding::Free, ..short() }
+    short().decoding(Decoding::Free)
 }
 
 /// What identifies an answer; the time does not. Debug formatting tells every bit of a weight.
@@ -169,7 +169,7 @@ fn sources_are_places_of_the_text() {
     assert!(sum <= 1.0001, "weights sum to {sum}");
 
     // The ranges of all chunks tile the text.
-    let all = AskOptions { max_tokens: 64, ..short() };
+    let all = short().max_tokens(64);
     let mut ranges: Vec<_> = (0..40)
         .flat_map(|i| session.answer(&format!("Question {i}?"), &all).unwrap().sources)
         .map(|s| (s.chunk, s.bytes))
@@ -180,7 +180,7 @@ fn sources_are_places_of_the_text() {
         let adjacent = pair[1].0 == pair[0].0 + 1;
         assert!(pair[0].1.end <= pair[1].1.start && (!adjacent || pair[0].1.end == pair[1].1.start), "{pair:?}");
     }
-    let few = AskOptions { min_source_weight: 0.5, ..short() };
+    let few = short().min_source_weight(0.5);
     assert!(session.answer(QUESTION, &few).unwrap().sources.iter().all(|s| s.weight >= 0.5));
 }
 
@@ -206,7 +206,7 @@ fn an_answer_can_be_stopped_and_limited() {
     assert_eq!(session.answer(QUESTION, &rambling()).unwrap().tokens, full.tokens);
 
     // Question and answer share a segment of 64 tokens.
-    let limit = AskOptions { max_tokens: 1000, ..rambling() };
+    let limit = rambling().max_tokens(1000);
     let long_one = session.answer(QUESTION, &limit).unwrap();
     let question = world.engine.tokenize(QUESTION).unwrap().len() + 2;
     assert!(long_one.tokens.len() <= 64 - question);
@@ -221,7 +221,7 @@ fn what_is_generated_becomes_part_of_the_document() {
     for shape in shapes() {
         let world = world(shape, 2);
         let text = text(700);
-        let options = AskOptions { max_tokens: 100, ..short() };
+        let options = short().max_tokens(100);
         let mut session = world.session();
         session.feed(&text).unwrap();
         let written = session.generate("Once upon", &options, &mut |_, _| ControlFlow::Continue(())).unwrap();
@@ -238,7 +238,7 @@ fn what_is_generated_becomes_part_of_the_document() {
         // Writing in two steps is writing in one, if the first one stops where a token would follow.
         let mut stepwise = world.session();
         stepwise.feed(&text).unwrap();
-        let half = AskOptions { max_tokens: 50, ..options.clone() };
+        let half = options.clone().max_tokens(50);
         let first = stepwise.generate("Once upon", &half, &mut |_, _| ControlFlow::Continue(())).unwrap();
         assert_eq!(first.tokens, written.tokens[..first.tokens.len()]);
     }
@@ -330,7 +330,7 @@ fn tokens_are_checked() {
 #[test]
 fn a_budget_or_directory_that_will_not_do_is_refused() {
     let world = world(Shape::default(), 1);
-    let small = SessionOptions { budget: 1000, ..options(world.dir.path()) };
+    let small = options(world.dir.path()).budget(1000);
     let error = world.engine.session(&small).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Capacity, "{error}");
     let file = world.dir.path().join("file");
@@ -354,9 +354,9 @@ fn room_for_chunks_does_not_change_an_answer() {
     let dir = TempDir::new().unwrap();
     for (device, shape) in devices.iter().flat_map(|&device| shapes().map(|shape| (device, shape))) {
         let path = random::write(dir.path(), shape);
-        let engine = Engine::open(path, &EngineOptions { device, threads: 2, ..EngineOptions::default() }).unwrap();
+        let engine = Engine::open(path, &EngineOptions::default().device(device).threads(2)).unwrap();
         let ample = options(dir.path());
-        let mut scarce = SessionOptions { budget: 1 << 12, device_budget: 0, ..ample.clone() };
+        let mut scarce = ample.clone().budget(1 << 12).device_budget(0);
         while engine.session(&scarce).is_err() {
             scarce.budget += 1 << 10;
         }
@@ -378,7 +378,7 @@ fn room_for_chunks_does_not_change_an_answer() {
                 }
                 answers.push(session.answer(QUESTION, &short()).unwrap());
                 answers.push(session.answer("And now?", &short()).unwrap());
-                let limit = AskOptions { max_tokens: 40, ..short() };
+                let limit = short().max_tokens(40);
                 answers.push(session.generate(" ", &limit, &mut |_, _| ControlFlow::Continue(())).unwrap());
             }
             answers
@@ -430,7 +430,7 @@ fn sessions_of_one_engine_are_independent() {
 #[test]
 fn the_reference_agrees() {
     let dir = TempDir::new().unwrap();
-    let options = SessionOptions { precision: Precision::F32, ..options(dir.path()) };
+    let options = options(dir.path()).precision(Precision::F32);
     let mut tell = |_: u32, _: &str| ControlFlow::Continue(());
     for fixture in Fixture::all() {
         let path = dir.path().join("fixture.gguf");
@@ -441,7 +441,7 @@ fn the_reference_agrees() {
         let expected = ids(&fixture.json["greedy"]["tokens"]);
         let mut session = engine.session(&options).unwrap();
         session.feed_tokens(&tokens).unwrap();
-        let limit = AskOptions { max_tokens: expected.len(), ..AskOptions::default() };
+        let limit = AskOptions::default().max_tokens(expected.len());
         assert_eq!(session.generate("", &limit, &mut tell).unwrap().tokens, expected, "{}: written on", fixture.name);
         assert_eq!(session.tokens(), (tokens.len() + expected.len()) as u64);
 
@@ -450,7 +450,7 @@ fn the_reference_agrees() {
             let mut session = engine.session(&options).unwrap();
             session.feed_tokens(&tokens[..ask["document"].as_u64().unwrap() as usize]).unwrap();
             let expected = ids(&ask["answer"]);
-            let limit = AskOptions { max_tokens: expected.len(), ..AskOptions::default() };
+            let limit = AskOptions::default().max_tokens(expected.len());
             let answer = session.ask_tokens(&ids(&ask["question"]), &limit, &mut tell).unwrap();
             assert_eq!(answer.tokens, expected, "{}: answer", fixture.name);
         }

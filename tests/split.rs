@@ -78,10 +78,10 @@ impl Set {
 }
 
 fn answer(path: &Path) -> String {
-    let engine = Engine::open(path, &EngineOptions { threads: 1, ..EngineOptions::default() }).unwrap();
-    let mut session = engine.session(&SessionOptions { budget: 1 << 20, ..SessionOptions::default() }).unwrap();
+    let engine = Engine::open(path, &EngineOptions::default().threads(1)).unwrap();
+    let mut session = engine.session(&SessionOptions::default().budget(1 << 20)).unwrap();
     session.feed(&"The pass key of QXRT is 482913. ".repeat(20)).unwrap();
-    let answer = session.answer("What?", &AskOptions { max_tokens: 20, ..AskOptions::default() }).unwrap();
+    let answer = session.answer("What?", &AskOptions::default().max_tokens(20)).unwrap();
     format!("{:?} {:?}", answer.tokens, answer.sources)
 }
 

@@ -1,13 +1,13 @@
 //! A prefix that a training program put before all names is taken off and reported; other names are listed.
 
 use ramba::ErrorKind::{Format, Unsupported};
-use ramba::convert::{ConvertOptions, Report, convert};
+use ramba::convert::{Report, convert};
 use test_support::checkpoint::{World, on, to};
 
 fn converted(w: &World) -> (Report, Vec<u8>) {
     w.put("config.json", w.config.to_string());
     w.tensors.write(&w.path("model.safetensors"));
-    let options = ConvertOptions { name: Some("one".into()), ..to("F32") };
+    let options = to("F32").name("one".to_owned());
     let report = convert(w.dir.path(), w.path("model.gguf"), &options, &mut on).unwrap_or_else(|e| panic!("{e}"));
     (report, std::fs::read(w.path("model.gguf")).unwrap())
 }

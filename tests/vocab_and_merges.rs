@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ramba::ErrorKind::{Format, Unsupported};
 use ramba::Result;
-use ramba::convert::{ConvertOptions, Report, convert};
+use ramba::convert::{Report, convert};
 use ramba::weights::Weights;
 use serde_json::{Value, json};
 use test_support::checkpoint::{World, on, refused, to};
@@ -43,7 +43,7 @@ fn world() -> World {
 }
 
 fn run(w: &World) -> Result<Report> {
-    let options = ConvertOptions { name: Some("one".into()), no_tokenizer: false, ..to("F32") };
+    let options = to("F32").name("one".to_owned()).no_tokenizer(false);
     convert(w.dir.path(), w.path("model.gguf"), &options, &mut on)
 }
 

@@ -29,7 +29,7 @@ impl AnswerArgs {
     /// The options for a session.
     pub fn options(&self) -> AskOptions {
         let decoding = if self.free { Decoding::Free } else { Decoding::Copied };
-        AskOptions { max_tokens: self.max_tokens, decoding, ..AskOptions::default() }
+        AskOptions::default().max_tokens(self.max_tokens).decoding(decoding)
     }
 }
 

@@ -53,12 +53,13 @@ impl EncoderArgs {
         Ok(match self.encoder {
             Runtime::Native => EncoderOptions::Native,
             Runtime::Tract => EncoderOptions::Tract { file },
-            Runtime::Ort => EncoderOptions::Ort(OrtOptions {
-                file,
-                library: self.encoder_library.clone(),
-                provider: self.encoder_provider.unwrap_or_default(),
-                allow_cpu: self.allow_cpu,
-            }),
+            Runtime::Ort => EncoderOptions::Ort(
+                OrtOptions::default()
+                    .file(file)
+                    .library(self.encoder_library.clone())
+                    .provider(self.encoder_provider.unwrap_or_default())
+                    .allow_cpu(self.allow_cpu),
+            ),
         })
     }
 }

@@ -95,7 +95,8 @@ struct ModelArgs {
 
 impl ModelArgs {
     fn open(&self) -> Result<Engine> {
-        let options = EngineOptions { threads: self.threads, device: self.device, encoder: self.encoder.options()? };
+        let options =
+            EngineOptions::default().threads(self.threads).device(self.device).encoder(self.encoder.options()?);
         Engine::open(files::model_path(self.model.as_deref())?, &options)
     }
 }
@@ -125,12 +126,9 @@ fn ask(args: &AskArgs) -> Result<ExitCode> {
     let engine = args.model.open()?;
     // Everything that can be wrong without the document is found out before it is read.
     args.question.iter().try_for_each(|question| engine.check_question(question, &options))?;
-    let mut session = engine.session(&SessionOptions {
-        budget: args.budget,
-        device_budget: args.device_budget,
-        directory: args.memory.clone(),
-        ..SessionOptions::default()
-    })?;
+    let mut session = engine.session(
+        &SessionOptions::default().budget(args.budget).device_budget(args.device_budget).directory(args.memory.clone()),
+    )?;
     Document::open(&args.file)?.read_into(&mut session)?;
     let mut all = Vec::new();
     for question in &args.question {

@@ -25,7 +25,7 @@ pub fn put(folder: &Path, name: &str, bytes: &[u8]) {
 /// Converts what lies in `folder`: a file that a model can be made of, or a message that can be shown.
 pub fn check(folder: &Path) {
     let out = folder.join("model.gguf");
-    let options = ConvertOptions { no_tokenizer: true, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().no_tokenizer(true);
     match convert(folder, &out, &options, &mut |_| ControlFlow::Continue(())) {
         Ok(report) => {
             let weights = Weights::open(&out).expect("it was just written");

@@ -22,7 +22,7 @@ static ENGINES: LazyLock<Vec<[Engine; 2]>> = LazyLock::new(|| {
     let open = |shape| {
         let path = random::write(dir.path(), shape);
         [1, 3]
-            .map(|threads| Engine::open(&path, &EngineOptions { threads, ..EngineOptions::default() }).expect("sound"))
+            .map(|threads| Engine::open(&path, &EngineOptions::default().threads(threads)).expect("sound"))
     };
     shapes.map(open).into()
 });
@@ -57,10 +57,10 @@ fuzz_target!(|input: Input| {
     let precision = [Precision::F16, Precision::F32, Precision::Int8][usize::from(model) / 16 % 3];
     let least = MemoryNeeds::of(engines[0].gguf(), 1, precision).expect("sound").least_budget;
     let [mut whole, mut split] = [0, 1].map(|i: usize| {
-        let options = SessionOptions { budget: least + u64::from(budgets[i]), precision, ..SessionOptions::default() };
+        let options = SessionOptions::default().budget(least + u64::from(budgets[i])).precision(precision);
         engines[i].session(&options).expect("within the least budget")
     });
-    let options = AskOptions { max_tokens: 3, ..AskOptions::default() };
+    let options = AskOptions::default().max_tokens(3);
     let mut room = MOST_TEXT;
     for (call, text) in calls.into_iter().take(MOST_CALLS) {
         let text = &text[..text.len().min(room)];

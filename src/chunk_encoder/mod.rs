@@ -18,6 +18,7 @@ use std::sync::Arc;
 pub use provider::Provider;
 
 use crate::model::ChunkEncoder;
+use crate::options::setters;
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -39,6 +40,7 @@ pub enum EncoderOptions {
 
 /// How ONNX Runtime is to run the encoder.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct OrtOptions {
     /// The ONNX file; without it, the model file's encoder is used.
     pub file: Option<PathBuf>,
@@ -51,6 +53,13 @@ pub struct OrtOptions {
     /// to the CPU, is an error.
     pub allow_cpu: bool,
 }
+
+setters!(OrtOptions {
+    file: impl Into<Option<PathBuf>>,
+    library: impl Into<Option<PathBuf>>,
+    provider: Provider,
+    allow_cpu: bool,
+});
 
 /// The encoder that `options` ask for, with `threads` threads where it divides its work; `None` for the built-in one.
 ///

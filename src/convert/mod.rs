@@ -29,6 +29,7 @@ use std::str::FromStr;
 
 use crate::gguf::{Gguf, Quoted, Value};
 use crate::model::Config;
+use crate::options::setters;
 use crate::quant::DType;
 use crate::{Error, ErrorKind, Result};
 
@@ -47,6 +48,7 @@ const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// How to convert a checkpoint.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ConvertOptions {
     /// Types of the matrices; those that it does not name become F16.
     pub types: Types,
@@ -59,6 +61,14 @@ pub struct ConvertOptions {
     /// Leave the tokenizer out: the model takes token ids alone. Without this, a folder that has none is refused.
     pub no_tokenizer: bool,
 }
+
+setters!(ConvertOptions {
+    types: Types,
+    name: impl Into<Option<String>>,
+    ignored_fields: Vec<String>,
+    segments: SegmentMode,
+    no_tokenizer: bool,
+});
 
 /// What becomes of the recurrence of a RAMba at every `segment_size` tokens. The authors' code resets it while it trains, and carries it on in
 /// evaluation: the same weights run in either way, and differ from the first boundary on.

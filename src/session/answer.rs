@@ -7,10 +7,12 @@ use std::time::Duration;
 use super::{Session, passage};
 use crate::Result;
 use crate::model::{Trace, Weighting};
+use crate::options::setters;
 use crate::sampler::SamplerOptions;
 
 /// How to answer a question or to continue a document.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct AskOptions {
     /// Most tokens to generate.
     pub max_tokens: usize,
@@ -23,6 +25,14 @@ pub struct AskOptions {
     /// Sources of a smaller mean weight are left out of [`Answer::sources`].
     pub min_source_weight: f32,
 }
+
+setters!(AskOptions {
+    max_tokens: usize,
+    sampling: SamplerOptions,
+    decoding: Decoding,
+    ignore_end: bool,
+    min_source_weight: f32,
+});
 
 impl Default for AskOptions {
     fn default() -> Self {

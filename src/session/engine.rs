@@ -8,6 +8,7 @@ use crate::chunk_encoder::{self, EncoderOptions};
 use crate::cpu::MAX_THREADS;
 use crate::gguf::Gguf;
 use crate::model::Config;
+use crate::options::setters;
 use crate::session::device::{Device, Model};
 use crate::session::{Session, SessionOptions};
 use crate::tokenizer::Tokenizer;
@@ -16,6 +17,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// How to open a model.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct EngineOptions {
     /// Where the model runs.
     pub device: Device,
@@ -25,6 +27,8 @@ pub struct EngineOptions {
     /// What encodes the chunks of documents.
     pub encoder: EncoderOptions,
 }
+
+setters!(EngineOptions { device: Device, threads: usize, encoder: EncoderOptions });
 
 /// A loaded model: weights, tokenizer and worker threads. A clone is the same engine; sessions of one engine may be
 /// used from several threads at once.

@@ -40,6 +40,7 @@ pub use needs::MemoryNeeds;
 
 use crate::memory::{ChunkMemory, Precision};
 use crate::model::{Pass, Trace};
+use crate::options::setters;
 use crate::{Error, ErrorKind, Result, room};
 use copying::Copying;
 use decode::Decode;
@@ -50,6 +51,7 @@ use unread::{Input, Unread};
 
 /// Where and how a session keeps the memory of its document.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct SessionOptions {
     /// Bytes of RAM for chunk memories, taken as they are used; what does not fit stays on disk. The default is 64 MiB.
     pub budget: u64,
@@ -65,6 +67,14 @@ pub struct SessionOptions {
     /// recurrence remembers of them. Other models read exactly and without HSA anyway.
     pub skip_hsa_while_reading: bool,
 }
+
+setters!(SessionOptions {
+    budget: u64,
+    directory: impl Into<Option<PathBuf>>,
+    device_budget: u64,
+    precision: Precision,
+    skip_hsa_while_reading: bool,
+});
 
 impl Default for SessionOptions {
     fn default() -> Self {

@@ -63,7 +63,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     let mut rows = Vec::new();
     for &threads in &counts {
-        let engine = Engine::open(&model, &EngineOptions { threads, device: args.device, ..EngineOptions::default() })?;
+        let engine = Engine::open(&model, &EngineOptions::default().threads(threads).device(args.device))?;
         rows.extend(end_to_end(args, &engine, threads)?);
         if args.kernels {
             rows.extend(kernels(args, &engine, threads)?);
@@ -111,7 +111,7 @@ fn end_to_end(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<R
         session.prefill()?;
         ingest.push(started.elapsed());
 
-        let options = AskOptions { max_tokens: 1, ..AskOptions::default() };
+        let options = AskOptions::default().max_tokens(1);
         let mut ask = |n: usize| {
             let answer = session.ask_tokens(&tokens[..n], &options, &mut |_, _| interrupt::asked());
             interrupt::check()?;
@@ -123,7 +123,7 @@ fn end_to_end(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<R
         question.push(ask(asked.min(QUESTION))?);
 
         // From the first token on, so that the prompt does not count.
-        let options = AskOptions { max_tokens: args.decode + 1, ignore_end: true, ..AskOptions::default() };
+        let options = AskOptions::default().max_tokens(args.decode + 1).ignore_end(true);
         let mut first = None;
         session.generate("", &options, &mut |_, _| {
             first.get_or_insert_with(Instant::now);

@@ -68,13 +68,12 @@ pub struct QuantizeArgs {
 }
 
 pub fn convert(args: &ConvertArgs) -> Result<()> {
-    let options = ConvertOptions {
-        types: args.types.parse()?,
-        name: args.name.clone(),
-        ignored_fields: args.ignored_fields.clone(),
-        segments: args.segments,
-        no_tokenizer: args.no_tokenizer,
-    };
+    let options = ConvertOptions::default()
+        .types(args.types.parse()?)
+        .name(args.name.clone())
+        .ignored_fields(args.ignored_fields.clone())
+        .segments(args.segments)
+        .no_tokenizer(args.no_tokenizer);
     run(args.json, |progress| ramba::convert::convert(&args.checkpoint, &args.out, &options, progress))
 }
 

@@ -171,10 +171,10 @@ fn evaluate(
     name: &str,
 ) -> Result<Row> {
     let decoding = if args.free { Decoding::Free } else { Decoding::Copied };
-    let options = AskOptions { decoding, min_source_weight: 0.0, ..AskOptions::default() };
+    let options = AskOptions::default().decoding(decoding).min_source_weight(0.0);
     let mut row = Row { name: name.into(), ..Row::default() };
     for document in &suite.documents {
-        let mut session = engine.session(&SessionOptions { budget: args.budget, ..SessionOptions::default() })?;
+        let mut session = engine.session(&SessionOptions::default().budget(args.budget))?;
         let hidden = within.map(|(haystack, bytes)| haystack.hide(&document.text, bytes));
         // A model can only be asked about something.
         let text = hidden.as_ref().map_or(".", |hidden| &hidden.text);

@@ -13,7 +13,7 @@ pub fn on(_: Progress<'_>) -> ControlFlow<()> {
 }
 
 pub fn to(types: &str) -> ConvertOptions {
-    ConvertOptions { types: types.parse().unwrap(), no_tokenizer: true, ..ConvertOptions::default() }
+    ConvertOptions::default().types(types.parse().unwrap()).no_tokenizer(true)
 }
 
 pub fn fixtures() -> PathBuf {
