@@ -17,37 +17,72 @@
 //! # }
 //! ```
 //!
-//! An [`Engine`] is a loaded model, a [`Session`] one growing document. The other modules are what these are made of,
-//! for programs that want to look at model files or to build on the parts.
+//! An [`Engine`] is a loaded model, a [`Session`] one growing document. The modules are for programs that look at model files or make them.
+//! What the rest is made of is seen with the feature `unstable`, and may change with any version: backends, layers, chunk memories.
 
-pub mod backend;
+#![cfg_attr(
+    not(feature = "unstable"),
+    allow(dead_code, unused_imports, reason = "some of the inside is used from outside alone")
+)]
+
 #[cfg(feature = "capi")]
 pub mod capi;
-pub mod chunk_encoder;
 #[cfg(feature = "convert")]
 pub mod convert;
-pub mod cpu;
-#[cfg(feature = "cuda")]
-pub mod cuda;
 mod error;
 pub mod gguf;
-pub mod memory;
-pub mod model;
 pub mod onnx;
 mod options;
-pub mod quant;
 mod room;
 pub mod sampler;
 mod session;
 mod slots;
-pub mod tokenizer;
-pub mod topk;
 mod unfinished;
 pub mod weights;
 
+#[cfg(feature = "unstable")]
+pub mod backend;
+#[cfg(feature = "unstable")]
+pub mod chunk_encoder;
+#[cfg(feature = "unstable")]
+pub mod cpu;
+#[cfg(all(feature = "cuda", feature = "unstable"))]
+pub mod cuda;
+#[cfg(feature = "unstable")]
+pub mod memory;
+#[cfg(feature = "unstable")]
+pub mod model;
+#[cfg(feature = "unstable")]
+pub mod quant;
+#[cfg(feature = "unstable")]
+pub mod tokenizer;
+#[cfg(feature = "unstable")]
+pub mod topk;
+
+#[cfg(not(feature = "unstable"))]
+mod backend;
+#[cfg(not(feature = "unstable"))]
+mod chunk_encoder;
+#[cfg(not(feature = "unstable"))]
+mod cpu;
+#[cfg(all(feature = "cuda", not(feature = "unstable")))]
+mod cuda;
+#[cfg(not(feature = "unstable"))]
+mod memory;
+#[cfg(not(feature = "unstable"))]
+mod model;
+#[cfg(not(feature = "unstable"))]
+mod quant;
+#[cfg(not(feature = "unstable"))]
+mod tokenizer;
+#[cfg(not(feature = "unstable"))]
+mod topk;
+
 pub use chunk_encoder::{EncoderOptions, OrtOptions, Provider};
+pub use cpu::MAX_THREADS;
 pub use error::{Error, ErrorKind, Result, printable};
 pub use memory::Precision;
+pub use quant::DType;
 pub use sampler::SamplerOptions;
 pub use session::{
     Answer, AskOptions, Decoding, Device, Engine, EngineOptions, MemoryNeeds, OnProgress, Progress, Session,

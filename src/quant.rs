@@ -124,7 +124,7 @@ impl DType {
         self.format().block_bytes
     }
 
-    /// Whether [`quantize_weighted`] takes weights into account: types whose scales are searched for.
+    /// Whether quantization can take weights of the values into account: types whose scales are searched for.
     pub fn can_be_weighted(self) -> bool {
         self.format().quantize_weighted.is_some()
     }

@@ -109,7 +109,7 @@ impl Sampler {
     }
 
     /// The token that [`Sampler::sample`] would choose, given the highest logits alone, as
-    /// [`Operations::top_logits`](crate::backend::Operations::top_logits) finds them.
+    /// a backend finds them.
     ///
     /// # Errors
     /// `InvalidArgument` if there are none, or `top` is of fewer than [`Sampler::enough`].

@@ -5,7 +5,7 @@
 //! [`Weights::open`].
 //!
 //! A tensor is handed out only after its shape has matched what the model wants and all its scales (or, for plain
-//! floats, all its values) have been seen to be finite; see [`crate::quant::first_non_finite`].
+//! floats, all its values) have been seen to be finite.
 
 use std::fs::File;
 use std::path::Path;

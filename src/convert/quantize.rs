@@ -20,7 +20,7 @@ use crate::{Error, Result, room};
 /// one made from the checkpoint; a note says that too.
 ///
 /// # Errors
-/// `Io` if a file cannot be read or written; those of [`Gguf::parse`] and [`Config::from_gguf`]; `Format` for NaN and infinity, for a
+/// `Io` if a file cannot be read or written; those of [`Gguf::parse`]; `Format` for hyperparameters that do not fit, for NaN and infinity, for a
 /// model that lacks tensors and for a split one that lacks parts; `Unsupported` for an architecture
 /// other than `ramba` and `mamba2`; `InvalidArgument` for a type that names no matrix and for values beyond the range of
 /// their new type; `Cancelled` if `progress` says so.

@@ -45,8 +45,8 @@ pub fn export(weights: &Weights, path: &Path) -> Result<u64> {
 /// The chunk encoder of `weights` as an ONNX file, its weights decoded to f32.
 ///
 /// # Errors
-/// As [`Config::from_gguf`], `InvalidArgument` if the model has no encoder, `Format` for missing or misshapen tensors and
-/// `Unsupported` if the file would become larger than 2 GiB.
+/// `InvalidArgument` if the model has no encoder, `Format` for hyperparameters that do not fit and for missing or misshapen tensors,
+/// `Unsupported` for another architecture and if the file would become larger than 2 GiB.
 pub fn encoder(weights: &Weights) -> Result<Vec<u8>> {
     let config = Config::from_gguf(weights.gguf())?;
     // The weights in f32, as they are decoded, in the graph, and in the file.

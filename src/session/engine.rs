@@ -21,7 +21,7 @@ use crate::{Error, ErrorKind, Result};
 pub struct EngineOptions {
     /// Where the model runs.
     pub device: Device,
-    /// Worker threads, at most [`MAX_THREADS`](crate::cpu::MAX_THREADS); 0 takes one per core, for a CUDA device at
+    /// Worker threads, at most [`MAX_THREADS`](crate::MAX_THREADS); 0 takes one per core, for a CUDA device at
     /// most eight. Results do not depend on it.
     pub threads: usize,
     /// What encodes the chunks of documents.
@@ -59,8 +59,9 @@ impl Engine {
     /// [`Weights::open`](crate::weights::Weights::open)).
     ///
     /// # Errors
-    /// `Io` if the file cannot be read, `Format` if it is damaged, `Unsupported` if it is of another kind, and those of
-    /// [`chunk_encoder::open`].
+    /// `Io` if a file cannot be read, `Format` if it is damaged or an ONNX file has other shapes than the model, `Unsupported` if it is
+    /// of another kind or this build lacks the encoder's runtime, `InvalidArgument` if an encoder is named for a model without chunk
+    /// memories or threads are too many, `Device` if ONNX Runtime cannot be loaded or its provider does not run the whole encoder.
     pub fn open(path: impl AsRef<Path>, options: &EngineOptions) -> Result<Self> {
         let path = path.as_ref();
         let weights = Weights::open(path)?;

@@ -34,7 +34,8 @@ impl MemoryNeeds {
     /// `precision`.
     ///
     /// # Errors
-    /// As [`Config::from_gguf`]; `InvalidArgument` for more threads than [`MAX_THREADS`](crate::cpu::MAX_THREADS).
+    /// `Unsupported` for another architecture or values beyond this build's bounds, `Format` for hyperparameters that do not fit;
+    /// `InvalidArgument` for more threads than [`MAX_THREADS`](crate::MAX_THREADS).
     pub fn of(gguf: &Gguf, threads: usize, precision: Precision) -> Result<Self> {
         let config = Config::from_gguf(gguf)?;
         let threads = super::engine::threads(threads)?;
