@@ -244,8 +244,9 @@ class Hsa(nn.Module):
         t, k = ids.shape
         q = self.q_norm(self.q_proj(self.pre_norm(x)).view(t, self.h, self.d)) / math.sqrt(self.d)
         if plan is None:
-            own = lambda m: m[:, :, 0].index_select(0, ids.flatten()).view(t, k, *m.shape[1::2])
-            att = (q[:, None] @ own(keys).transpose(-1, -2)).softmax(-1)
+            # Not index_select: its gradient would be thousands of atomic additions to each chunk; this one sorts first.
+            own = lambda m: F.embedding(ids, m.flatten(1)).view(t, k, *m.shape[1::2])
+            att = (q[:, None] @ own(keys.to(values.dtype)).transpose(-1, -2)).softmax(-1)
             out = (att @ own(values)).flatten(-2)
             return x + self.o_proj((weights[:, None] @ out)[:, 0]), att
         back, token, counts = plan
@@ -259,6 +260,15 @@ class Hsa(nn.Module):
         att = torch.cat(att).view(-1, self.h, k.shape[0]).index_select(0, back).view(t, -1, self.h, k.shape[0])
         out = torch.cat(out).view(-1, self.h * self.d).index_select(0, back).view(t, -1, self.h * self.d)
         return x + self.o_proj((weights[:, None] @ out)[:, 0]), att
+
+    def own(self, x, keys, values, weights):
+        """x (n, L, D), each row with V chunks of its own: keys and values (n, V, S, d), weights (n, L, V) -> x, attention (n, L, H, V, S)."""
+        n, length, _ = x.shape
+        v, s = keys.shape[1:3]
+        q = self.q_norm(self.q_proj(self.pre_norm(x)).view(n, length, self.h, self.d)) / math.sqrt(self.d)
+        att = (q.flatten(1, 2) @ keys.flatten(1, 2).mT).view(n, length, self.h, v, s).softmax(-1)
+        out = (att * weights[:, :, None, :, None]).view(n, length * self.h, v * s) @ values.flatten(1, 2)
+        return x + self.o_proj(out.view(n, length, self.h * self.d)), att
 
 
 class Backbone(nn.Module):
@@ -326,6 +336,28 @@ class Ramba(nn.Module):
             else:
                 x = layer(x, mask)
         return self.backbone.norm_f(x.flatten(0, 1).index_select(0, flat)), traces
+
+    def answer_own(self, x, memory, shown):
+        """The upper half of x (n, L, D) where each row reads V chunks of its own, all of them: memory of n * V chunks, shown (n, V).
+
+        The same as `answer` computes if K ≥ V and the weights are a softmax, without gathering chunks. Returns final hidden
+        states (n, L, D), scores (n, L, V) and the attention (n, L, H, V, S) of each HSA layer.
+        """
+        keys, values, landmarks = memory
+        n, v = shown.shape
+        keys, values = (m[:, :, 0].to(values.dtype).unflatten(0, (n, v)) for m in (keys, values))
+        landmarks, attention = landmarks.unflatten(0, (n, v)), []
+        for layer in self.upper:
+            if isinstance(layer, Retrieval):
+                assert layer.softmax and v <= layer.k
+                scores = layer.ln(layer.pre_norm(x)) @ landmarks.mT / math.sqrt(layer.r)
+                weights = scores.float().masked_fill(~shown[:, None], -1e4).softmax(-1)
+            elif isinstance(layer, Hsa):
+                x, att = layer.own(x, keys, values, weights)
+                attention.append(att)
+            else:
+                x = layer(x)
+        return self.backbone.norm_f(x), scores, attention
 
     def logits(self, x):
         return x @ self.backbone.embeddings.weight.T

@@ -3,12 +3,15 @@
 import json
 import os
 import random
+import time
 
 import torch
 
+import edits
 import reread
 import scores
-from data import ANSWER, END, LONGEST_QUESTION, PAD, QUESTION, Source, squad
+import synthetic
+from data import ANSWER, END, LONGEST_QUESTION, PAD, QUESTION, Source, one_line, squad
 
 
 DEVICE = os.environ.get("RAMBA_DEVICE", "cuda")
@@ -46,16 +49,17 @@ def follow(text, so_far):
     return [i + n for i in range(len(text) - n + 1) if text[i : i + n] == so_far] if n else list(range(len(text)))
 
 
-def write(model, questions, memory, visible, texts, begins=None, longest=16):
+def write(model, questions, memory, visible, texts, begins=None, longest=16, comma=None):
     """Answers of `questions` (lists of tokens) by copying: each token continues what it has, in the text shown.
 
     `visible` (R, C) chunks each may read; `texts` a list of tokens for each, or None for free writing; an answer ends only where
-    a token that `begins` a word comes next. Returns answers, the
+    a token that `begins` a word comes next, or goes on with a `comma` and another span. Returns answers, the
     trace of the token that asks, and the probability that the answer ends before it begins.
     """
     rows = [[QUESTION, *q, ANSWER] for q in questions]
     asked = [len(r) - 1 for r in rows]
     answers, done = [[] for _ in rows], [False] * len(rows)
+    spans = [0] * len(rows)  # where in its answer the span begins that is being copied
     trace = nothing = None
     for step in range(longest + 1):
         width = max(map(len, rows))
@@ -81,10 +85,16 @@ def write(model, questions, memory, visible, texts, begins=None, longest=16):
             if texts is None:
                 token = int(logits[r].argmax())
             else:
-                following = {texts[r][i] for i in follow(texts[r], answers[r]) if i < len(texts[r])}
+                span = answers[r][spans[r] :]
+                following = {texts[r][i] for i in follow(texts[r], span) if i < len(texts[r])}
                 allowed = following - {PAD, QUESTION, ANSWER, END}
-                if answers[r] and (not allowed or any(begins[t] for t in following)):
+                if span and (not allowed or any(begins[t] for t in following)):
                     allowed.add(END)
+                    if comma is not None and int(logits[r].argmax()) == comma:
+                        answers[r].append(comma)
+                        rows[r].append(comma)
+                        spans[r] = len(answers[r])
+                        continue
                 if not allowed:
                     done[r] = True
                     continue
@@ -115,80 +125,163 @@ def again(model, cfg, questions, best, pool):
     return memory, visible, texts
 
 
-@torch.no_grad()
-def evaluate(model, cfg, tokenizer, articles, count, distract=None, impossible=None, verbose=6):
-    """Over `count` questions: chunk first / among 8, F1 and exact match when the first pass answers, when the second one does, and
-    when it is shown the paragraph's chunks; with `impossible` also how well the second pass tells questions without an answer."""
-    source = Source("dev", squad(articles), tokenizer, random.Random(1))
-    s = cfg["chunk_size"]
-    documents, places = [], []
-    base = 0
-    starts = {}
-    for i, (a, b) in enumerate(zip(source.ends, source.ends[1:])):
-        documents.append(source.tokens[a:b])
-        starts[i] = base * s - int(a)
-        base += -(-(int(b) - int(a)) // s)
+def found(trace, most):
+    """The best chunks (R, MOST) of a trace, of which `most` are taken; -1 for none."""
+    best = trace.topk(min(reread.MOST, trace.shape[1]), -1).indices
+    best = torch.nn.functional.pad(best, (0, reread.MOST - best.shape[1]), value=-1)
+    best[:, most:] = -1
+    return best
+
+
+def begins_word(tokenizer, cfg):
+    """Of each token, whether a word begins with it (a space is written as a letter beyond ASCII); and the comma."""
+    names = [tokenizer.id_to_token(i) or "" for i in range(cfg["vocab_size"])]
+    return [not (n[:1].isascii() and n[:1].isalnum()) for n in names], tokenizer.token_to_id(",")
+
+
+class Library:
+    """Documents that were read, one after the other; questions are asked of all of them."""
+
+    def __init__(self, model, cfg, documents, begins):
+        self.model, self.cfg, (self.begins, self.comma) = model, cfg, begins
+        self.pool, self.memory = read(model, cfg, documents)
+
+    def first(self, questions, longest=16):
+        """Answers of the first look, and the trace of the token that asks."""
+        visible = torch.ones(1, len(self.pool), dtype=torch.bool, device=DEVICE).expand(len(questions), -1)
+        answers, trace, _ = write(self.model, questions, self.memory, visible, None, longest=longest)
+        return answers, trace
+
+    def second(self, questions, chunks, longest=16):
+        """Answers out of `chunks` (R, MOST), and the probability of each that there is none."""
+        view = again(self.model, self.cfg, questions, chunks, self.pool)
+        answers, _, nothing = write(self.model, questions, *view, self.begins, longest, self.comma)
+        return answers, nothing
+
+    def nothing(self, questions, most, size=100):
+        """Probability of each question that the documents do not answer it."""
+        out = []
+        for at in range(0, len(questions), size):
+            part = questions[at : at + size]
+            out += self.second(part, found(self.first(part, 0)[1], most), 0)[1]
+        return out
+
+
+def squad_library(model, cfg, tokenizer, articles, distract=None):
+    """SQuAD's articles as documents, and their questions: (tokens, chunks that hold the answer, answers, text)."""
+    source, s = Source.of("dev", squad(articles), tokenizer, random.Random(1)), cfg["chunk_size"]
+    documents, starts, base = [], [], 0
+    for a, b in zip(source.ends.tolist(), source.ends[1:].tolist()):
+        documents.append(source.tokens[a:b].astype("int64"))
+        starts.append(base * s - a)
+        base += -(-(b - a) // s)
     gold = {}
-    for (title, paragraphs), a in zip(articles, source.ends):
-        for text, questions in paragraphs:
+    for _, paragraphs in articles:
+        for _, questions in paragraphs:
             for q, answers in questions:
-                gold.setdefault(q.strip(), [x for x, _ in answers])
+                gold.setdefault(one_line(q), [x for x, _ in answers])
     if distract is not None:
         documents.append(distract)
-    names = [tokenizer.id_to_token(i) or "" for i in range(cfg["vocab_size"])]
-    begins = [not (n[:1].isascii() and n[:1].isalnum()) for n in names]  # a space is written as a letter beyond ASCII
-    result = {}
-    with torch.autocast(DEVICE, torch.bfloat16):
-        pool, memory = read(model, cfg, documents)
-        order = list(range(len(source.texts)))
-        random.Random(7).shuffle(order)
-        items = []
-        for k in order[:count]:
-            i, j = source.spans[k]
-            d = int((source.ends <= i).sum()) - 1
-            items.append((source.questions[k][:LONGEST_QUESTION].tolist(), {(i + starts[d]) // s, (j - 1 + starts[d]) // s}, gold[source.texts[k]], source.texts[k]))
-        total = dict(top1=0, top6=0, top8=0, em1=0, f1=0, em2=0, f2=0, emp=0, fp=0)
-        present, absent = [], []
+    items = []
+    for (i, j), text in zip(source.spans.tolist(), source.texts):
+        d = int((source.ends <= i).sum()) - 1
+        question = tokenizer.encode(" " + text, add_special_tokens=False).ids[:LONGEST_QUESTION]
+        items.append((question, {(i + starts[d]) // s, (j - 1 + starts[d]) // s}, gold[text], text))
+    random.Random(7).shuffle(items)
+    return Library(model, cfg, documents, begins_word(tokenizer, cfg)), items
+
+
+def refusals(library, tokenizer, present, groups, most, count):
+    """With the limit that refuses 10 % of `present` questions: the limit, and the share of each group that it refuses."""
+    encode = lambda texts: [e.ids[:LONGEST_QUESTION] for e in tokenizer.encode_batch([" " + t for t in texts[:count]], add_special_tokens=False)]
+    has = sorted(library.nothing(present, most))
+    limit = has[min(len(has) - 1, int(len(has) * 0.9))]
+    out = dict(limit=round(limit, 4))
+    for name, texts in groups.items():
+        lacks = library.nothing(encode(texts), most)
+        out[name] = round(sum(x > limit for x in lacks) / max(1, len(lacks)), 3)
+    return out
+
+
+@torch.no_grad()
+def evaluate(model, cfg, tokenizer, articles, count, distract=None, impossible=None, mosts=(6, 3), verbose=6):
+    """Over `count` questions: the right chunk first, among three, six and eight; exact match and F1 of the first look (em1, f1), of the second
+    look at so many chunks (em2/6, …), and at the right chunk alone (emp, fp); with `impossible` also how many it refuses."""
+    total = {}
+    with torch.autocast(DEVICE, torch.bfloat16, enabled=DEVICE == "cuda"):
+        library, items = squad_library(model, cfg, tokenizer, articles, distract)
+        items = items[:count]
         for at in range(0, len(items), 100):
             part = items[at : at + 100]
             questions = [q for q, *_ in part]
-            visible = torch.ones(1, len(pool), dtype=torch.bool, device=DEVICE).expand(len(part), -1)
-            first, trace, _ = write(model, questions, memory, visible, None)
-            best = trace.topk(8, -1).indices
-            view = again(model, cfg, questions, best[:, : reread.MOST], pool)
-            second, _, nothing = write(model, questions, *view, begins)
-            present += nothing
-            near = torch.full((len(part), reread.MOST), -1, dtype=torch.long)
+            first, trace = library.first(questions)
+            best = trace.topk(min(8, trace.shape[1]), -1).indices.tolist()
+            said = {"1": first} | {f"2/{m}": library.second(questions, found(trace, m))[0] for m in mosts}
+            right = torch.full((len(part), reread.MOST), -1)
             for r, (_, chunks, *_) in enumerate(part):
-                c = sorted(chunks)
-                around = [*c, c[0] - 1, c[-1] + 1]
-                around = [x for x in around if 0 <= x < len(pool)][:4]
-                near[r, : len(around)] = torch.tensor(around)
-            shown, *_ = write(model, questions, *again(model, cfg, questions, near.to(DEVICE), pool), begins)
+                right[r, : len(chunks)] = torch.tensor(sorted(chunks))
+            said["p"] = library.second(questions, right.to(DEVICE))[0]
             for r, (_, chunks, answers, text) in enumerate(part):
-                got = best[r].tolist()
-                total["top1"] += got[0] in chunks
-                total["top6"] += bool(chunks & set(got[:6]))
-                total["top8"] += bool(chunks & set(got))
-                for tokens, e, f in ((first[r], "em1", "f1"), (second[r], "em2", "f2"), (shown[r], "emp", "fp")):
-                    said = tokenizer.decode(tokens).strip()
-                    total[e] += max(scores.exact(said, a) for a in answers)
-                    total[f] += max(scores.f1(said, a) for a in answers)
+                for k in (1, 3, 6, 8):
+                    total[f"top{k}"] = total.get(f"top{k}", 0) + bool(chunks & set(best[r][:k]))
+                for name, rows in said.items():
+                    answer = tokenizer.decode(rows[r]).strip()
+                    total[f"em{name}"] = total.get(f"em{name}", 0) + max(scores.exact(answer, a) for a in answers)
+                    total[f"f{name}"] = total.get(f"f{name}", 0) + max(scores.f1(answer, a) for a in answers)
                 if at + r < verbose:
-                    print("   ", text, "|", tokenizer.decode(first[r]), "|", tokenizer.decode(second[r]), "|", answers[:2], flush=True)
+                    shown = [tokenizer.decode(said[name][r]) for name in ("1", f"2/{mosts[-1]}", "p")]
+                    print("   ", " | ".join([text, *shown, str(answers[:2])]), flush=True)
         result = {k: round(v / len(items), 3) for k, v in total.items()}
+        result["chunks"] = len(library.pool)
         if impossible is not None:
             titles = {t.replace("_", " ") for t, _ in articles}
-            others = [q for t, q in json.load(open(impossible)) if t.replace("_", " ") in titles]
+            others = [one_line(q) for t, q in json.load(open(impossible)) if t.replace("_", " ") in titles]
             random.Random(7).shuffle(others)
-            encoded = [e.ids[:LONGEST_QUESTION] for e in tokenizer.encode_batch([" " + q.strip() for q in others[:count]], add_special_tokens=False)]
-            for at in range(0, len(encoded), 100):
-                questions = encoded[at : at + 100]
-                visible = torch.ones(1, len(pool), dtype=torch.bool, device=DEVICE).expand(len(questions), -1)
-                _, trace, _ = write(model, questions, memory, visible, None, longest=0)
-                best = trace.topk(8, -1).indices
-                absent += write(model, questions, *again(model, cfg, questions, best[:, : reread.MOST], pool), begins, longest=0)[2]
-            limit = sorted(present)[int(len(present) * 0.9)]
-            result["refused_of_absent_at_10"] = round(sum(x > limit for x in absent) / max(1, len(absent)), 3)
-        result["chunks"] = len(pool)
+            result["refused"] = refusals(library, tokenizer, [q for q, *_ in items], dict(squad2=others), mosts[-1], count)
     return result
+
+
+@torch.no_grad()
+def calibrate(model, cfg, tokenizer, articles, count, most=3):
+    """The limit of "not in the document", chosen on articles of the training part that were not trained on: half of them are the
+    document, and questions about the other half, or with something in them exchanged, are to be refused."""
+    half = len(articles) // 2 or 1
+    with torch.autocast(DEVICE, torch.bfloat16, enabled=DEVICE == "cuda"):
+        library, items = squad_library(model, cfg, tokenizer, articles[:half])
+        rng, edited = random.Random(3), []
+        for _, paragraphs in articles[:half]:
+            names = [n for _, questions in paragraphs for q, _ in questions for n in edits.names(q)]
+            for text, questions in paragraphs:
+                edited += [e for q, _ in questions if (e := edits.impossible(rng, one_line(q), text, names))]
+        rng.shuffle(edited)
+        foreign = [one_line(q) for _, paragraphs in articles[half:] for _, questions in paragraphs for q, _ in questions]
+        rng.shuffle(foreign)
+        return refusals(library, tokenizer, [q for q, *_ in items[:count]], dict(foreign=foreign, edited=edited), most, count)
+
+
+@torch.no_grad()
+def generated(model, cfg, tokenizer, words, filler, until, count=40, most=6):
+    """Share of generated questions, by kind, that are answered exactly, by the first and by the second look, in documents of
+    2,000 tokens; as many of `count` documents as there is time for until `until`."""
+    rng, begins, scored = random.Random(99), begins_word(tokenizer, cfg), {}
+    with torch.autocast(DEVICE, torch.bfloat16, enabled=DEVICE == "cuda"):
+        for i in range(count):
+            if time.time() > until:
+                break
+            p = rng.randrange(max(1, len(filler) - 2000))
+            document = synthetic.document(rng, words, tokenizer.decode(filler[p : p + 2000].tolist()).replace("\ufffd", ""))
+            asked = [q for q in document.questions if q.answers][:8]
+            if not asked:
+                continue
+            library = Library(model, cfg, [tokenizer.encode(document.text, add_special_tokens=False).ids], begins)
+            questions = [tokenizer.encode(" " + q.text, add_special_tokens=False).ids for q in asked]
+            first, trace = library.first(questions, 48)
+            second, _ = library.second(questions, found(trace, most), 48)
+            for q, one, two in zip(asked, first, second):
+                want = ",".join(document.text[a:b] for a, b in q.answers)
+                same = lambda t: "".join(tokenizer.decode(t).split()) == "".join(want.split())
+                row = scored.setdefault(q.kind, [0, 0, 0])
+                row[0] += 1
+                row[1] += same(one)
+                row[2] += same(two)
+    return {k: (n, round(a / n, 2), round(b / n, 2)) for k, (n, a, b) in sorted(scored.items())}

@@ -52,6 +52,13 @@ class Teacher:
         self.tokenizer.no_padding()
         self.device = device
 
+    @classmethod
+    def of(cls, model, device):
+        """Around a model; texts are cut into tokens elsewhere."""
+        self = cls.__new__(cls)
+        self.model, self.device = model, device
+        return self
+
     def tokens(self, texts):
         ids, mask, _ = pad(self.tokenizer.encode_batch([t if t.strip() else "." for t in texts]))
         return ids, mask
@@ -98,7 +105,7 @@ class Reader(torch.nn.Module):
 
     def fit(self, items, epochs, rng, size=192, rate=2e-4, log=print):
         """Items (question, passage, start, end), in characters of the passage."""
-        adam = torch.optim.AdamW(self.parameters(), rate, weight_decay=0.01, fused=True)
+        adam = torch.optim.AdamW(self.parameters(), rate, weight_decay=0.01, fused=self.device == "cuda")
         total, step, mean = epochs * -(-len(items) // size), 0, 0.0
         self.train()
         for _ in range(epochs):
@@ -107,7 +114,7 @@ class Reader(torch.nn.Module):
                 keep = [k for k, s in enumerate(spans) if s]
                 target = torch.tensor([spans[k] for k in keep]).to(self.device)
                 ids, mask, kinds = (torch.as_tensor(x).to(self.device) for x in pad([encodings[k] for k in keep]))
-                with torch.autocast("cuda", torch.bfloat16):
+                with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
                     start, end = self(ids, mask, kinds)
                 loss = (F.cross_entropy(start, target[:, 0]) + F.cross_entropy(end, target[:, 1])) / 2
                 for g in adam.param_groups:
@@ -123,23 +130,26 @@ class Reader(torch.nn.Module):
                     log(f"reader {step}/{total} loss {mean:.3f}")
 
     @torch.no_grad()
-    def read(self, items, rng, size=1024):
-        """The best span of up to 16 tokens of each (question, passage): [(start, end, log-probability)]."""
+    def best(self, items, count, rng, size=1024, longest=16):
+        """The `count` best spans of up to 16 tokens of each (question, passage), best first: [[(start, end, log-probability)]]."""
         self.eval()
         out = [None] * len(items)
         for part in range(0, len(items), 100_000):
             for group, encodings in self.batches(items[part : part + 100_000], size, rng):
                 ids, mask, kinds = (torch.as_tensor(x).to(self.device) for x in pad(encodings))
-                with torch.autocast("cuda", torch.bfloat16):
+                with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
                     start, end = (x.log_softmax(-1) for x in self(ids, mask, kinds))
                 n = start.shape[1]
-                i = torch.arange(n, device=self.device)
-                near = (i[None] >= i[:, None]) & (i[None] < i[:, None] + 16)
-                score = (start[:, :, None] + end[:, None]).masked_fill(~near, -1e9).flatten(1)
-                best, where = score.max(-1)
+                # Spans by first token and length, not by all pairs of tokens.
+                later = torch.nn.functional.pad(end, (0, longest - 1), value=-1e9).unfold(1, longest, 1)  # (rows, n, longest)
+                best, where = (start[:, :, None] + later).flatten(1).topk(count, -1)
                 for k, e, b, w in zip(group, encodings, best.tolist(), where.tolist()):
-                    out[part + k] = (e.offsets[w // n][0], e.offsets[w % n][1], b)
+                    out[part + k] = [(e.offsets[x // longest][0], e.offsets[min(x // longest + x % longest, len(e.ids) - 1)][1], p) for x, p in zip(w, b)]
         return out
+
+    def read(self, items, rng):
+        """The best span of each (question, passage): [(start, end, log-probability)]."""
+        return [spans[0] for spans in self.best(items, 1, rng)]
 
 
 def span(encoding, start, end):
