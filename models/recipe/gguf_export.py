@@ -227,6 +227,13 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer: dict, c: Config, arch: str
     if arch == "ramba" and "question_token_id" in special and "answer_token_id" in special:
         writer.add_uint32("ramba.ask.question_token_id", special["question_token_id"])
         writer.add_uint32("ramba.ask.answer_token_id", special["answer_token_id"])
+        if c.raw.get("question_space"):
+            writer.add_bool("ramba.ask.leading_space", True)
+        if c.raw.get("no_answer_bias"):
+            writer.add_float32("ramba.ask.no_answer_bias", c.raw["no_answer_bias"])
+        for key in ("rereading_chunks", "rereading_windows"):
+            if c.raw.get(key):
+                writer.add_uint32("ramba." + key.replace("_", "."), c.raw[key])
 
 
 def special_ids(tokenizer: dict | None, c: Config) -> dict[str, int]:
@@ -317,6 +324,10 @@ def load(path) -> tuple[dict, dict]:
         "pad_token_id": field("tokenizer.ggml.padding_token_id"),
         "question_token_id": get("ask.question_token_id"),
         "answer_token_id": get("ask.answer_token_id"),
+        "question_space": get("ask.leading_space") or False,
+        "no_answer_bias": get("ask.no_answer_bias") or 0.0,
+        "rereading_chunks": get("rereading.chunks") or 0,
+        "rereading_windows": get("rereading.windows") or 0,
     }
     lower = get("lower_block_count")
     config["num_lower_layers"] = get("block_count") if lower is None else lower

@@ -171,6 +171,12 @@ pub(super) struct Shape {
     pub pad: Option<u32>,
     pub question: Option<u32>,
     pub answer: Option<u32>,
+    /// Whether a question begins with a space.
+    pub question_space: bool,
+    /// Added to the logit of the end where an answer begins.
+    pub no_answer_bias: f64,
+    /// Chunks that a question's answer is read from again, and windows for them; 0 for none.
+    pub rereading: [u64; 2],
 }
 
 /// The part of a RAMba above its lower blocks.
@@ -301,7 +307,6 @@ impl Shape {
         let mut put = |key: &str, value: Value| entries.push((format!("{arch}.{key}"), value));
         // Every number was read as at most u32::MAX, sums of layers are below 2^11; products are checked by the reader,
         // which is given the largest number instead of a truncated one.
-        let n = |v: u64| Value::U32(u32::try_from(v).unwrap_or(u32::MAX));
         let upper = self.upper.as_ref();
         let upper_blocks = upper.map_or(0, |u| u.groups * u.layers * u.per_hsa);
         put("context_length", n(1 << 20));
@@ -355,13 +360,32 @@ impl Shape {
     /// The keys that say how a question is put, if both of its tokens are known.
     pub(super) fn question_entries(&self, question: Option<u32>, answer: Option<u32>) -> Vec<(String, Value)> {
         match (question, answer, self.architecture()) {
-            (Some(question), Some(answer), "ramba") => vec![
-                ("ramba.ask.question_token_id".into(), Value::U32(question)),
-                ("ramba.ask.answer_token_id".into(), Value::U32(answer)),
-            ],
+            (Some(question), Some(answer), "ramba") => {
+                let mut entries = vec![
+                    ("ramba.ask.question_token_id".into(), Value::U32(question)),
+                    ("ramba.ask.answer_token_id".into(), Value::U32(answer)),
+                ];
+                if self.question_space {
+                    entries.push(("ramba.ask.leading_space".into(), Value::Bool(true)));
+                }
+                if self.no_answer_bias != 0.0 {
+                    entries.push(("ramba.ask.no_answer_bias".into(), Value::F32(self.no_answer_bias as f32)));
+                }
+                let [chunks, windows] = self.rereading;
+                if chunks + windows > 0 {
+                    entries.push(("ramba.rereading.chunks".into(), n(chunks)));
+                    entries.push(("ramba.rereading.windows".into(), n(windows)));
+                }
+                entries
+            }
             _ => Vec::new(),
         }
     }
+}
+
+/// A number as metadata has it.
+fn n(value: u64) -> Value {
+    Value::U32(u32::try_from(value).unwrap_or(u32::MAX))
 }
 
 /// Published RAMba and `Mamba2ForCausalLM`: the same names for the Mamba-2 part.
@@ -423,10 +447,16 @@ fn hugging_face(f: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<Shape> {
         pad: f.token("pad_token_id", notes)?,
         question: None,
         answer: None,
+        question_space: false,
+        no_answer_bias: 0.0,
+        rereading: [0; 2],
     };
     if published {
         shape.question = f.token("question_token_id", notes)?;
         shape.answer = f.token("answer_token_id", notes)?;
+        shape.question_space = f.flag("question_space")?.unwrap_or(false);
+        shape.no_answer_bias = f.float("no_answer_bias")?.unwrap_or(0.0);
+        shape.rereading = [f.uint("rereading_chunks")?.unwrap_or(0), f.uint("rereading_windows")?.unwrap_or(0)];
         shape.segment = f.segment("segment_size")?;
         shape.overlap = f.uint("segment_overlap")?.unwrap_or(0);
         shape.upper = upper(f, hidden)?;
@@ -599,6 +629,9 @@ fn mixer(s: &mut Fields<'_>, hidden: u64) -> Result<Shape> {
         pad: None,
         question: None,
         answer: None,
+        question_space: false,
+        no_answer_bias: 0.0,
+        rereading: [0; 2],
     })
 }
 

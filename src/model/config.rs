@@ -43,6 +43,22 @@ pub struct Config {
     pub question_token: Option<u32>,
     /// The token that ends a question and opens its answer.
     pub answer_token: Option<u32>,
+    /// Whether a question begins with a space, as words inside a text do.
+    pub question_space: bool,
+    /// Added to the logit of the end-of-text token where an answer begins: how soon the model says that there is none.
+    pub no_answer_bias: f32,
+    /// How what a question finds is read again, if the model was trained for it.
+    pub rereading: Option<RereadingConfig>,
+}
+
+/// The chunks that a question finds are read a second time with the question in sight: as one segment of windows, each of one
+/// chunk's size, of which every one begins with the question and goes on with their text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RereadingConfig {
+    /// Chunks that are read again: the best of those that the last token of the question reads.
+    pub chunks: usize,
+    /// Windows.
+    pub windows: usize,
 }
 
 /// The shape of everything that makes a Mamba-2 model a RAMba.
@@ -173,6 +189,9 @@ impl Config {
             segments: Segments::endless(),
             question_token: None,
             answer_token: None,
+            question_space: false,
+            no_answer_bias: 0.0,
+            rereading: None,
         };
         if architecture == "ramba" {
             let groups = keys.count("upper_group_count", 0, MAX_BLOCKS)?;
@@ -188,6 +207,9 @@ impl Config {
             config.segments = keys.segments(config.hsa.as_ref().map_or(1, |hsa| hsa.chunk_size))?;
             config.question_token = keys.token("ask.question_token_id", vocab)?;
             config.answer_token = keys.token("ask.answer_token_id", vocab)?;
+            config.question_space = keys.flag("ask.leading_space")?;
+            config.no_answer_bias = keys.bias("ask.no_answer_bias")?;
+            config.rereading = keys.rereading(&config)?;
             keys.check_all_used()?;
         }
         config.check_all_used(gguf)?;
@@ -272,6 +294,14 @@ impl Keys<'_> {
         let key = self.name(key);
         let value = self.gguf.f32(&key)?;
         require(value > 0.0 && value < 1.0, || format!("{key} is {value}, not between 0 and 1"))?;
+        Ok(value)
+    }
+
+    /// A finite number, 0 when absent.
+    fn bias(&self, key: &str) -> Result<f32> {
+        let key = self.name(key);
+        let value = self.gguf.opt_f32(&key)?.unwrap_or(0.0);
+        require(value.is_finite(), || format!("{key} is {value}"))?;
         Ok(value)
     }
 
@@ -400,6 +430,27 @@ impl Keys<'_> {
             format!("{} = {overlap} is not below the segment size {size}", self.name("segment.overlap"))
         })?;
         Ok(Segments::new(size, overlap))
+    }
+
+    fn rereading(&self, config: &Config) -> Result<Option<RereadingConfig>> {
+        let (chunks, windows) = (self.name("rereading.chunks"), self.name("rereading.windows"));
+        let value = |key: &str| Ok::<_, Error>(self.gguf.opt_u32(key)?.unwrap_or(0) as usize);
+        let rereading = RereadingConfig { chunks: value(&chunks)?, windows: value(&windows)? };
+        let RereadingConfig { chunks: count, windows: most } = rereading;
+        require((count == 0) == (most == 0), || format!("{chunks} is {count} and {windows} {most}: they go together"))?;
+        if count == 0 {
+            return Ok(None);
+        }
+        let (Some(hsa), Some(size)) = (&config.hsa, config.segments.size()) else {
+            return Err(Error::format(format!("{chunks} needs chunks, and segments at which the recurrence restarts")));
+        };
+        require(count <= hsa.top_k, || format!("{chunks} is {count}, but a token reads {}", hsa.top_k))?;
+        let room = size / hsa.chunk_size as u64;
+        require(most as u64 <= room, || format!("{windows} is {most}, but a segment has {room} chunks"))?;
+        require(config.question_token.is_some() && config.answer_token.is_some(), || {
+            format!("{chunks} needs {} and answer_token_id", self.name("ask.question_token_id"))
+        })?;
+        Ok(Some(rereading))
     }
 
     fn divides(&self, part: &str, value: usize, whole: &str, of: usize) -> Result<()> {

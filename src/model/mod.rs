@@ -34,7 +34,7 @@ use crate::{Error, Result, room};
 
 pub use crate::backend::Weighting;
 pub use chunking::{ChunkEncoder, EncodedChunk, Memories, NativeEncoder};
-pub use config::{Config, EncoderConfig, HsaConfig};
+pub use config::{Config, EncoderConfig, HsaConfig, RereadingConfig};
 pub use retrieval::{RetrievedChunk, Trace};
 pub use scratch::Scratch;
 pub use segment::{Segment, Segments};

@@ -152,9 +152,12 @@ impl Session {
         let Some(text) = self.resources.text() else { return Ok(Support::Unknown) };
         let hsa = self.resources.config().hsa.as_ref();
         // Those of a softmax sum to 1 whatever there is to read.
-        let weak = match hsa.is_some_and(|hsa| matches!(hsa.weighting, Weighting::Softmax { .. })) {
-            true => copied.is_some_and(|probability| probability < LEAST_PROBABILITY),
-            false => weight < LEAST_WEIGHT,
+        let softmax = hsa.is_some_and(|hsa| matches!(hsa.weighting, Weighting::Softmax { .. }));
+        let weak = match self.resources.config().rereading {
+            // Such a model has seen question and text together, and writes nothing if they do not fit.
+            Some(_) => false,
+            None if softmax => copied.is_some_and(|probability| probability < LEAST_PROBABILITY),
+            None => weight < LEAST_WEIGHT,
         };
         if weak || answer.trim().is_empty() {
             return Ok(if carried { Support::Unknown } else { Support::None });

@@ -47,6 +47,9 @@ impl Decode<'_> {
                 break StopReason::Length;
             }
             // None if a word that was begun has no end in what was read.
+            if let (Some(eos), true) = (eos.filter(|_| !self.grows), tokens.is_empty()) {
+                next.bias(eos, session.engine().config().no_answer_bias);
+            }
             let Some(id) = next.choose(session)? else { break StopReason::Length };
             first_token.get_or_insert_with(|| self.started.elapsed());
             if Some(id) == eos {
@@ -88,9 +91,7 @@ impl Decode<'_> {
         let means = mean_weights(trace, selections, self.options.min_source_weight);
         let source = |(chunk, weight)| {
             let bytes = memory.source(chunk)?;
-            let text = memory.text();
-            let bytes = passage::boundary(text, bytes.start)?..passage::boundary(text, bytes.end)?;
-            let text = String::from_utf8_lossy(&text.read(bytes.clone())?).into_owned();
+            let (bytes, text) = passage::text(memory.text(), bytes)?;
             Ok(Source { chunk, weight, bytes, text })
         };
         means.into_iter().map(source).collect()
@@ -135,6 +136,13 @@ impl NextToken {
             }
         }
         Ok(())
+    }
+
+    /// Adds `bias` to the logit of token `id`, if all logits are here.
+    fn bias(&mut self, id: u32, bias: f32) {
+        if let Some(logit) = self.logits.get_mut(id as usize) {
+            *logit += bias;
+        }
     }
 
     /// Chooses the token after those that were read last; None if there is none that may follow.

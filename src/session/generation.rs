@@ -1,24 +1,41 @@
-//! What a question or a continuation carries from token to token.
+//! What a question or a continuation carries from token to token, and what its tokens read.
 
+use super::answer::mean_weights;
 use super::device::State;
+use super::passage;
 use super::reader::Reader;
+use super::rereading::Rereading;
 use super::resources::Resources;
 use super::tokens::Tokens;
 use super::unread::Unread;
+use super::{Engine, SessionOptions};
 use crate::Result;
-use crate::model::Pass;
+use crate::model::{Pass, Trace};
 
 /// The state of a question and its answer, or of a continuation of the document.
 #[derive(Default)]
 pub(super) struct Generation {
     /// Made when it is first needed.
     state: Option<State>,
+    /// For models that read again what a question finds.
+    rereading: Option<Rereading>,
+    /// Whether the answer comes from that.
+    again: bool,
 }
 
 impl Generation {
+    /// # Errors
+    /// Those of [`Rereading::new`].
+    pub fn new(engine: &Engine, options: &SessionOptions) -> Result<Self> {
+        Ok(Self { rereading: Rereading::new(engine, options)?, ..Self::default() })
+    }
+
     /// Position of the next token.
     pub fn position(&self) -> u64 {
-        self.state.as_ref().map_or(0, State::position)
+        match &self.rereading {
+            Some(rereading) if self.again => rereading.position(),
+            _ => self.state.as_ref().map_or(0, State::position),
+        }
     }
 
     /// Begins a question about a document of `tokens` tokens, the last of which, in `unread`, are read for now or to be
@@ -27,6 +44,7 @@ impl Generation {
     /// # Errors
     /// Failures of the model, the memory and the device.
     pub fn start_question(&mut self, r: &mut Resources, reader: &Reader, unread: &Unread, tokens: u64) -> Result<()> {
+        self.again = false;
         match reader {
             // After the padded end, so that all chunks are visible, with nothing but the chunks to know the document
             // by.
@@ -41,11 +59,39 @@ impl Generation {
         }
     }
 
+    /// After the beginning of a question: reads again what its `prompt` finds, if the model was trained for it. The
+    /// prompt is then asked of that alone.
+    ///
+    /// # Errors
+    /// Failures of the model, the memory and the device.
+    pub fn reread(&mut self, r: &mut Resources, prompt: &[u32]) -> Result<()> {
+        let (Some(rereading), Some(text)) = (&self.rereading, r.text()) else { return Ok(()) };
+        let most = rereading.chunks();
+        let mut trace = Trace::new();
+        self.pass(r, prompt, None, Pass { trace: Some(&mut trace), ..Pass::default() })?;
+        let last = self.position().saturating_sub(1);
+        trace.retain(|read| read.position == last);
+        let mut chunks = Vec::new();
+        for (chunk, _) in mean_weights(&trace, r.selections(1), 0.0).into_iter().take(most) {
+            let text = passage::text(&text, r.chunk_bytes(chunk)?)?.1;
+            chunks.push((chunk, r.engine.tokenize(&text)?));
+        }
+        let Some(rereading) = &mut self.rereading else { return Ok(()) };
+        self.again = rereading.read(&r.engine, prompt, &chunks)?;
+        if !self.again {
+            log::debug!("a question of {} tokens leaves no room to read again what it finds", prompt.len());
+            let start = self.position() - prompt.len() as u64;
+            self.reset(r, start)?;
+        }
+        Ok(())
+    }
+
     /// Begins a continuation at the end of what `reader` has read for good of the document of `tokens`.
     ///
     /// # Errors
     /// Failures of the model, the memory and the device.
     pub fn start_continuation(&mut self, r: &mut Resources, reader: &Reader, tokens: &Tokens) -> Result<()> {
+        self.again = false;
         match reader {
             Reader::BySegment(reader) => {
                 let segment = r.config().segments.at(reader.read_to());
@@ -63,14 +109,18 @@ impl Generation {
     /// # Errors
     /// Failures of the model, the memory and the device.
     pub fn pass<'s>(
-        &mut self,
+        &'s mut self,
         r: &'s mut Resources,
         ids: &[u32],
         growing: Option<&'s Tokens>,
         pass: Pass<'s>,
     ) -> Result<&'s [f32]> {
+        let Self { state, rereading, again } = self;
+        if let (Some(rereading), true) = (rereading, *again) {
+            return rereading.pass(&r.engine, ids, pass);
+        }
         let chunk = r.chunk_size();
-        let state = self.state(r)?;
+        let state = made(state, r)?;
         let Some(tokens) = growing else {
             return r.run(state, pass, |model, state, scratch, pass| model.forward(state, scratch, ids, pass));
         };
@@ -82,17 +132,18 @@ impl Generation {
     }
 
     fn reset(&mut self, r: &Resources, position: u64) -> Result<()> {
-        r.engine.shared.model.reset(self.state(r)?, position)
+        r.engine.shared.model.reset(made(&mut self.state, r)?, position)
     }
 
     fn copy(&mut self, r: &Resources, from: &State) -> Result<()> {
-        r.engine.shared.model.copy_state(from, self.state(r)?)
+        r.engine.shared.model.copy_state(from, made(&mut self.state, r)?)
     }
+}
 
-    fn state(&mut self, r: &Resources) -> Result<&mut State> {
-        match &mut self.state {
-            Some(state) => Ok(state),
-            none => Ok(none.insert(r.engine.shared.model.state()?)),
-        }
+/// The state in `slot`, made if there is none.
+fn made<'s>(slot: &'s mut Option<State>, r: &Resources) -> Result<&'s mut State> {
+    match slot {
+        Some(state) => Ok(state),
+        none => Ok(none.insert(r.engine.shared.model.state()?)),
     }
 }

@@ -19,6 +19,7 @@ mod passage;
 mod prefill;
 mod question;
 mod reader;
+mod rereading;
 mod resources;
 #[cfg(test)]
 mod tests;
@@ -163,9 +164,9 @@ impl Session {
         let text = memory.as_ref().map(|memory| memory.text().clone());
         Ok(Self {
             unread: Unread::new(engine.tokenizer().ok(), engine.threads(), text),
+            generation: Generation::new(&engine, options)?,
             resources: Resources::new(engine, memory, options)?,
             reader,
-            generation: Generation::default(),
             prefilled: None,
             on_progress: None,
             poison: Poison::default(),
@@ -281,6 +282,7 @@ impl Session {
         }
         let tokens = self.tokens();
         self.generation.start_question(&mut self.resources, &self.reader, &self.unread, tokens)?;
+        self.generation.reread(&mut self.resources, prompt)?;
         Decode { options, on_token, room, started, grows: false }.run(self, prompt)
     }
 

@@ -44,11 +44,13 @@ impl MemoryNeeds {
         let per_block = (ssm.conv - 1) * ssm.conv_channels() + ssm.inner * ssm.state;
         // The state that answers start from, and the one that the document goes on with.
         let states = if config.segments.size().is_some() { 1 } else { 2 };
+        // What is read again with a question in sight has a state and activations of its own.
+        let again = u64::from(config.rereading.is_some());
         let mut needs = Self {
             weights: gguf.tensors().iter().map(|t| t.bytes as u64).sum(),
             threads,
-            working: threads as u64 * values(activations(&config)) * 5 / 4,
-            state: states * values(config.blocks * per_block),
+            working: (threads as u64 + again) * values(activations(&config)) * 5 / 4,
+            state: (states + again) * values(config.blocks * per_block),
             least_budget: 0,
             chunk_tokens: 0,
             chunk_bytes: 0,

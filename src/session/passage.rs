@@ -182,11 +182,22 @@ pub(super) fn add(
     Ok(())
 }
 
+/// The whole characters of `text` at `bytes`, and which bytes they are. One that lies across an end counts for what comes
+/// before it.
+///
+/// # Errors
+/// Those of reading the text.
+pub(super) fn text(text: &Text, bytes: Range<u64>) -> Result<(Range<u64>, String)> {
+    let bytes = boundary(text, bytes.start)?..boundary(text, bytes.end)?;
+    let characters = String::from_utf8_lossy(&text.read(bytes.clone())?).into_owned();
+    Ok((bytes, characters))
+}
+
 /// The first place at or after byte `at` of `text` that is not inside of a character.
 ///
 /// # Errors
 /// Those of reading the text.
-pub(super) fn boundary(text: &Text, at: u64) -> Result<u64> {
+fn boundary(text: &Text, at: u64) -> Result<u64> {
     // The bytes of a character after its first one are at most three.
     let next = text.read(at..at.saturating_add(3).min(text.len()))?;
     Ok(at + next.iter().take_while(|&&byte| byte & 0xc0 == 0x80).count() as u64)

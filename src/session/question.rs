@@ -24,7 +24,8 @@ impl Engine {
     pub(super) fn prompt(&self, question: &str) -> Result<Vec<u32>> {
         let config = self.config();
         let mut prompt = Vec::from_iter(config.question_token);
-        prompt.extend(self.tokenize(&normalized(question)?)?);
+        let space = if config.question_space { " " } else { "" };
+        prompt.extend(self.tokenize(&format!("{space}{}", normalized(question)?))?);
         prompt.extend(config.answer_token);
         Ok(prompt)
     }

@@ -1,0 +1,166 @@
+//! What a question finds is read again with the question in sight, by models that were trained for it: the answer is the one that the
+//! windows get when they are a document of their own.
+
+use std::collections::BTreeMap;
+
+use ramba::{Answer, AskOptions, Decoding, Engine, EngineOptions, ErrorKind, Result, Session, SessionOptions, Support};
+use test_support::gguf::File;
+use test_support::random::{ANSWER, EOS, PAD, QUESTION, Shape, file};
+
+/// Tokens of a chunk, and windows: as many as a segment has chunks.
+const SIZE: usize = 16;
+const WINDOWS: u32 = 4;
+
+fn shape() -> Shape {
+    Shape { chunk: SIZE as u32, ..Shape::default() }
+}
+
+fn rereading(chunks: u32) -> File {
+    file(shape()).u32("ramba.rereading.chunks", chunks).u32("ramba.rereading.windows", WINDOWS)
+}
+
+fn try_open(file: File) -> Result<Engine> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.gguf");
+    std::fs::write(&path, file.build()).unwrap();
+    // The file stays mapped when its name is gone.
+    Engine::open(path, &EngineOptions::default().threads(2))
+}
+
+fn open(file: File) -> Engine {
+    try_open(file).unwrap()
+}
+
+fn session(engine: &Engine) -> Session {
+    engine.session(&SessionOptions::default().budget(1 << 20)).unwrap()
+}
+
+/// Every byte is a token: the only merge of the tokenizer does not occur.
+fn document() -> String {
+    (0..400u32).map(|i| if i % 5 == 4 { ' ' } else { char::from(b'a' + ((i * i + i / 7) % 17) as u8) }).collect()
+}
+
+fn free(max_tokens: usize) -> AskOptions {
+    AskOptions::default().decoding(Decoding::Free).max_tokens(max_tokens).min_source_weight(0.0)
+}
+
+fn ask(session: &mut Session, question: &str, options: &AskOptions) -> Answer {
+    session.answer(question, options).unwrap()
+}
+
+#[test]
+fn the_answer_is_that_of_the_windows_as_a_document() {
+    let (text, plain) = (document(), open(file(shape())));
+    for (question, shown) in [("b?", 3), ("what is in it?", 0), ("q and c?", 1), ("where?", 2)] {
+        let prompt: Vec<u32> = [&[QUESTION][..], &plain.tokenize(question).unwrap(), &[ANSWER]].concat();
+        let head = [&prompt[..prompt.len() - 1], &[EOS]].concat();
+        // What the first look finds, best first: what the last token of the question reads.
+        let mut first = session(&plain);
+        first.feed(&text).unwrap();
+        let mut found: Vec<u64> = ask(&mut first, question, &free(1)).sources.iter().map(|s| s.chunk).collect();
+        assert_eq!(found.len(), 3);
+        let room = SIZE.saturating_sub(head.len());
+        assert_eq!((WINDOWS as usize * room / SIZE).min(3), shown, "{question}");
+        found.truncate(shown);
+        found.sort_unstable();
+        let kept: Vec<u8> = found.iter().flat_map(|&c| text.bytes().skip(c as usize * SIZE).take(SIZE)).collect();
+
+        let mut again = session(&open(rereading(3)));
+        again.feed(&text).unwrap();
+        let answer = ask(&mut again, question, &free(24));
+        if shown == 0 {
+            assert_eq!(answer.tokens, ask(&mut first, question, &free(24)).tokens, "asked of the document itself");
+            continue;
+        }
+        let windows: Vec<u32> = (0..WINDOWS as usize)
+            .flat_map(|w| {
+                let mut window = head.clone();
+                window.extend(kept.iter().skip(w * room).take(room).map(|&byte| u32::from(byte)));
+                window.resize(SIZE, PAD);
+                window
+            })
+            .collect();
+        // In the tokenizer the bytes that can be printed stand for themselves.
+        let byte = |b: u8| plain.tokenize(&char::from(b).to_string()).unwrap()[0];
+        let windows: Vec<u32> = windows.into_iter().map(|id| u8::try_from(id).map_or(id, byte)).collect();
+        let mut document = session(&plain);
+        document.feed_tokens(&windows).unwrap();
+        let wanted = document.ask_tokens(&prompt, &free(24), &mut |_, _| std::ops::ControlFlow::Continue(())).unwrap();
+        assert_eq!(answer.tokens, wanted.tokens, "{question}");
+        assert_eq!(answer.probability, wanted.probability);
+
+        // Sources are chunks of the document: each has its share of the weight of the windows that show it.
+        let mut shares = BTreeMap::<u64, f32>::new();
+        for source in &wanted.sources {
+            let first = source.chunk as usize * room;
+            let inside = kept.len().saturating_sub(first).min(room);
+            for at in first..first + inside {
+                *shares.entry(found[at / SIZE]).or_default() += source.weight / inside as f32;
+            }
+        }
+        assert_eq!(answer.sources.len(), shares.len());
+        for source in &answer.sources {
+            let wanted = shares[&source.chunk];
+            assert!((source.weight - wanted).abs() < 1e-4, "{}: {} and {wanted}", source.chunk, source.weight);
+            assert_eq!(source.text, text[source.chunk as usize * SIZE..][..SIZE]);
+        }
+    }
+}
+
+#[test]
+fn a_copied_answer_is_quoted_from_the_document_and_none_is_none() {
+    let text = document();
+    let bias = |value: f32| open(rereading(3).f32("ramba.ask.no_answer_bias", value));
+    let session_with = |engine: &Engine| {
+        let mut session = session(engine);
+        session.feed(&text).unwrap();
+        session
+    };
+    let mut never = session_with(&bias(-1e6));
+    for question in ["b?", "f g?"] {
+        let answer = ask(&mut never, question, &AskOptions::default());
+        let Support::Quoted(places) = &answer.support else { panic!("{:?}", answer.support) };
+        let quoted: Vec<&str> = places.iter().map(|place| &text[place.start as usize..place.end as usize]).collect();
+        // White space counts as one space.
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(quoted.join(","), answer.text.split(',').map(words).collect::<Vec<_>>().join(","));
+    }
+    let answer = ask(&mut session_with(&bias(1e6)), "b?", &AskOptions::default());
+    assert_eq!((answer.text.as_str(), answer.support), ("", Support::None));
+}
+
+#[test]
+fn questions_may_begin_with_a_space() {
+    let engine = open(file(shape()).bool("ramba.ask.leading_space", true));
+    let (mut spaced, mut plain) = (session(&engine), session(&open(file(shape()))));
+    spaced.feed(&document()).unwrap();
+    plain.feed(&document()).unwrap();
+    let prompt = [&[QUESTION][..], &engine.tokenize(" why?").unwrap(), &[ANSWER]].concat();
+    let wanted = plain.ask_tokens(&prompt, &free(16), &mut |_, _| std::ops::ControlFlow::Continue(())).unwrap();
+    assert_eq!(ask(&mut spaced, "why?", &free(16)).tokens, wanted.tokens);
+    assert_ne!(ask(&mut plain, "why?", &free(16)).probability, wanted.probability);
+}
+
+#[test]
+fn what_cannot_be_read_again_is_refused() {
+    let refused = |file: File, part: &str| {
+        let error = try_open(file).unwrap_err();
+        assert!(error.kind() != ErrorKind::Io && error.to_string().contains(part), "{part}: {error}");
+    };
+    let key = |chunks: u32, windows: u32| {
+        file(shape()).u32("ramba.rereading.chunks", chunks).u32("ramba.rereading.windows", windows)
+    };
+    refused(key(4, 4), "ramba.rereading.chunks is 4, but a token reads 3");
+    refused(key(3, 5), "ramba.rereading.windows is 5, but a segment has 4 chunks");
+    refused(key(3, 0), "go together");
+    refused(key(0, 2), "go together");
+    refused(file(shape()).f32("ramba.ask.no_answer_bias", f32::NAN), "ramba.ask.no_answer_bias");
+    let endless = Shape { segment: 0, overlap: 0, ..shape() };
+    refused(
+        file(endless).u32("ramba.rereading.chunks", 1).u32("ramba.rereading.windows", 1),
+        "ramba.rereading.chunks needs chunks",
+    );
+    let mut no_question = key(3, 4);
+    no_question.entries.retain(|entry| !entry[8..].starts_with(b"ramba.ask"));
+    refused(no_question, "ramba.ask.question_token_id");
+}
