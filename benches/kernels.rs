@@ -192,7 +192,7 @@ fn products<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
     for dtype in DType::ALL {
         let float = dtype.block_len() == 1;
         for (out, cols, n) in [(4384, 1024, 512), (1160, 256, 576)] {
-            let w = weights(dtype, out, cols);
+            let w = cpu.weight(weights(dtype, out, cols)).expect("memory");
             let (x, mut y) = (buffer(cpu, n * cols), buffer(cpu, n * out));
             let limit = if float { Limit::Float } else { Limit::Byte };
             rows.push(row(format!("matmul {dtype} {n} x {cols} x {out} {label}"), limit, n * out * cols, move || {
@@ -203,6 +203,7 @@ fn products<'a>(rows: &mut Vec<Row<'a>>, cpu: &'a Cpu, label: &str) {
         let (out, cols) = (65536, 1024);
         let w = weights(dtype, out, cols);
         let bytes = w.bytes().len();
+        let w = cpu.weight(w).expect("memory");
         let (x, mut y) = (buffer(cpu, cols), buffer(cpu, out));
         rows.push(row(format!("matmul {dtype} 1 x {cols} x {out} {label}"), Limit::Read, bytes, move || {
             cpu.matmul(&w, &x, 1, &mut y, false).expect("shapes");

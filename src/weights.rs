@@ -1,7 +1,7 @@
 //! The model file in memory, and checked views of its tensors.
 //!
 //! The file is mapped, not read: pages come in when a kernel first touches them and the system may drop them again.
-//! This is the only memory map of the crate. What makes a map unsafe, and what follows for the user, is at
+//! This is the only map of a file in the crate. What makes a map unsafe, and what follows for the user, is at
 //! [`Weights::open`].
 //!
 //! A tensor is handed out only after its shape has matched what the model wants and all its scales (or, for plain
@@ -260,6 +260,21 @@ impl Tensor {
         let len = self.row_bytes();
         let start = i.saturating_mul(len);
         self.bytes().get(start..start.saturating_add(len)).unwrap_or_default()
+    }
+
+    /// Tells the system that the bytes are not needed soon. Where they are mapped from a file, their pages count no longer as memory of this
+    /// process, and come back when they are read.
+    pub(crate) fn give_back(&self) {
+        #[cfg(unix)]
+        if let Bytes::Mapped(map) = &*self.data {
+            // SAFETY: what this advice can lose is what has been written. The map is read-only and of a file, so that the next read finds the
+            // same bytes; pages that are shared with other tensors too.
+            let given =
+                unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, self.offset, self.len) };
+            if let Err(e) = given {
+                log::debug!("pages of the model stay mapped: {e}");
+            }
+        }
     }
 
     /// All values, decoded: (rows, cols), row-major.

@@ -89,14 +89,20 @@ struct ModelArgs {
     /// Where the model runs: cpu, cuda or cuda:NUMBER
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     device: Device,
+    /// Leave quantized weights in pages of the file instead of repacking them in memory: slower, but the system can drop them
+    #[arg(long)]
+    no_repack: bool,
     #[command(flatten)]
     encoder: EncoderArgs,
 }
 
 impl ModelArgs {
     fn open(&self) -> Result<Engine> {
-        let options =
-            EngineOptions::default().threads(self.threads).device(self.device).encoder(self.encoder.options()?);
+        let options = EngineOptions::default()
+            .threads(self.threads)
+            .device(self.device)
+            .encoder(self.encoder.options()?)
+            .no_repack(self.no_repack);
         Engine::open(files::model_path(self.model.as_deref())?, &options)
     }
 }

@@ -52,11 +52,19 @@ pub trait Device: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Takes a weight matrix. The CPU keeps reading the mapped file.
+    /// Takes a weight matrix. The CPU keeps reading plain floats from the mapped file, and repacks quantized ones.
     ///
     /// # Errors
     /// If the device has no memory for it.
     fn weight(&self, tensor: Tensor) -> Result<Self::Weight>;
+
+    /// Takes a matrix whose rows are only looked up ([`Operations::embed`](super::Operations::embed)).
+    ///
+    /// # Errors
+    /// If the device has no memory for it.
+    fn table(&self, tensor: Tensor) -> Result<Self::Weight> {
+        self.weight(tensor)
+    }
 
     /// A buffer of `len` zeros.
     ///

@@ -8,7 +8,7 @@ use crate::backend::{
     Checked, Compute, Device, EncoderShape, Fusions, HeadNorms, HsaShape, ReadChunks, ReaderOptions, Rows, Selecting,
     SsmParams, SsmShape, SsmState,
 };
-use crate::cpu::{Buffer, ChunkReader, Cpu};
+use crate::cpu::{Buffer, ChunkReader, Cpu, Weight};
 use crate::memory::{ChunkMemory, ChunkShape, Precision};
 use crate::topk::TopK;
 use crate::weights::Tensor;
@@ -25,7 +25,7 @@ impl Observed {
     /// # Errors
     /// As [`Cpu::new`].
     pub(super) fn new(threads: usize) -> Result<Observed> {
-        Ok(Observed { cpu: Cpu::new(threads)?, observer: Observer::default() })
+        Ok(Observed { cpu: Cpu::new(threads)?.repacking(false), observer: Observer::default() })
     }
 
     /// The mean squares (cols) of what `w` was multiplied with, if it was.
@@ -36,7 +36,7 @@ impl Observed {
 
 impl Device for Observed {
     type Buffer = Buffer;
-    type Weight = Tensor;
+    type Weight = Weight;
 
     fn tile(&self, hidden: usize) -> usize {
         self.cpu.tile(hidden)
@@ -46,7 +46,7 @@ impl Device for Observed {
         self.cpu.run(f)
     }
 
-    fn weight(&self, tensor: Tensor) -> Result<Tensor> {
+    fn weight(&self, tensor: Tensor) -> Result<Weight> {
         self.cpu.weight(tensor)
     }
 
@@ -72,13 +72,13 @@ impl Compute for Observed {
     fn matmul(
         &self,
         checked: Checked,
-        w: &Tensor,
+        w: &Weight,
         x: &Buffer,
         n: usize,
         y: &mut Buffer,
         accumulate: bool,
     ) -> Result<()> {
-        self.observer.see(w, x, n);
+        self.observer.see(&w.tensor, x, n);
         Compute::matmul(&self.cpu, checked, w, x, n, y, accumulate)
     }
 
@@ -95,7 +95,7 @@ impl Compute for Observed {
         read(buffer: &Buffer, out: &mut [f32]);
         write(buffer: &mut Buffer, data: &[f32]);
         copy(from: (&Buffer, Rows), to: (&mut Buffer, Rows), rows: [usize; 2], width: usize);
-        embed(table: &Tensor, ids: &[u32], out: &mut Buffer);
+        embed(table: &Weight, ids: &[u32], out: &mut Buffer);
         rms_norm(x: &Buffer, norm: (&Buffer, f32), size: [usize; 2], out: &mut Buffer);
         rms_norm_in_place(x: &mut Buffer, norm: (&Buffer, f32), size: [usize; 2]);
         add_bias(y: &mut Buffer, bias: &Buffer, size: [usize; 2]);

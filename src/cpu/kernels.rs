@@ -1,8 +1,7 @@
 //! The kernels, compiled for each instruction set, and the choice between them.
 //!
-//! To add an instruction set: implement [`Simd`](super::simd::Simd) (and, for speed, the products of
-//! [`Integers`](super::quantized::Integers)) for a type made by `new() -> Option`, give it an [`Isa`], a table below
-//! and a place in [`PRIORITY`]. The conformance suite then runs on it.
+//! To add an instruction set: implement [`Simd`](super::simd::Simd) and [`Integers`](super::integers::Integers) for a type
+//! made by `new() -> Option`, give it an [`Isa`], a table below and a place in [`PRIORITY`]. The conformance suite then runs on it.
 
 use std::ops::Range;
 
@@ -26,15 +25,30 @@ pub enum Isa {
     /// x86-64 with AVX2, FMA and F16C.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// The same with AVX-VNNI.
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni,
+    /// The same as `Avx2` with AVX-512 (F, BW, VL and VNNI).
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
     /// AArch64 with Advanced SIMD, which every such CPU has.
     #[cfg(target_arch = "aarch64")]
     Neon,
+    /// The same with dot products of bytes, which most have since about 2018.
+    #[cfg(target_arch = "aarch64")]
+    NeonDot,
 }
 
 /// Best first.
 const PRIORITY: &[Isa] = &[
     #[cfg(target_arch = "x86_64")]
+    Isa::Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Isa::AvxVnni,
+    #[cfg(target_arch = "x86_64")]
     Isa::Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Isa::NeonDot,
     #[cfg(target_arch = "aarch64")]
     Isa::Neon,
     Isa::Scalar,
@@ -53,9 +67,15 @@ impl Kernels {
         match isa {
             Isa::Scalar => Some(&scalar::TABLE),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => super::avx2::Avx2::new().map(|_| &avx2::TABLE),
+            Isa::Avx2 => super::x86::Avx2::new().map(|_| &avx2::TABLE),
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni => super::x86::AvxVnni::new().map(|_| &avx_vnni::TABLE),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => super::x86::Avx512::new().map(|_| &avx512::TABLE),
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => super::neon::Neon::new().map(|_| &neon::TABLE),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDot => super::neon::NeonDot::new().map(|_| &neon_dot::TABLE),
         }
     }
 
@@ -71,10 +91,10 @@ macro_rules! with_kernels {
     ($then:ident $($head:tt)*) => {
         $then! {
             $($head)*
-            fn quantize(x: &[f32], out: RowMut<'_>) = quantized::quantize_row;
-            fn wants_wide(dtype: DType, n: usize) -> bool = quantized::wants_wide;
-            fn multiply_quantized(product: &QuantizedProduct<'_>, first: usize, y: &mut Columns<'_>, tile: &mut [f32])
-                = quantized::multiply_rows;
+            fn offset(dtype: DType) -> i32 = quantized::offset;
+            fn quantize(x: &[f32], offset: i32, out: RowMut<'_>) = quantized::quantize_row;
+            fn multiply_quantized(product: &QuantizedProduct<'_>, panel: &[u8], first: usize, y: &mut Columns<'_>)
+                = quantized::multiply_panel;
             fn multiply_floats(product: &FloatProduct<'_>, first: usize, y: &mut Columns<'_>, panels: &mut [f32])
                 = matmul::multiply_floats;
             fn rms_norm(x: &mut [f32], weight: &[f32], width: usize, eps: f32) = elementwise::rms_norm;
@@ -157,10 +177,28 @@ mod scalar {
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    with_kernels!(table Avx2, crate::cpu::avx2::Avx2::here(), [target_feature(enable = "avx2,fma,f16c")]; );
+    with_kernels!(table Avx2, crate::cpu::x86::Avx2::here(), [target_feature(enable = "avx2,fma,f16c")]; );
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx_vnni {
+    with_kernels!(table AvxVnni, crate::cpu::x86::AvxVnni::here(), [target_feature(enable = "avx2,fma,f16c,avxvnni")]; );
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    with_kernels!(
+        table Avx512, crate::cpu::x86::Avx512::here(),
+        [target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")];
+    );
 }
 
 #[cfg(target_arch = "aarch64")]
 mod neon {
     with_kernels!(table Neon, crate::cpu::neon::Neon::here(), [target_feature(enable = "neon")]; );
+}
+
+#[cfg(target_arch = "aarch64")]
+mod neon_dot {
+    with_kernels!(table NeonDot, crate::cpu::neon::NeonDot::here(), [target_feature(enable = "neon,dotprod")]; );
 }

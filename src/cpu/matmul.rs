@@ -1,23 +1,29 @@
 //! Matrix products of activations with weights: work for the threads, and the kernel for plain floats.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
+use super::buffer::cast_mut;
 use super::dense::{View, ViewMut, dot_block, dot_panel, pack_panel, panel_len};
 use super::kernels::Kernels;
+use super::packed::{PanelShape, ROWS, Weight};
 use super::pool::{Pool, Scratch};
-use super::quantized::{Layout, QuantizedProduct, TASK_ROWS, tile_len};
+use super::quantized::{Layout, QuantizedProduct};
 use super::simd::{BF16, Element, F16, F32, Simd};
 use crate::Result;
+use crate::backend::Matrix as _;
 use crate::quant::DType;
-use crate::weights::Tensor;
 
 /// Rows of float weights that a task takes at a time.
 const DENSE_TASK_ROWS: usize = 32;
 
+/// Bytes of quantized activations that stay in a cache of the second level while panels pass.
+const PASS: usize = 256 * 1024;
+
 /// From this number of rows on, float weights are packed before they are multiplied.
 const PACK_FROM: usize = 6;
 
-/// Some columns of a result (n, rows), written by one task while others write other columns.
+/// Some columns of some rows of a result, written by one task while others write elsewhere.
 pub(super) struct Columns<'a> {
     at: *mut f32,
     n: usize,
@@ -33,12 +39,18 @@ impl Columns<'_> {
         self.count
     }
 
-    /// Row i, column j of these, becomes `v`, or grows by `v`.
+    /// The number of rows.
+    pub(super) fn n(&self) -> usize {
+        self.n
+    }
+
+    /// `len` columns from column `j` on of row `i`, for unchecked writing.
     #[inline(always)]
-    pub(super) fn put(&mut self, i: usize, j: usize, v: f32) {
-        assert!(i < self.n && j < self.count);
+    pub(super) fn part(&mut self, i: usize, j: usize, len: usize) -> ViewMut {
+        assert!(i < self.n && j + len <= self.count);
         // SAFETY: in bounds by the assertion and by `Output::columns`.
-        unsafe { self.rows(i).put(0, j, v) }
+        let at = unsafe { self.at.add(i * self.stride + j) };
+        ViewMut { at, stride: self.stride, accumulate: self.accumulate }
     }
 
     /// The columns in rows `i ..`, for unchecked writing. `i` must be less than n.
@@ -71,13 +83,16 @@ impl<'a> Output<'a> {
         Output { at: y.as_mut_ptr(), n, rows, accumulate, lifetime: PhantomData }
     }
 
+    /// Columns `columns` of the rows `rows`.
+    ///
     /// # Safety
-    /// No other `Columns` with any of `first .. first + count` exists at the same time.
-    unsafe fn columns(&self, first: usize, count: usize) -> Columns<'_> {
-        assert!(first + count <= self.rows);
+    /// No other `Columns` with any of these columns of these rows exists at the same time.
+    unsafe fn columns(&self, rows: Range<usize>, columns: Range<usize>) -> Columns<'_> {
+        assert!(rows.start < rows.end && rows.end <= self.n && columns.end <= self.rows);
         // SAFETY: in bounds of the first row.
-        let at = unsafe { self.at.add(first) };
-        Columns { at, n: self.n, stride: self.rows, count, accumulate: self.accumulate, lifetime: PhantomData }
+        let at = unsafe { self.at.add(rows.start * self.rows + columns.start) };
+        let (n, count) = (rows.len(), columns.len());
+        Columns { at, n, stride: self.rows, count, accumulate: self.accumulate, lifetime: PhantomData }
     }
 }
 
@@ -88,7 +103,7 @@ impl<'a> Output<'a> {
 pub(super) fn matmul(
     kernels: &Kernels,
     pool: &Pool,
-    w: &Tensor,
+    w: &Weight,
     x: &[f32],
     n: usize,
     y: &mut [f32],
@@ -106,14 +121,16 @@ pub(super) fn matmul(
     }
     let work = n * rows * cols;
     let y = Output::new(y, n, rows, accumulate);
-    match w.dtype() {
-        DType::F32 | DType::F16 | DType::BF16 => {
-            let product = FloatProduct { dtype: w.dtype(), weights: w.bytes(), row_bytes: w.row_bytes(), cols, n, x };
+    let tensor = &w.tensor;
+    match PanelShape::of(tensor.dtype(), cols) {
+        None => {
+            let (dtype, weights, row_bytes) = (tensor.dtype(), tensor.bytes(), tensor.row_bytes());
+            let product = FloatProduct { dtype, weights, row_bytes, cols, n, x };
             pool.each(rows.div_ceil(DENSE_TASK_ROWS), work, |task| {
                 let first = task * DENSE_TASK_ROWS;
                 let count = DENSE_TASK_ROWS.min(rows - first);
                 // SAFETY: every task has rows of its own.
-                let mut columns = unsafe { y.columns(first, count) };
+                let mut columns = unsafe { y.columns(0..n, first..first + count) };
                 if n < PACK_FROM {
                     kernels.multiply_floats(&product, first, &mut columns, &mut []);
                 } else {
@@ -124,24 +141,34 @@ pub(super) fn matmul(
                 Ok(())
             })
         }
-        dtype @ (DType::Q8_0 | DType::Q4_0 | DType::Q4_K | DType::Q6_K) => {
-            let layout = Layout { cols, wide: kernels.wants_wide(dtype, n) };
+        Some(shape) => {
+            let (dtype, layout) = (tensor.dtype(), Layout { cols });
+            let offset = kernels.offset(dtype);
             let mut scratch = pool.scratch();
             let Scratch { a, .. } = &mut *scratch;
             let quantized = a.scratch(n * layout.stride())?;
             // Some 20 instructions per 32 values are as long as about 8 multiply-adds per value.
             pool.each_part(quantized, layout.stride(), n * cols * 8, |i, record| {
-                kernels.quantize(&x[i * cols..(i + 1) * cols], layout.row_mut(record));
+                kernels.quantize(&x[i * cols..(i + 1) * cols], offset, layout.row_mut(record));
                 Ok(())
             })?;
-            let (weights, row_bytes) = (w.bytes(), w.row_bytes());
-            let product = QuantizedProduct { dtype, weights, row_bytes, n, layout, x: quantized };
-            pool.each(rows.div_ceil(TASK_ROWS), work, |task| {
-                let first = task * TASK_ROWS;
-                // SAFETY: every task has rows of its own.
-                let mut columns = unsafe { y.columns(first, TASK_ROWS.min(rows - first)) };
-                let mut scratch = pool.scratch();
-                kernels.multiply_quantized(&product, first, &mut columns, scratch.a.scratch(tile_len(cols))?);
+            let product = QuantizedProduct { dtype, shape, layout, x: quantized };
+            let at_once = (PASS / (4 * layout.stride())).max(8).next_multiple_of(8).min(n);
+            let (panels, row_bytes) = (rows.div_ceil(ROWS), tensor.row_bytes());
+            pool.each(panels * n.div_ceil(at_once), work, |task| {
+                let (i, first) = (task / panels * at_once, task % panels * ROWS);
+                let count = ROWS.min(rows - first);
+                // SAFETY: every task has columns of rows of its own.
+                let mut columns = unsafe { y.columns(i..n.min(i + at_once), first..first + count) };
+                match w.panel(&shape, task % panels) {
+                    Some(panel) => kernels.multiply_quantized(&product, panel, i, &mut columns),
+                    None => {
+                        let mut scratch = pool.scratch();
+                        let panel = cast_mut(scratch.a.scratch(shape.bytes() / 4)?);
+                        shape.pack(&tensor.bytes()[first * row_bytes..(first + count) * row_bytes], panel);
+                        kernels.multiply_quantized(&product, panel, i, &mut columns);
+                    }
+                }
                 Ok(())
             })
         }

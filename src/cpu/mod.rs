@@ -4,15 +4,15 @@
 //! after what they compute, written over the eight-lane vectors of `simd.rs`, and chosen at run time by `kernels.rs`.
 
 mod attention;
-#[cfg(target_arch = "x86_64")]
-mod avx2;
 mod buffer;
 mod dense;
 mod elementwise;
+mod integers;
 mod kernels;
 mod matmul;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod packed;
 mod pool;
 mod quantized;
 mod reader;
@@ -20,9 +20,11 @@ mod retrieval;
 mod scalar;
 mod simd;
 mod ssm;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use crate::backend::{
-    Array, Checked, Compute, Device, EncoderShape, Fusions, HeadNorms, Matrix, Rows, SsmParams, SsmShape, SsmState,
+    Array, Checked, Compute, Device, EncoderShape, Fusions, HeadNorms, Rows, SsmParams, SsmShape, SsmState,
 };
 use crate::quant;
 use crate::topk::{TopK, highest};
@@ -34,6 +36,7 @@ use ssm::Mixer;
 
 pub use buffer::Buffer;
 pub use kernels::Isa;
+pub use packed::Weight;
 pub use pool::MAX_THREADS;
 pub use reader::ChunkReader;
 
@@ -41,6 +44,7 @@ pub use reader::ChunkReader;
 pub struct Cpu {
     kernels: &'static Kernels,
     pool: Pool,
+    repack: bool,
 }
 
 impl Cpu {
@@ -55,7 +59,7 @@ impl Cpu {
     }
 
     fn of(kernels: &'static Kernels, threads: usize) -> Result<Cpu> {
-        Ok(Cpu { kernels, pool: Pool::new(threads)? })
+        Ok(Cpu { kernels, pool: Pool::new(threads)?, repack: true })
     }
 
     /// The same with a given instruction set: for tests and comparisons. Results of different instruction sets differ by
@@ -66,6 +70,14 @@ impl Cpu {
     pub fn with_isa(threads: usize, isa: Isa) -> Result<Cpu> {
         let kernels = Kernels::new(isa).ok_or_else(|| Error::unsupported(format!("this CPU does not have {isa:?}")))?;
         Self::of(kernels, threads)
+    }
+
+    /// Whether quantized matrices are repacked when they are loaded, as they are unless this is called. Their products are several times
+    /// faster then, but they are in memory of the process's own, as large as in the file, whereas the system can drop pages of the file
+    /// when memory is short. Results are the same.
+    #[must_use]
+    pub fn repacking(self, repack: bool) -> Cpu {
+        Cpu { repack, ..self }
     }
 
     /// The instruction set in use.
@@ -91,19 +103,9 @@ impl Array for Buffer {
     }
 }
 
-impl Matrix for Tensor {
-    fn rows(&self) -> usize {
-        self.rows()
-    }
-
-    fn cols(&self) -> usize {
-        self.cols()
-    }
-}
-
 impl Device for Cpu {
     type Buffer = Buffer;
-    type Weight = Tensor;
+    type Weight = Weight;
 
     fn tile(&self, _: usize) -> usize {
         256
@@ -113,8 +115,12 @@ impl Device for Cpu {
         self.pool.run(f)
     }
 
-    fn weight(&self, tensor: Tensor) -> Result<Tensor> {
-        Ok(tensor)
+    fn weight(&self, tensor: Tensor) -> Result<Weight> {
+        if self.repack { Weight::packed(&self.pool, tensor) } else { Ok(Weight::mapped(tensor)) }
+    }
+
+    fn table(&self, tensor: Tensor) -> Result<Weight> {
+        Ok(Weight::mapped(tensor))
     }
 
     fn buffer(&self, len: usize) -> Result<Buffer> {
@@ -125,6 +131,15 @@ impl Device for Cpu {
         buffer.fill(0.0);
         Ok(())
     }
+}
+
+/// About the multiply-adds that a value takes as long as to norm.
+const NORM: usize = 6;
+
+/// Rows to norm at once: some, and as many as the rows of the weight that take turns.
+fn norm_rows(width: usize, weight: usize) -> usize {
+    let turns = weight.checked_div(width).unwrap_or(1).max(1);
+    8192usize.checked_div(width).unwrap_or(1).max(1).next_multiple_of(turns)
 }
 
 impl Compute for Cpu {
@@ -162,24 +177,28 @@ impl Compute for Cpu {
         Ok(())
     }
 
-    fn embed(&self, _: Checked, table: &Tensor, ids: &[u32], out: &mut Buffer) -> Result<()> {
+    fn embed(&self, _: Checked, table: &Weight, ids: &[u32], out: &mut Buffer) -> Result<()> {
+        let table = &table.tensor;
         let width = table.cols();
-        for (i, &id) in ids.iter().enumerate() {
-            quant::dequantize(table.dtype(), table.row(id as usize), &mut out[i * width..(i + 1) * width])?;
-        }
-        Ok(())
+        self.pool.each_part(&mut out[..ids.len() * width], width, ids.len() * width * 8, |i, out| {
+            quant::dequantize(table.dtype(), table.row(ids[i] as usize), out)
+        })
     }
 
     fn rms_norm(
         &self,
-        checked: Checked,
+        _: Checked,
         x: &Buffer,
         norm: (&Buffer, f32),
         [rows, width]: [usize; 2],
         out: &mut Buffer,
     ) -> Result<()> {
-        out[..rows * width].copy_from_slice(&x[..rows * width]);
-        Compute::rms_norm_in_place(self, checked, out, norm, [rows, width])
+        let part = norm_rows(width, norm.0.len()) * width;
+        self.pool.each_part(&mut out[..rows * width], part, rows * width * NORM, |i, out| {
+            out.copy_from_slice(&x[i * part..][..out.len()]);
+            self.kernels.rms_norm(out, norm.0, width, norm.1);
+            Ok(())
+        })
     }
 
     fn rms_norm_in_place(
@@ -189,17 +208,22 @@ impl Compute for Cpu {
         (weight, eps): (&Buffer, f32),
         [rows, width]: [usize; 2],
     ) -> Result<()> {
-        self.kernels.rms_norm(&mut x[..rows * width], weight, width, eps);
-        Ok(())
+        let part = norm_rows(width, weight.len()) * width;
+        self.pool.each_part(&mut x[..rows * width], part, rows * width * NORM, |_, x| {
+            self.kernels.rms_norm(x, weight, width, eps);
+            Ok(())
+        })
     }
 
-    fn matmul(&self, _: Checked, w: &Tensor, x: &Buffer, n: usize, y: &mut Buffer, accumulate: bool) -> Result<()> {
+    fn matmul(&self, _: Checked, w: &Weight, x: &Buffer, n: usize, y: &mut Buffer, accumulate: bool) -> Result<()> {
         matmul::matmul(self.kernels, &self.pool, w, x, n, y, accumulate)
     }
 
     fn add_bias(&self, _: Checked, y: &mut Buffer, bias: &Buffer, [n, width]: [usize; 2]) -> Result<()> {
-        y[..n * width].chunks_exact_mut(width).for_each(|y| self.kernels.add_into(y, &bias[..width]));
-        Ok(())
+        self.pool.each_part(&mut y[..n * width], width, n * width * 2, |_, y| {
+            self.kernels.add_into(y, &bias[..width]);
+            Ok(())
+        })
     }
 
     fn silu_mul(&self, _: Checked, gate: &mut Buffer, up: &Buffer, len: usize) -> Result<()> {
@@ -212,12 +236,12 @@ impl Compute for Cpu {
     }
 
     fn mean_rows(&self, _: Checked, x: &Buffer, [blocks, rows, width]: [usize; 3], out: &mut Buffer) -> Result<()> {
-        for (x, out) in x.chunks_exact(rows * width).zip(out.chunks_exact_mut(width)).take(blocks) {
+        self.pool.each_part(&mut out[..blocks * width], width, blocks * rows * width * 2, |i, out| {
             out.fill(0.0);
-            x.chunks_exact(width).for_each(|x| self.kernels.add_into(out, x));
+            x[i * rows * width..][..rows * width].chunks_exact(width).for_each(|x| self.kernels.add_into(out, x));
             out.iter_mut().for_each(|v| *v /= rows as f32);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn top_logits(&self, _: Checked, logits: &Buffer, count: usize, top: &mut TopK) -> Result<()> {

@@ -1,8 +1,9 @@
-//! AArch64 with Advanced SIMD (NEON): two vectors of four lanes stand for the eight.
+//! AArch64 with Advanced SIMD (NEON), with and without dot products of bytes: two vectors of four lanes stand for the eight.
+
+mod integers;
 
 use std::arch::aarch64::*;
 
-use super::quantized::Integers;
 use super::simd::{LANES, Simd, portable_f16};
 
 /// Proof that the CPU has Advanced SIMD.
@@ -23,7 +24,25 @@ impl Neon {
     }
 }
 
-impl Integers for Neon {}
+/// Proof that the CPU has Advanced SIMD with dot products of bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NeonDot(());
+
+impl NeonDot {
+    /// The proof, if the CPU that runs this has the instructions.
+    pub(super) fn new() -> Option<NeonDot> {
+        let there =
+            std::arch::is_aarch64_feature_detected!("neon") && std::arch::is_aarch64_feature_detected!("dotprod");
+        there.then_some(NeonDot(()))
+    }
+
+    /// The proof, from within a function that is compiled with the instructions.
+    #[inline]
+    #[target_feature(enable = "neon,dotprod")]
+    pub(super) fn here() -> NeonDot {
+        NeonDot(())
+    }
+}
 
 /// Applies a two-argument intrinsic to both halves.
 macro_rules! both {
@@ -34,9 +53,12 @@ macro_rules! both {
     }};
 }
 
-// SAFETY: `Neon` is only made by `new`, which tests for the instructions, and by `here`, which is only safe to call with
-// them.
-unsafe impl Simd for Neon {
+/// [`Simd`], for both.
+macro_rules! vectors {
+    ($($type:ident),*) => {$(
+        // SAFETY: the type is only made by `new`, which tests for the instructions, and by `here`, which is only safe to call with
+        // them.
+        unsafe impl Simd for $type {
     type F = float32x4x2_t;
 
     #[inline(always)]
@@ -158,3 +180,7 @@ unsafe impl Simd for Neon {
         }
     }
 }
+    )*};
+}
+
+vectors!(Neon, NeonDot);

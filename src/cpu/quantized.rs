@@ -17,175 +17,110 @@
 //! | Q6_K | sc · (q − 32) | d | |
 //!
 //! w is at most 4096 and x at most 127 in magnitude, so that a block sums to less than 2^24: exact in i32 and in f32.
-
-use half::f16;
+//!
+//! Weights come in the panels of `packed.rs`. The product is written once, over the vectors of [`Integers`].
 
 use super::buffer::{cast, cast_mut};
+use super::integers::Integers;
 use super::matmul::Columns;
-use super::simd::Simd;
+use super::packed::{HALVES, LINE, PanelShape, ROWS};
 use crate::quant::DType;
 
 /// Values in a block of activations, and in a block of weights here; the super-blocks of K-quants are 8 of them.
 pub(super) const BLOCK: usize = 32;
 
-/// How a row of quantized activations lies in memory, in units of f32; every part starts at a cache line.
+/// How a row of quantized activations lies in memory, in units of f32. Rows start at cache lines.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
     pub(super) cols: usize,
-    /// Whether the integers are stored as 16 bits, too.
-    pub(super) wide: bool,
 }
 
 impl Layout {
-    /// Space for one value per block.
-    fn per_block(self) -> usize {
-        (self.cols / BLOCK).next_multiple_of(16)
-    }
-
-    /// Space for one byte per column.
-    fn per_byte(self) -> usize {
-        (self.cols / 4).next_multiple_of(16)
-    }
-
     /// Space for a row.
     pub(super) fn stride(self) -> usize {
-        3 * self.per_block() + if self.wide { 3 } else { 1 } * self.per_byte()
+        (5 * (self.cols / BLOCK) + self.cols / 4).next_multiple_of(16)
     }
 
     /// The parts of a row.
     #[inline(always)]
     fn row(self, record: &[f32]) -> Row<'_> {
-        let (blocks, cols) = (self.cols / BLOCK, self.cols);
-        let (scales, rest) = record.split_at(self.per_block());
-        let (weighted, rest) = rest.split_at(self.per_block());
-        let (sums, rest) = rest.split_at(self.per_block());
-        let (q, wide) = rest.split_at(self.per_byte());
-        Row {
-            scales: &scales[..blocks],
-            weighted: &weighted[..blocks],
-            sums: &cast(sums)[..blocks],
-            q: &cast(q)[..cols],
-            wide: if self.wide { &cast(wide)[..cols] } else { &[] },
-        }
+        let blocks = self.cols / BLOCK;
+        let (scales, rest) = record.split_at(blocks);
+        let (weighted, rest) = rest.split_at(blocks);
+        let (offsets, rest) = rest.split_at(blocks);
+        let (halves, q) = rest.split_at(2 * blocks);
+        Row { scales, weighted, offsets: cast(offsets), halves: cast(halves), q: &cast(q)[..self.cols] }
     }
 
     /// The parts of a row, to be filled.
     #[inline(always)]
     pub(super) fn row_mut(self, record: &mut [f32]) -> RowMut<'_> {
-        let (blocks, cols) = (self.cols / BLOCK, self.cols);
-        let (scales, rest) = record.split_at_mut(self.per_block());
-        let (weighted, rest) = rest.split_at_mut(self.per_block());
-        let (sums, rest) = rest.split_at_mut(self.per_block());
-        let (q, wide) = rest.split_at_mut(self.per_byte());
-        RowMut {
-            scales: &mut scales[..blocks],
-            weighted: &mut weighted[..blocks],
-            sums: &mut cast_mut(sums)[..blocks],
-            q: &mut cast_mut(q)[..cols],
-            wide: if self.wide { &mut cast_mut(wide)[..cols] } else { &mut [] },
-        }
+        let blocks = self.cols / BLOCK;
+        let (scales, rest) = record.split_at_mut(blocks);
+        let (weighted, rest) = rest.split_at_mut(blocks);
+        let (offsets, rest) = rest.split_at_mut(blocks);
+        let (halves, q) = rest.split_at_mut(2 * blocks);
+        let (offsets, halves, q) = (cast_mut(offsets), cast_mut(halves), &mut cast_mut(q)[..self.cols]);
+        RowMut { scales, weighted, offsets, halves, q }
     }
 }
 
 /// One row of activations as integers in blocks of 32: x ≈ d · q, with d = max|x| / 127.
-// The portable products need neither the sums nor the 16-bit integers.
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+#[derive(Clone, Copy)]
 pub(super) struct Row<'a> {
     /// d, (cols / 32)
-    pub(super) scales: &'a [f32],
+    scales: &'a [f32],
     /// d · Σ q, (cols / 32)
-    pub(super) weighted: &'a [f32],
-    /// Σ q, (cols / 32)
-    pub(super) sums: &'a [i32],
+    weighted: &'a [f32],
+    /// −offset · Σ q, (cols / 32)
+    offsets: &'a [i32],
+    /// The same of each half of a block, (cols / 16)
+    halves: &'a [i32],
     /// (cols)
-    pub(super) q: &'a [i8],
-    /// The same as 16 bits, (cols), or empty if not wanted.
-    pub(super) wide: &'a [i16],
+    q: &'a [i8],
 }
 
 /// [`Row`], to be filled.
 pub(super) struct RowMut<'a> {
     pub(super) scales: &'a mut [f32],
     pub(super) weighted: &'a mut [f32],
-    pub(super) sums: &'a mut [i32],
+    pub(super) offsets: &'a mut [i32],
+    pub(super) halves: &'a mut [i32],
     pub(super) q: &'a mut [i8],
-    pub(super) wide: &'a mut [i16],
 }
 
 /// A matrix product with quantized weights.
 pub(super) struct QuantizedProduct<'a> {
     pub(super) dtype: DType,
-    /// All rows of the matrix, of whole blocks.
-    pub(super) weights: &'a [u8],
-    pub(super) row_bytes: usize,
-    /// Rows of activations.
-    pub(super) n: usize,
+    pub(super) shape: PanelShape,
     pub(super) layout: Layout,
-    /// (n, stride of the layout)
+    /// (rows, stride of the layout)
     pub(super) x: &'a [f32],
 }
 
 impl QuantizedProduct<'_> {
     /// Row `i` of the activations.
     #[inline(always)]
-    pub(super) fn row(&self, i: usize) -> Row<'_> {
+    fn row(&self, i: usize) -> Row<'_> {
         let stride = self.layout.stride();
         self.layout.row(&self.x[i * stride..(i + 1) * stride])
     }
 }
 
-/// What an instruction set does for quantized weights. The defaults are plain Rust.
-pub(super) trait Integers: Simd {
-    /// Quantizes whole blocks of 32 values.
-    #[inline(always)]
-    fn quantize(self, x: &[f32], out: RowMut<'_>) {
-        quantize(x, out);
-    }
-
-    /// Whether [`Integers::multiply`] reads the activations as 16 bits.
-    fn wants_wide(dtype: DType, n: usize) -> bool {
-        let _ = (dtype, n);
-        false
-    }
-
-    /// The columns of the product that `y` stands for, from weights `first ..`. `tile` is scratch of [`tile_len`] values.
-    #[inline(always)]
-    fn multiply(self, product: &QuantizedProduct<'_>, first: usize, y: &mut Columns<'_>, tile: &mut [f32]) {
-        let _ = tile;
-        multiply(product, first, y);
+/// What products multiply weights as if it had been added to them: they are unsigned then.
+pub(super) fn offset<S: Integers>(_: S, dtype: DType) -> i32 {
+    match dtype {
+        DType::Q8_0 => S::SIGNED_OFFSET,
+        DType::Q4_0 => 8,
+        DType::Q6_K => 32,
+        DType::Q4_K | DType::F32 | DType::F16 | DType::BF16 => 0,
     }
 }
 
-/// [`Integers::quantize`].
+/// Quantizes whole blocks of 32 values, for weights of `offset`.
 #[inline(always)]
-pub(super) fn quantize_row<S: Integers>(s: S, x: &[f32], out: RowMut<'_>) {
-    s.quantize(x, out);
-}
-
-/// [`Integers::wants_wide`].
-#[inline(always)]
-pub(super) fn wants_wide<S: Integers>(_: S, dtype: DType, n: usize) -> bool {
-    S::wants_wide(dtype, n)
-}
-
-/// [`Integers::multiply`].
-#[inline(always)]
-pub(super) fn multiply_rows<S: Integers>(
-    s: S,
-    product: &QuantizedProduct<'_>,
-    first: usize,
-    y: &mut Columns<'_>,
-    tile: &mut [f32],
-) {
-    s.multiply(product, first, y, tile);
-}
-
-/// Rows of weights that a task takes at a time.
-pub(super) const TASK_ROWS: usize = 16;
-
-/// Scratch of a task in f32 values: 16 rows of 16-bit values, and two f32 values per block and row.
-pub(super) fn tile_len(cols: usize) -> usize {
-    TASK_ROWS * cols / 2 + TASK_ROWS * 2 * (cols / BLOCK)
+pub(super) fn quantize_row<S: Integers>(s: S, x: &[f32], offset: i32, out: RowMut<'_>) {
+    s.quantize(x, offset, out);
 }
 
 /// The scale of a block of activations and its inverse.
@@ -194,122 +129,314 @@ pub(super) fn scale_of(max: f32) -> (f32, f32) {
     (max / 127.0, if max > 0.0 { 127.0 / max } else { 0.0 })
 }
 
-fn quantize(x: &[f32], out: RowMut<'_>) {
-    let blocks = x.chunks_exact(BLOCK).zip(out.q.chunks_exact_mut(BLOCK));
-    let scales = out.scales.iter_mut().zip(out.weighted).zip(out.sums);
-    for ((x, q), ((scale, weighted), sum)) in blocks.zip(scales) {
+/// [`Integers::quantize`] in plain Rust.
+pub(super) fn quantize(x: &[f32], offset: i32, out: RowMut<'_>) {
+    let blocks = x.chunks_exact(BLOCK).zip(out.q.chunks_exact_mut(BLOCK)).zip(out.halves.as_chunks_mut::<2>().0);
+    let scales = out.scales.iter_mut().zip(out.weighted).zip(out.offsets);
+    for (((x, q), halves), ((scale, weighted), out)) in blocks.zip(scales) {
         // Magnitudes compare as their bits do, and NaN is above all numbers: the scale is then NaN and so the result.
         let max = f32::from_bits(x.iter().map(|v| v.abs().to_bits()).max().unwrap_or(0));
         let (d, inverse) = scale_of(max);
         for (q, v) in q.iter_mut().zip(x) {
             *q = (v * inverse).round_ties_even() as i8;
         }
-        *sum = q.iter().map(|&q| i32::from(q)).sum();
+        let sums = [0, 1].map(|h| q[h * BLOCK / 2..][..BLOCK / 2].iter().map(|&q| i32::from(q)).sum::<i32>());
+        *halves = sums.map(|sum| -offset * sum);
+        *out = halves[0] + halves[1];
         *scale = d;
-        *weighted = d * *sum as f32;
-    }
-    for (wide, q) in out.wide.iter_mut().zip(out.q) {
-        *wide = i16::from(*q);
+        *weighted = d * (sums[0] + sums[1]) as f32;
     }
 }
 
-/// A block of 32 weights: integers, scale and minimum.
-struct Block {
-    w: [i16; BLOCK],
-    scale: f32,
-    min: f32,
-}
+/// Types of weights, as constants that select code.
+const Q8_0: u8 = 0;
+const Q4_0: u8 = 1;
+const Q4_K: u8 = 2;
+const Q6_K: u8 = 3;
 
-fn half_at(bytes: &[u8], at: usize) -> f32 {
-    match bytes.get(at..at + 2) {
-        Some(&[a, b]) => f16::from_le_bytes([a, b]).to_f32(),
-        _ => 0.0,
-    }
-}
-
-/// The 6-bit scale and minimum of block `b` of a Q4_K super-block, from its 12 packed bytes.
+/// The columns of the product that `y` stands for, from `panel` and the rows of activations from `first` on.
 #[inline(always)]
-pub(super) fn q4_k_scale_min(s: &[u8; 12], b: usize) -> (u8, u8) {
-    let b = b & 7;
-    if b < 4 {
-        (s[b] & 63, s[b + 4] & 63)
-    } else {
-        ((s[b + 4] & 15) | (s[b - 4] >> 6 << 4), (s[b + 4] >> 4) | (s[b] >> 6 << 4))
+pub(super) fn multiply_panel<S: Integers>(
+    s: S,
+    product: &QuantizedProduct<'_>,
+    panel: &[u8],
+    first: usize,
+    y: &mut Columns<'_>,
+) {
+    match product.dtype {
+        DType::Q8_0 => multiply::<S, Q8_0>(s, product, panel, first, y),
+        DType::Q4_0 => multiply::<S, Q4_0>(s, product, panel, first, y),
+        DType::Q4_K => multiply::<S, Q4_K>(s, product, panel, first, y),
+        DType::Q6_K => multiply::<S, Q6_K>(s, product, panel, first, y),
+        DType::F32 | DType::F16 | DType::BF16 => {}
     }
 }
 
-/// Block `b` of a row of weights.
-fn block(dtype: DType, row: &[u8], b: usize) -> Block {
-    let mut w = [0i16; BLOCK];
-    match dtype {
-        DType::Q8_0 => {
-            let block = row.get(b * 34..b * 34 + 34).unwrap_or(&[0; 34]);
-            for (w, &q) in w.iter_mut().zip(block.iter().skip(2)) {
-                *w = i16::from(q as i8);
+#[inline(always)]
+fn multiply<S: Integers, const KIND: u8>(
+    s: S,
+    product: &QuantizedProduct<'_>,
+    panel: &[u8],
+    first: usize,
+    y: &mut Columns<'_>,
+) {
+    let (n, count) = (y.n(), y.count());
+    assert!(panel.len() >= product.shape.bytes() && count <= ROWS);
+    let panel = Panel {
+        lines: panel.as_ptr(),
+        halves: panel[product.shape.lines()..].as_ptr(),
+        blocks: product.layout.cols / BLOCK,
+    };
+    let mut i = 0;
+    while i < n {
+        let at = first + i;
+        // As many rows as their sums fit into registers, with the lanes of one vector; one row with all lanes.
+        i += match n - i {
+            left if left >= 8 && S::AT_ONCE >= 8 => by_lanes::<S, KIND, 8>(s, product, (at, i), &panel, y),
+            left if left >= 4 => by_lanes::<S, KIND, 4>(s, product, (at, i), &panel, y),
+            left if left >= 2 => by_lanes::<S, KIND, 2>(s, product, (at, i), &panel, y),
+            _ if S::LANES == ROWS => by_lanes::<S, KIND, 1>(s, product, (at, i), &panel, y),
+            _ => {
+                let x = [product.row(at)];
+                for lane in (0..ROWS).step_by(2 * S::LANES) {
+                    // SAFETY: the panel is as long as its shape says, and the row as its layout.
+                    let sums = unsafe { tile::<S, KIND, 1, 2>(s, &x, &panel, lane) };
+                    put(s, sums, i, lane, y);
+                }
+                1
             }
-            Block { w, scale: half_at(block, 0), min: 0.0 }
-        }
-        DType::Q4_0 => {
-            let block = row.get(b * 18..b * 18 + 18).unwrap_or(&[0; 18]);
-            let (low, high) = w.split_at_mut(16);
-            for ((low, high), &q) in low.iter_mut().zip(high).zip(block.iter().skip(2)) {
-                *low = i16::from(q & 15) - 8;
-                *high = i16::from(q >> 4) - 8;
-            }
-            Block { w, scale: half_at(block, 0), min: 0.0 }
-        }
-        DType::Q4_K => {
-            let (at, b) = (b / 8 * 144, b % 8);
-            let block = row.get(at..at + 144).unwrap_or(&[0; 144]);
-            let mut s = [0; 12];
-            s.copy_from_slice(&block[4..16]);
-            let (sc, m) = q4_k_scale_min(&s, b);
-            let q = &block[16 + b / 2 * 32..][..32];
-            for (w, &q) in w.iter_mut().zip(q) {
-                *w = i16::from(if b % 2 == 0 { q & 15 } else { q >> 4 });
-            }
-            Block { w, scale: half_at(block, 0) * f32::from(sc), min: half_at(block, 2) * f32::from(m) }
-        }
-        DType::Q6_K => {
-            let (at, b) = (b / 8 * 210, b % 8);
-            let block = row.get(at..at + 210).unwrap_or(&[0; 210]);
-            // Each half of the super-block is 4 blocks: 0 and 1 in the low, 2 and 3 in the high halves of 64 bytes.
-            let (half, part) = (b / 4, b % 4);
-            let low = &block[half * 64 + part % 2 * 32..][..32];
-            let high = &block[128 + half * 32..][..32];
-            for (k, ((w, &low), &high)) in w.iter_mut().zip(low).zip(high).enumerate() {
-                let low = if part < 2 { low & 15 } else { low >> 4 };
-                let q = low | (((high >> (2 * part)) & 3) << 4);
-                let sc = block[192 + 2 * b + k / 16] as i8;
-                *w = i16::from(sc) * (i16::from(q) - 32);
-            }
-            Block { w, scale: half_at(block, 208), min: 0.0 }
-        }
-        DType::F32 | DType::F16 | DType::BF16 => Block { w, scale: 0.0, min: 0.0 },
+        };
     }
 }
 
-fn multiply(product: &QuantizedProduct<'_>, first: usize, y: &mut Columns<'_>) {
-    let QuantizedProduct { dtype, weights, row_bytes, n, layout, .. } = *product;
-    for (j, weights) in weights.chunks_exact(row_bytes).skip(first).take(y.count()).enumerate() {
-        // A few rows of x at a time, so that a block of weights is unpacked once for them.
-        for i0 in (0..n).step_by(8) {
-            let mut results = [0.0f32; 8];
-            for b in 0..layout.cols / BLOCK {
-                let Block { w, scale, min } = block(dtype, weights, b);
-                for (i, result) in (i0..n).zip(&mut results) {
-                    let x = product.row(i);
-                    let q = &x.q[b * BLOCK..][..BLOCK];
-                    let sum: i32 = w.iter().zip(q).map(|(&w, &q)| i32::from(w) * i32::from(q)).sum();
-                    *result += sum as f32 * (scale * x.scales[b]);
-                    if min != 0.0 {
-                        *result -= min * x.weighted[b];
+/// M rows of activations from row `at` on times a panel, into row `i` of the result; returns M.
+#[inline(always)]
+fn by_lanes<S: Integers, const KIND: u8, const M: usize>(
+    s: S,
+    product: &QuantizedProduct<'_>,
+    (at, i): (usize, usize),
+    panel: &Panel,
+    y: &mut Columns<'_>,
+) -> usize {
+    let x: [Row<'_>; M] = std::array::from_fn(|m| product.row(at + m));
+    for lane in (0..ROWS).step_by(S::LANES) {
+        // SAFETY: the panel is as long as its shape says, and the rows as their layout.
+        let sums = unsafe { tile::<S, KIND, M, 1>(s, &x, panel, lane) };
+        put(s, sums, i, lane, y);
+    }
+    M
+}
+
+/// Results of M rows from row `i` on, from column `lane` on.
+#[inline(always)]
+fn put<S: Integers, const M: usize, const N: usize>(
+    s: S,
+    sums: [[S::V; N]; M],
+    i: usize,
+    lane: usize,
+    y: &mut Columns<'_>,
+) {
+    let count = y.count();
+    for (m, sums) in sums.into_iter().enumerate() {
+        for (n, sums) in sums.into_iter().enumerate() {
+            let lane = lane + n * S::LANES;
+            let part = count.saturating_sub(lane).min(S::LANES);
+            if part == 0 {
+                continue;
+            }
+            let out = y.part(i + m, lane, part);
+            // SAFETY: `out` is valid for `part` values.
+            unsafe {
+                if part == S::LANES {
+                    let sums = if out.accumulate { s.add_v(s.load_v(out.at), sums) } else { sums };
+                    s.store_v(out.at, sums);
+                } else {
+                    let mut lanes = [0.0f32; ROWS];
+                    s.store_v(lanes.as_mut_ptr(), sums);
+                    for (r, v) in lanes.into_iter().enumerate().take(part) {
+                        out.put(0, r, v);
                     }
                 }
             }
-            for (i, result) in (i0..n).zip(results) {
-                y.put(i, j, result);
+        }
+    }
+}
+
+/// A panel in memory.
+struct Panel {
+    lines: *const u8,
+    halves: *const u8,
+    /// Of 32 values.
+    blocks: usize,
+}
+
+/// Words in a super-block of the file, see `packed.rs`.
+const Q4_K_WORDS: usize = 35;
+/// Words in a super-block of the file, see `packed.rs`.
+const Q6_K_WORDS: usize = 52;
+
+/// M rows of activations times N vectors of rows of weights, from row `lane` of the panel on.
+///
+/// # Safety
+/// The panel is one of `KIND` with as many blocks as the rows of activations, and has N vectors from `lane` on.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "indices of constant range keep the sums in registers")]
+unsafe fn tile<S: Integers, const KIND: u8, const M: usize, const N: usize>(
+    s: S,
+    x: &[Row<'_>; M],
+    panel: &Panel,
+    lane: usize,
+) -> [[S::V; N]; M] {
+    let mut acc = [[s.splat_v(0.0); N]; M];
+    // SAFETY: every word and f16 value is one of a block of the panel, at the place that `packed.rs` says, and every part of a row of
+    // activations one of a block that it has.
+    unsafe {
+        let line = |word: usize, n: usize| s.words(panel.lines.add(word * LINE + 4 * (lane + n * S::LANES)));
+        let half = |at: usize, n: usize| s.halves(panel.halves.add(at * HALVES + 2 * (lane + n * S::LANES)));
+        let word = |x: &Row<'_>, b: usize, k: usize| s.broadcast(x.q.as_ptr().cast::<i32>().add(8 * b + k));
+        match KIND {
+            Q8_0 => {
+                for b in 0..panel.blocks {
+                    let mut sums = [[s.signed_begin(s.broadcast(x[0].offsets.as_ptr().add(b))); N]; M];
+                    for m in 1..M {
+                        sums[m] = [s.signed_begin(s.broadcast(x[m].offsets.as_ptr().add(b))); N];
+                    }
+                    for k in 0..8 {
+                        for n in 0..N {
+                            let w = s.signed(line(8 * b + k, n));
+                            for m in 0..M {
+                                sums[m][n] = s.signed_dot(sums[m][n], w, word(&x[m], b, k));
+                            }
+                        }
+                    }
+                    for n in 0..N {
+                        let scale = half(b, n);
+                        for m in 0..M {
+                            let sum = s.signed_end(sums[m][n], s.broadcast(x[m].offsets.as_ptr().add(b)));
+                            let by = s.mul_v(scale, s.splat_v(*x[m].scales.get_unchecked(b)));
+                            acc[m][n] = s.fma_v(s.to_floats(sum), by, acc[m][n]);
+                        }
+                    }
+                }
+            }
+            Q4_0 => {
+                for b in 0..panel.blocks {
+                    let mut sums = [[s.nibbles_begin(s.broadcast(x[0].offsets.as_ptr().add(b))); N]; M];
+                    for m in 1..M {
+                        sums[m] = [s.nibbles_begin(s.broadcast(x[m].offsets.as_ptr().add(b))); N];
+                    }
+                    for k in 0..4 {
+                        for n in 0..N {
+                            let w = line(4 * b + k, n);
+                            let (low, high) = (nibbles(s, w), nibbles(s, s.shr(w, 4)));
+                            for m in 0..M {
+                                sums[m][n] = s.nibbles_dot(sums[m][n], low, word(&x[m], b, k));
+                                sums[m][n] = s.nibbles_dot(sums[m][n], high, word(&x[m], b, 4 + k));
+                            }
+                        }
+                    }
+                    for n in 0..N {
+                        let scale = half(b, n);
+                        for m in 0..M {
+                            let sum = s.nibbles_end(sums[m][n], s.broadcast(x[m].offsets.as_ptr().add(b)));
+                            let by = s.mul_v(scale, s.splat_v(*x[m].scales.get_unchecked(b)));
+                            acc[m][n] = s.fma_v(s.to_floats(sum), by, acc[m][n]);
+                        }
+                    }
+                }
+            }
+            Q4_K => {
+                for block in 0..panel.blocks / 8 {
+                    let at = block * Q4_K_WORDS;
+                    for n in 0..N {
+                        // The scales and minima of 4 blocks each, a byte for each block; `quant.rs` has the layout.
+                        let (a, b, c) = (line(at, n), line(at + 1, n), line(at + 2, n));
+                        let (low, two) = (s.int(0x0f0f_0f0f), s.int(0x3030_3030));
+                        let scales = [s.and(a, s.int(0x3f3f_3f3f)), s.or(s.and(c, low), s.and(s.shr(a, 2), two))];
+                        let mins =
+                            [s.and(b, s.int(0x3f3f_3f3f)), s.or(s.and(s.shr(c, 4), low), s.and(s.shr(b, 2), two))];
+                        let (d, dmin) = (half(2 * block, n), half(2 * block + 1, n));
+                        for pair in 0..4 {
+                            let mut sums = [[s.nibbles_begin(s.int(0)); 2]; M];
+                            for k in 0..8 {
+                                let w = line(at + 3 + 8 * pair + k, n);
+                                let w = [nibbles(s, w), nibbles(s, s.shr(w, 4))];
+                                for m in 0..M {
+                                    for h in 0..2 {
+                                        let x = word(&x[m], 8 * block + 2 * pair + h, k);
+                                        sums[m][h] = s.nibbles_dot(sums[m][h], w[h], x);
+                                    }
+                                }
+                            }
+                            for h in 0..2 {
+                                let b = 2 * pair + h;
+                                let byte =
+                                    |v: [S::I; 2]| s.to_floats(s.and(s.shr(v[b / 4], 8 * (b % 4) as u32), s.int(0xff)));
+                                let (scale, min) = (s.mul_v(byte(scales), d), s.mul_v(byte(mins), dmin));
+                                let b = 8 * block + b;
+                                for m in 0..M {
+                                    let sum = s.to_floats(s.nibbles_end(sums[m][h], s.int(0)));
+                                    let by = s.mul_v(scale, s.splat_v(*x[m].scales.get_unchecked(b)));
+                                    acc[m][n] = s.fma_v(sum, by, acc[m][n]);
+                                    let weighted = s.splat_v(*x[m].weighted.get_unchecked(b));
+                                    acc[m][n] = s.fnma_v(min, weighted, acc[m][n]);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            _ => {
+                for block in 0..panel.blocks / 8 {
+                    let at = block * Q6_K_WORDS;
+                    for n in 0..N {
+                        let d = half(block, n);
+                        for b in 0..8 {
+                            // Each half of the super-block is 4 blocks: 0 and 1 in the low, 2 and 3 in the high halves of 64 bytes.
+                            let (part, low) = (b % 4, at + b / 4 * 16 + b % 2 * 8);
+                            let high = at + 32 + b / 4 * 8;
+                            let scales = line(at + 48 + b / 2, n);
+                            let mut total = [s.int(0); M];
+                            for h in 0..2 {
+                                let mut sums = [s.int(0); M];
+                                for m in 0..M {
+                                    sums[m] = s.broadcast(x[m].halves.as_ptr().add(2 * (8 * block + b) + h));
+                                }
+                                for k in [4 * h, 4 * h + 2] {
+                                    let mut w = [s.int(0); 2];
+                                    for (j, w) in w.iter_mut().enumerate() {
+                                        let (low, high) = (line(low + k + j, n), line(high + k + j, n));
+                                        let low = nibbles(s, if part < 2 { low } else { s.shr(low, 4) });
+                                        let high = s.and(s.shr(high, 2 * part as u32), s.int(0x0303_0303));
+                                        *w = s.or(low, s.shl(high, 4));
+                                    }
+                                    for m in 0..M {
+                                        let b = 8 * block + b;
+                                        let x = [word(&x[m], b, k), word(&x[m], b, k + 1)];
+                                        sums[m] = s.six_bits_dot(sums[m], w, x);
+                                    }
+                                }
+                                // A signed byte for each half.
+                                let scale = s.sar(s.shl(scales, 24 - 8 * (2 * (b % 2) + h) as u32), 24);
+                                for m in 0..M {
+                                    total[m] = s.add_i(total[m], s.mul_i(sums[m], scale));
+                                }
+                            }
+                            for m in 0..M {
+                                let by = s.mul_v(d, s.splat_v(*x[m].scales.get_unchecked(8 * block + b)));
+                                acc[m][n] = s.fma_v(s.to_floats(total[m]), by, acc[m][n]);
+                            }
+                        }
+                    }
+                }
             }
         }
     }
+    acc
+}
+
+/// The low half of each byte.
+#[inline(always)]
+fn nibbles<S: Integers>(s: S, w: S::I) -> S::I {
+    s.and(w, s.int(0x0f0f_0f0f))
 }

@@ -1,6 +1,6 @@
 //! Plain Rust: what every other instruction set is checked against, and what runs where there is no other.
 
-use super::quantized::Integers;
+use super::integers::Integers;
 use super::simd::{LANES, Simd, portable_bf16, portable_f16};
 
 /// No special instructions.
@@ -104,4 +104,143 @@ unsafe impl Simd for Scalar {
     }
 }
 
-impl Integers for Scalar {}
+#[inline(always)]
+fn zip_i(a: [i32; LANES], b: [i32; LANES], f: impl Fn(i32, i32) -> i32) -> [i32; LANES] {
+    std::array::from_fn(|i| f(a[i], b[i]))
+}
+
+/// Sums of the products of 4 bytes in each lane.
+#[inline(always)]
+fn dot(sums: [i32; LANES], w: [i32; LANES], x: [i32; LANES], weight: impl Fn(u8) -> i32) -> [i32; LANES] {
+    std::array::from_fn(|i| {
+        let products =
+            w[i].to_le_bytes().into_iter().zip(x[i].to_ne_bytes()).map(|(w, x)| weight(w) * i32::from(x as i8));
+        sums[i] + products.sum::<i32>()
+    })
+}
+
+// SAFETY: uses no instructions beyond those of the build target.
+unsafe impl Integers for Scalar {
+    const LANES: usize = LANES;
+    const AT_ONCE: usize = 4;
+    const SIGNED_OFFSET: i32 = 0;
+    type I = [i32; LANES];
+    type V = [f32; LANES];
+    type NibbleSums = [i32; LANES];
+    type Signed = [i32; LANES];
+    type SignedSums = [i32; LANES];
+
+    #[inline(always)]
+    unsafe fn words(self, p: *const u8) -> Self::I {
+        // SAFETY: `p` is valid for 8 words by the contract; the read asks for no alignment.
+        unsafe { p.cast::<Self::I>().read_unaligned() }.map(i32::from_le)
+    }
+    #[inline(always)]
+    unsafe fn broadcast(self, p: *const i32) -> Self::I {
+        // SAFETY: `p` is valid for a word by the contract; the read asks for no alignment.
+        [unsafe { p.read_unaligned() }; LANES]
+    }
+    #[inline(always)]
+    fn int(self, v: u32) -> Self::I {
+        [v.cast_signed(); LANES]
+    }
+    #[inline(always)]
+    fn and(self, a: Self::I, b: Self::I) -> Self::I {
+        zip_i(a, b, |a, b| a & b)
+    }
+    #[inline(always)]
+    fn or(self, a: Self::I, b: Self::I) -> Self::I {
+        zip_i(a, b, |a, b| a | b)
+    }
+    #[inline(always)]
+    fn shl(self, v: Self::I, bits: u32) -> Self::I {
+        v.map(|v| v << bits)
+    }
+    #[inline(always)]
+    fn shr(self, v: Self::I, bits: u32) -> Self::I {
+        v.map(|v| (v.cast_unsigned() >> bits).cast_signed())
+    }
+    #[inline(always)]
+    fn sar(self, v: Self::I, bits: u32) -> Self::I {
+        v.map(|v| v >> bits)
+    }
+    #[inline(always)]
+    fn add_i(self, a: Self::I, b: Self::I) -> Self::I {
+        zip_i(a, b, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn mul_i(self, a: Self::I, b: Self::I) -> Self::I {
+        zip_i(a, b, i32::wrapping_mul)
+    }
+    #[inline(always)]
+    fn to_floats(self, v: Self::I) -> Self::V {
+        v.map(|v| v as f32)
+    }
+    #[inline(always)]
+    unsafe fn halves(self, p: *const u8) -> Self::V {
+        // SAFETY: the same contract.
+        unsafe { portable_f16(p) }
+    }
+    #[inline(always)]
+    fn splat_v(self, v: f32) -> Self::V {
+        [v; LANES]
+    }
+    #[inline(always)]
+    fn mul_v(self, a: Self::V, b: Self::V) -> Self::V {
+        zip(a, b, |a, b| a * b)
+    }
+    #[inline(always)]
+    fn add_v(self, a: Self::V, b: Self::V) -> Self::V {
+        zip(a, b, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn fma_v(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        self.fma(a, b, c)
+    }
+    #[inline(always)]
+    fn fnma_v(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        std::array::from_fn(|i| c[i] - a[i] * b[i])
+    }
+    #[inline(always)]
+    unsafe fn load_v(self, p: *const f32) -> Self::V {
+        // SAFETY: the same contract.
+        unsafe { self.load(p) }
+    }
+    #[inline(always)]
+    unsafe fn store_v(self, p: *mut f32, v: Self::V) {
+        // SAFETY: the same contract.
+        unsafe { self.store(p, v) }
+    }
+    #[inline(always)]
+    fn nibbles_begin(self, start: Self::I) -> Self::I {
+        start
+    }
+    #[inline(always)]
+    fn nibbles_dot(self, sums: Self::I, w: Self::I, x: Self::I) -> Self::I {
+        dot(sums, w, x, i32::from)
+    }
+    #[inline(always)]
+    fn nibbles_end(self, sums: Self::I, _: Self::I) -> Self::I {
+        sums
+    }
+    #[inline(always)]
+    fn signed(self, w: Self::I) -> Self::I {
+        w
+    }
+    #[inline(always)]
+    fn signed_begin(self, start: Self::I) -> Self::I {
+        start
+    }
+    #[inline(always)]
+    fn signed_dot(self, sums: Self::I, w: Self::I, x: Self::I) -> Self::I {
+        dot(sums, w, x, |w| i32::from(w as i8))
+    }
+    #[inline(always)]
+    fn signed_end(self, sums: Self::I, _: Self::I) -> Self::I {
+        sums
+    }
+    #[inline(always)]
+    fn six_bits_dot(self, sums: Self::I, w: [Self::I; 2], x: [Self::I; 2]) -> Self::I {
+        dot(dot(sums, w[0], x[0], i32::from), w[1], x[1], i32::from)
+    }
+}

@@ -33,8 +33,9 @@ impl<B: Backend> Model<B> {
         let blocks = |range: Range<usize>| -> Result<Vec<_>> {
             range.map(|i| MambaBlock::load(&config, weights, &backend, i)).collect()
         };
-        let embedding = backend.weight(weights.matrix("token_embd.weight", vocab, hidden)?)?;
+        let embedding = weights.matrix("token_embd.weight", vocab, hidden)?;
         let output = weights.try_matrix("output.weight", vocab, hidden)?.map(|t| backend.weight(t)).transpose()?;
+        let embedding = if output.is_some() { backend.table(embedding) } else { backend.weight(embedding) }?;
         let output_norm = backend.vector(&weights.vector("output_norm.weight", hidden)?)?;
         let lower = blocks(0..config.lower_blocks)?;
         let upper = match &config.hsa {

@@ -90,10 +90,14 @@ impl Model {
         weights: &Weights,
         device: Device,
         threads: usize,
+        repack: bool,
         encoder: Option<Arc<dyn ChunkEncoder>>,
     ) -> Result<Self> {
         match device {
-            Device::Cpu => Ok(Model::Cpu(model::Model::load_with(weights, Cpu::new(threads)?, encoder)?)),
+            Device::Cpu => {
+                let cpu = Cpu::new(threads)?.repacking(repack);
+                Ok(Model::Cpu(model::Model::load_with(weights, cpu, encoder)?))
+            }
             #[cfg(feature = "cuda")]
             Device::Cuda(number) => Ok(Model::Cuda(model::Model::load_with(weights, Cuda::new(number)?, encoder)?)),
             #[cfg(not(feature = "cuda"))]

@@ -26,9 +26,13 @@ pub struct EngineOptions {
     pub threads: usize,
     /// What encodes the chunks of documents.
     pub encoder: EncoderOptions,
+    /// On the CPU, leave quantized weights in the pages of the mapped file, which the system can drop when memory is short, instead of
+    /// repacking them into memory of the process, as much as the file has of them. Tokens then take two to four times as long to
+    /// generate; results are the same.
+    pub no_repack: bool,
 }
 
-setters!(EngineOptions { device: Device, threads: usize, encoder: EncoderOptions });
+setters!(EngineOptions { device: Device, threads: usize, encoder: EncoderOptions, no_repack: bool });
 
 /// A loaded model: weights, tokenizer and worker threads. A clone is the same engine; sessions of one engine may be
 /// used from several threads at once.
@@ -82,7 +86,7 @@ impl Engine {
             Err(e) => return Err(e),
         };
         let encoder = chunk_encoder::open(&options.encoder, &weights, threads)?;
-        let model = Model::load(&weights, options.device, threads, encoder)?;
+        let model = Model::load(&weights, options.device, threads, !options.no_repack, encoder)?;
         if let Some(tokenizer) = &tokenizer {
             // Padding of the embedding beyond the vocabulary is common and harmless; the reverse is not.
             if tokenizer.vocab_len() > model.config().vocab {

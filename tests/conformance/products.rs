@@ -1,5 +1,7 @@
 //! Products of every type of weights, alone, with a norm, and several at once.
 
+use ramba::backend::Device;
+
 use super::*;
 
 /// One test a type, so that each can be looked at by slow tools alone.
@@ -113,10 +115,11 @@ fn extreme_quantized_values_do_not_overflow_on<B: Named>(b: &B) {
 }
 
 #[test]
-fn a_row_has_the_same_bits_alone_and_among_others_and_on_any_number_of_threads() {
+fn a_row_has_the_same_bits_alone_and_among_others_repacked_or_not_and_on_any_number_of_threads() {
     for isa in Isa::available() {
-        let one = Cpu::with_isa(1, isa).unwrap();
-        let more = [2, 3].map(|threads| Cpu::with_isa(threads, isa).unwrap());
+        let cpu = |threads| Cpu::with_isa(threads, isa).unwrap();
+        let one = cpu(1);
+        let more = [cpu(2), cpu(3), cpu(1).repacking(false), cpu(2).repacking(false)];
         let mut rng = Rng(4);
         for dtype in DType::ALL {
             let (rows, n) = (530, 67);
@@ -126,7 +129,7 @@ fn a_row_has_the_same_bits_alone_and_among_others_and_on_any_number_of_threads()
             let run = |b: &Cpu, x: &[f32]| {
                 let n = x.len() / cols;
                 let mut y = poisoned(b, n * rows);
-                b.matmul(&w, &b.vector(x).unwrap(), n, &mut y, false).unwrap();
+                b.matmul(&b.weight(w.clone()).unwrap(), &b.vector(x).unwrap(), n, &mut y, false).unwrap();
                 bits(&read(b, &y, n * rows))
             };
             let all = run(&one, &x);

@@ -1,4 +1,5 @@
-//! x86-64 with AVX2, FMA and F16C: every desktop and server CPU since about 2013 (Intel) or 2015 (AMD).
+//! x86-64: AVX2, FMA and F16C, which every desktop and server CPU has since about 2013 (Intel) or 2015 (AMD); and the products of bytes that
+//! came later, AVX-VNNI and AVX-512 VNNI.
 
 mod integers;
 
@@ -6,28 +7,51 @@ use std::arch::x86_64::*;
 
 use super::simd::{LANES, Simd};
 
-/// Proof that the CPU has AVX2, FMA and F16C.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Avx2(());
+/// A type that proves that the CPU has some instructions.
+macro_rules! proof {
+    ($(#[$doc:meta])* $type:ident, $features:literal, $($feature:tt),*) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub(super) struct $type(());
 
-impl Avx2 {
-    /// The proof, if the CPU that runs this has the instructions.
-    pub(super) fn new() -> Option<Avx2> {
-        let there =
-            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
-        there.then_some(Avx2(()))
-    }
+        impl $type {
+            /// The proof, if the CPU that runs this has the instructions.
+            pub(super) fn new() -> Option<$type> {
+                let there = $(is_x86_feature_detected!($feature))&&*;
+                there.then_some($type(()))
+            }
 
-    /// The proof, from within a function that is compiled with the instructions.
-    #[inline]
-    #[target_feature(enable = "avx2,fma,f16c")]
-    pub(super) fn here() -> Avx2 {
-        Avx2(())
-    }
+            /// The proof, from within a function that is compiled with the instructions.
+            #[inline]
+            #[target_feature(enable = $features)]
+            pub(super) fn here() -> $type {
+                $type(())
+            }
+        }
+    };
 }
 
-// SAFETY: `Avx2` is only made by `new`, which tests for the instructions, and by `here`, which is only safe to call with them.
-unsafe impl Simd for Avx2 {
+proof! {
+    /// Proof that the CPU has AVX2, FMA and F16C.
+    Avx2, "avx2,fma,f16c", "avx2", "fma", "f16c"
+}
+
+proof! {
+    /// Proof that the CPU has AVX-VNNI besides.
+    AvxVnni, "avx2,fma,f16c,avxvnni", "avx2", "fma", "f16c", "avxvnni"
+}
+
+proof! {
+    /// Proof that the CPU has AVX-512 with VNNI besides AVX2, FMA and F16C.
+    Avx512, "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni",
+    "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512vnni"
+}
+
+/// [`Simd`] in vectors of 256 bits, for all of them.
+macro_rules! vectors_of_256_bits {
+    ($($type:ident),*) => {$(
+        // SAFETY: the type is only made by `new`, which tests for the instructions, and by `here`, which is only safe to call with them.
+unsafe impl Simd for $type {
     type F = __m256;
 
     #[inline(always)]
@@ -161,3 +185,7 @@ unsafe impl Simd for Avx2 {
         }
     }
 }
+    )*};
+}
+
+vectors_of_256_bits!(Avx2, AvxVnni, Avx512);
