@@ -220,9 +220,64 @@ pub(super) unsafe fn dot_panel<S: Simd>(
     out: ViewMut,
 ) {
     debug_assert!(count <= PANEL && panel.len() >= panel_len(cols));
-    let w = View { at: panel.as_ptr().cast(), stride: LANES * 4 };
-    // SAFETY: the panel holds 4 rows of `cols` values, rounded up to 8, in steps of 4 · 8 f32 values.
-    unsafe { column_of_dots::<S, super::simd::F32>(s, (m, count, cols), x, w, PANEL * LANES * 4, out) }
+    let mut i = 0;
+    while i < m {
+        // SAFETY: rows i .. i + M, which are ≤ m, of x and out; the panel has 4 rows.
+        i += unsafe {
+            let x = View { at: x.at.add(i * x.stride), ..x };
+            let out = ViewMut { at: out.at.add(i * out.stride), ..out };
+            match m - i {
+                left if left >= 8 && S::ROWS_AT_ONCE >= 8 => panel_tile::<S, 8>(s, x, panel, (count, cols), out),
+                1 => panel_tile::<S, 1>(s, x, panel, (count, cols), out),
+                // Four rows left are better taken as two and two.
+                2 | 4 => panel_tile::<S, 2>(s, x, panel, (count, cols), out),
+                _ => panel_tile::<S, 3>(s, x, panel, (count, cols), out),
+            }
+        };
+    }
+}
+
+/// M rows of x times a panel, into as many rows of `out`; returns M. Lanes add up in the order of [`tile`].
+///
+/// # Safety
+/// As [`dot_panel`].
+#[inline(always)]
+unsafe fn panel_tile<S: Simd, const M: usize>(
+    s: S,
+    x: View<f32>,
+    panel: &[f32],
+    (count, cols): (usize, usize),
+    out: ViewMut,
+) -> usize {
+    let zero = s.splat(0.0);
+    let mut acc = [[s.join([zero; 2]); PANEL / 2]; M];
+    let steps = cols / LANES;
+    for step in 0..cols.div_ceil(LANES) {
+        // SAFETY: the panel has a step of 4 · 8 values for every 8 columns that were begun, and x has M rows of `cols`.
+        unsafe {
+            let w = panel.as_ptr().add(step * PANEL * LANES);
+            let w = [s.load_pair(w), s.load_pair(w.add(2 * LANES))];
+            for (i, acc) in acc.iter_mut().enumerate() {
+                let at = x.at.add(i * x.stride + step * LANES);
+                let x = if step < steps {
+                    s.load_twice(at)
+                } else {
+                    let part = s.load_part(std::slice::from_raw_parts(at, cols % LANES));
+                    s.join([part; 2])
+                };
+                acc[0] = s.fma_pair(x, w[0], acc[0]);
+                acc[1] = s.fma_pair(x, w[1], acc[1]);
+            }
+        }
+    }
+    for (i, acc) in acc.into_iter().enumerate() {
+        let ([a, b], [c, d]) = (s.parts(acc[0]), s.parts(acc[1]));
+        for (j, v) in s.sum4([a, b, c, d]).into_iter().enumerate().take(count) {
+            // SAFETY: row i < M, column j < count.
+            unsafe { out.put(i, j, v) };
+        }
+    }
+    M
 }
 
 /// The factors of [`sum_block`]: factor of row k for result row i at `at[i · row + k · col]`.
@@ -233,12 +288,39 @@ pub(super) struct Factors {
     pub(super) col: usize,
 }
 
-/// M × (8 · N, or `part` < 8 if N is 1) results of [`sum_block`].
+/// M × 16 results of [`sum_block`].
 ///
 /// # Safety
 /// As [`sum_block`].
 #[inline(always)]
-unsafe fn sum_tile<S: Simd, T: Element, const M: usize, const N: usize>(
+unsafe fn sum_pairs<S: Simd, T: Element, const M: usize>(s: S, k: usize, a: Factors, b: View<u8>, out: ViewMut) {
+    let mut acc = [s.join([s.splat(0.0); 2]); M];
+    // SAFETY: rows i < M of `out` and of the factors, rows below k of b, 16 columns.
+    unsafe {
+        if out.accumulate {
+            for (i, acc) in acc.iter_mut().enumerate() {
+                *acc = s.load_pair(out.at.add(i * out.stride));
+            }
+        }
+        for k in 0..k {
+            let bs = T::load_pair(s, b.at.add(k * b.stride));
+            for (i, acc) in acc.iter_mut().enumerate() {
+                let factor = s.splat(*a.at.add(i * a.row + k * a.col));
+                *acc = s.fma_pair(s.join([factor; 2]), bs, *acc);
+            }
+        }
+        for (i, acc) in acc.into_iter().enumerate() {
+            s.store_pair(out.at.add(i * out.stride), acc);
+        }
+    }
+}
+
+/// M × 8 results of [`sum_block`], or M × `part` if that is not 0.
+///
+/// # Safety
+/// As [`sum_block`].
+#[inline(always)]
+unsafe fn sum_vectors<S: Simd, T: Element, const M: usize>(
     s: S,
     k: usize,
     a: Factors,
@@ -246,42 +328,25 @@ unsafe fn sum_tile<S: Simd, T: Element, const M: usize, const N: usize>(
     part: usize,
     out: ViewMut,
 ) {
-    let mut acc = [[s.splat(0.0); N]; M];
-    if out.accumulate {
-        for (i, acc) in acc.iter_mut().enumerate() {
-            for (j, acc) in acc.iter_mut().enumerate() {
-                // SAFETY: `out` is valid for this row and these columns.
-                *acc = unsafe {
-                    let p = out.at.add(i * out.stride + j * LANES);
-                    if part > 0 { s.load_part(std::slice::from_raw_parts(p, part)) } else { s.load(p) }
-                };
+    let mut acc = [s.splat(0.0); M];
+    // SAFETY: rows i < M of `out` and of the factors, rows below k of b, 8 columns or `part`.
+    unsafe {
+        if out.accumulate {
+            for (i, acc) in acc.iter_mut().enumerate() {
+                let p = out.at.add(i * out.stride);
+                *acc = if part > 0 { s.load_part(std::slice::from_raw_parts(p, part)) } else { s.load(p) };
             }
         }
-    }
-    for k in 0..k {
-        let mut bs = [s.splat(0.0); N];
-        for (j, bs) in bs.iter_mut().enumerate() {
-            // SAFETY: row k of b, columns 8·j .., 8 of them or `part`.
-            *bs = unsafe {
-                let p = b.at.add(k * b.stride + j * LANES * T::BYTES);
-                if part > 0 { T::load_part(s, p, part) } else { T::load(s, p) }
-            };
-        }
-        for (i, acc) in acc.iter_mut().enumerate() {
-            // SAFETY: factor of row k for result row i < M.
-            let factor = s.splat(unsafe { *a.at.add(i * a.row + k * a.col) });
-            for (acc, bs) in acc.iter_mut().zip(bs) {
-                *acc = s.fma(factor, bs, *acc);
+        for k in 0..k {
+            let p = b.at.add(k * b.stride);
+            let bs = if part > 0 { T::load_part(s, p, part) } else { T::load(s, p) };
+            for (i, acc) in acc.iter_mut().enumerate() {
+                *acc = s.fma(s.splat(*a.at.add(i * a.row + k * a.col)), bs, *acc);
             }
         }
-    }
-    for (i, acc) in acc.into_iter().enumerate() {
-        for (j, acc) in acc.into_iter().enumerate() {
-            // SAFETY: `out` is valid for this row and these columns.
-            unsafe {
-                let p = out.at.add(i * out.stride + j * LANES);
-                if part > 0 { s.store_part(std::slice::from_raw_parts_mut(p, part), acc) } else { s.store(p, acc) }
-            }
+        for (i, acc) in acc.into_iter().enumerate() {
+            let p = out.at.add(i * out.stride);
+            if part > 0 { s.store_part(std::slice::from_raw_parts_mut(p, part), acc) } else { s.store(p, acc) }
         }
     }
 }
@@ -309,6 +374,7 @@ pub(super) unsafe fn sum_block<S: Simd, T: Element>(
         let mut i = 0;
         while i < m {
             let height = match m - i {
+                h if h >= 8 && S::ROWS_AT_ONCE >= 8 => 8,
                 h if h >= 4 => 4,
                 h if h >= 2 => 2,
                 _ => 1,
@@ -319,16 +385,15 @@ pub(super) unsafe fn sum_block<S: Simd, T: Element>(
                 let a = Factors { at: a.at.add(i * a.row), ..a };
                 let b = View { at: b.at.add(j * T::BYTES), ..b };
                 let out = ViewMut { at: out.at.add(i * out.stride + j), ..out };
-                match (height, width) {
-                    (4, 16) => sum_tile::<S, T, 4, 2>(s, k, a, b, 0, out),
-                    (2, 16) => sum_tile::<S, T, 2, 2>(s, k, a, b, 0, out),
-                    (_, 16) => sum_tile::<S, T, 1, 2>(s, k, a, b, 0, out),
-                    (4, 8) => sum_tile::<S, T, 4, 1>(s, k, a, b, 0, out),
-                    (2, 8) => sum_tile::<S, T, 2, 1>(s, k, a, b, 0, out),
-                    (_, 8) => sum_tile::<S, T, 1, 1>(s, k, a, b, 0, out),
-                    (4, part) => sum_tile::<S, T, 4, 1>(s, k, a, b, part, out),
-                    (2, part) => sum_tile::<S, T, 2, 1>(s, k, a, b, part, out),
-                    (_, part) => sum_tile::<S, T, 1, 1>(s, k, a, b, part, out),
+                match (height, width % (2 * LANES), width % LANES) {
+                    (8, 0, _) => sum_pairs::<S, T, 8>(s, k, a, b, out),
+                    (4, 0, _) => sum_pairs::<S, T, 4>(s, k, a, b, out),
+                    (2, 0, _) => sum_pairs::<S, T, 2>(s, k, a, b, out),
+                    (_, 0, _) => sum_pairs::<S, T, 1>(s, k, a, b, out),
+                    (8, _, part) => sum_vectors::<S, T, 8>(s, k, a, b, part, out),
+                    (4, _, part) => sum_vectors::<S, T, 4>(s, k, a, b, part, out),
+                    (2, _, part) => sum_vectors::<S, T, 2>(s, k, a, b, part, out),
+                    (_, _, part) => sum_vectors::<S, T, 1>(s, k, a, b, part, out),
                 }
             }
             i += height;

@@ -4,7 +4,7 @@ mod integers;
 
 use std::arch::aarch64::*;
 
-use super::simd::{LANES, Simd, portable_f16};
+use super::simd::{LANES, Simd, pairs_of_vectors, portable_f16};
 
 /// Proof that the CPU has Advanced SIMD.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +60,7 @@ macro_rules! vectors {
         // them.
         unsafe impl Simd for $type {
     type F = float32x4x2_t;
+            pairs_of_vectors!();
 
     #[inline(always)]
     fn splat(self, v: f32) -> Self::F {

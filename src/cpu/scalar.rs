@@ -1,7 +1,7 @@
 //! Plain Rust: what every other instruction set is checked against, and what runs where there is no other.
 
 use super::integers::Integers;
-use super::simd::{LANES, Simd, portable_bf16, portable_f16};
+use super::simd::{LANES, Simd, pairs_of_vectors, portable_bf16, portable_f16};
 
 /// No special instructions.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,7 @@ fn zip(a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f32; L
 // SAFETY: uses no instructions beyond those of the build target.
 unsafe impl Simd for Scalar {
     type F = [f32; LANES];
+    pairs_of_vectors!();
 
     #[inline(always)]
     fn splat(self, v: f32) -> Self::F {

@@ -17,6 +17,10 @@ pub(super) const LANES: usize = 8;
 pub(super) unsafe trait Simd: Copy {
     /// The vector.
     type F: Copy;
+    /// Two vectors side by side, in one register where there are such.
+    type Pair: Copy;
+    /// Rows of x whose sums with a panel fit into registers: at least 3, or 8.
+    const ROWS_AT_ONCE: usize;
 
     fn splat(self, v: f32) -> Self::F;
     fn vector(self, v: [f32; LANES]) -> Self::F;
@@ -59,6 +63,22 @@ pub(super) unsafe trait Simd: Copy {
     /// v · 2^n for integral n in −126..=127.
     fn scale_by_power_of_two(self, v: Self::F, n: Self::F) -> Self::F;
 
+    fn join(self, v: [Self::F; 2]) -> Self::Pair;
+    fn parts(self, v: Self::Pair) -> [Self::F; 2];
+    /// # Safety
+    /// `p` is valid for reading 16 values; no alignment is needed.
+    unsafe fn load_pair(self, p: *const f32) -> Self::Pair;
+    /// # Safety
+    /// `p` is valid for writing 16 values; no alignment is needed.
+    unsafe fn store_pair(self, p: *mut f32, v: Self::Pair);
+    /// The same 8 values in both vectors.
+    ///
+    /// # Safety
+    /// `p` is valid for reading 8 values; no alignment is needed.
+    unsafe fn load_twice(self, p: *const f32) -> Self::Pair;
+    /// [`Simd::fma`]
+    fn fma_pair(self, a: Self::Pair, b: Self::Pair, c: Self::Pair) -> Self::Pair;
+
     /// The sums of the lanes of four vectors, each in the order of [`Simd::sum`].
     fn sum4(self, v: [Self::F; 4]) -> [f32; 4];
 
@@ -97,6 +117,46 @@ pub(super) unsafe trait Simd: Copy {
     }
 }
 
+/// Pairs of vectors, for instruction sets whose largest vector is one.
+macro_rules! pairs_of_vectors {
+    () => {
+        type Pair = [Self::F; 2];
+        const ROWS_AT_ONCE: usize = 3;
+
+        #[inline(always)]
+        fn join(self, v: [Self::F; 2]) -> Self::Pair {
+            v
+        }
+        #[inline(always)]
+        fn parts(self, v: Self::Pair) -> [Self::F; 2] {
+            v
+        }
+        #[inline(always)]
+        unsafe fn load_pair(self, p: *const f32) -> Self::Pair {
+            // SAFETY: `p` is valid for 16 values by the contract.
+            unsafe { [self.load(p), self.load(p.add(8))] }
+        }
+        #[inline(always)]
+        unsafe fn store_pair(self, p: *mut f32, v: Self::Pair) {
+            // SAFETY: `p` is valid for 16 values by the contract.
+            unsafe {
+                self.store(p, v[0]);
+                self.store(p.add(8), v[1]);
+            }
+        }
+        #[inline(always)]
+        unsafe fn load_twice(self, p: *const f32) -> Self::Pair {
+            // SAFETY: the same contract.
+            [unsafe { self.load(p) }; 2]
+        }
+        #[inline(always)]
+        fn fma_pair(self, a: Self::Pair, b: Self::Pair, c: Self::Pair) -> Self::Pair {
+            [self.fma(a[0], b[0], c[0]), self.fma(a[1], b[1], c[1])]
+        }
+    };
+}
+pub(super) use pairs_of_vectors;
+
 /// A number format that kernels read as f32, eight at a time.
 pub(super) trait Element {
     /// Bytes of one value.
@@ -105,6 +165,14 @@ pub(super) trait Element {
     /// # Safety
     /// `p` is valid for reading 8 values.
     unsafe fn load<S: Simd>(s: S, p: *const u8) -> S::F;
+
+    /// # Safety
+    /// `p` is valid for reading 16 values.
+    #[inline(always)]
+    unsafe fn load_pair<S: Simd>(s: S, p: *const u8) -> S::Pair {
+        // SAFETY: twice 8 of the 16 values.
+        unsafe { s.join([Self::load(s, p), Self::load(s, p.add(LANES * Self::BYTES))]) }
+    }
 
     /// Up to 7 values, and zeros in the lanes that are left.
     ///
@@ -136,6 +204,11 @@ impl Element for F32 {
     unsafe fn load<S: Simd>(s: S, p: *const u8) -> S::F {
         // SAFETY: by the contract of this function; no alignment is needed.
         unsafe { s.load(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn load_pair<S: Simd>(s: S, p: *const u8) -> S::Pair {
+        // SAFETY: by the contract of this function; no alignment is needed.
+        unsafe { s.load_pair(p.cast()) }
     }
 }
 

@@ -341,7 +341,7 @@ fn span<S: Simd>(
             *mixed = s.to_array(s.mul(s.mul(at(gram), left), at(dt)));
         }
         mixed[i] += d;
-        // The products below read up to 3 places to the right of the diagonal.
+        // The products below read up to 7 places to the right of the diagonal, within a block of 8.
         let end = (i + 4).next_multiple_of(LANES).min(SPAN);
         mixed[i + 1..end].fill(0.0);
     }

@@ -5,7 +5,7 @@ mod integers;
 
 use std::arch::x86_64::*;
 
-use super::simd::{LANES, Simd};
+use super::simd::{LANES, Simd, pairs_of_vectors};
 
 /// A type that proves that the CPU has some instructions.
 macro_rules! proof {
@@ -47,12 +47,59 @@ proof! {
     "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512vnni"
 }
 
+/// Pairs of vectors in one.
+macro_rules! pairs_of_512_bits {
+    () => {
+        type Pair = __m512;
+        const ROWS_AT_ONCE: usize = 8;
+
+        #[inline(always)]
+        fn join(self, [a, b]: [__m256; 2]) -> __m512 {
+            // In halves of four f64, which is AVX-512F; that of eight f32 is an extension.
+            // SAFETY: `self` proves that the CPU has AVX-512F.
+            unsafe {
+                let a = _mm512_castps256_ps512(a);
+                _mm512_castpd_ps(_mm512_insertf64x4::<1>(_mm512_castps_pd(a), _mm256_castps_pd(b)))
+            }
+        }
+        #[inline(always)]
+        fn parts(self, v: __m512) -> [__m256; 2] {
+            // SAFETY: `self` proves that the CPU has AVX-512F.
+            unsafe {
+                let high = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(v));
+                [_mm512_castps512_ps256(v), _mm256_castpd_ps(high)]
+            }
+        }
+        #[inline(always)]
+        unsafe fn load_pair(self, p: *const f32) -> __m512 {
+            // SAFETY: `self` proves that the CPU has AVX-512F; `p` is valid by the contract.
+            unsafe { _mm512_loadu_ps(p) }
+        }
+        #[inline(always)]
+        unsafe fn store_pair(self, p: *mut f32, v: __m512) {
+            // SAFETY: `self` proves that the CPU has AVX-512F; `p` is valid by the contract.
+            unsafe { _mm512_storeu_ps(p, v) }
+        }
+        #[inline(always)]
+        unsafe fn load_twice(self, p: *const f32) -> __m512 {
+            // SAFETY: `self` proves that the CPU has AVX-512F; `p` is valid by the contract.
+            unsafe { _mm512_castpd_ps(_mm512_broadcast_f64x4(_mm256_loadu_pd(p.cast()))) }
+        }
+        #[inline(always)]
+        fn fma_pair(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+            // SAFETY: `self` proves that the CPU has AVX-512F.
+            unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+    };
+}
+
 /// [`Simd`] in vectors of 256 bits, for all of them.
 macro_rules! vectors_of_256_bits {
-    ($($type:ident),*) => {$(
+    ($($type:ident: $pairs:ident),*) => {$(
         // SAFETY: the type is only made by `new`, which tests for the instructions, and by `here`, which is only safe to call with them.
 unsafe impl Simd for $type {
     type F = __m256;
+            $pairs!();
 
     #[inline(always)]
     fn splat(self, v: f32) -> __m256 {
@@ -188,4 +235,4 @@ unsafe impl Simd for $type {
     )*};
 }
 
-vectors_of_256_bits!(Avx2, AvxVnni, Avx512);
+vectors_of_256_bits!(Avx2: pairs_of_vectors, AvxVnni: pairs_of_vectors, Avx512: pairs_of_512_bits);
