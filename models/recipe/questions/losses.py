@@ -15,23 +15,25 @@ WEIGHTS = dict(
 )
 TAKEN = torch.tensor([k in ("real", "generated", "cloze", "needle", "table") for k in KINDS])  # kinds that one chunk answers
 HIDDEN = -1e4
+SAME = 0.85  # cosine of the teacher's vectors of chunks that may say the same
 
 
 class Bank:
-    """Landmarks of the pools before, with the teacher's vectors: more chunks to choose among, at the cost of a product of matrices."""
+    """Chunks of the pools before, their landmarks and the teacher's vectors: more to choose among, at the cost of a product of matrices."""
 
-    def __init__(self, size, width, teacher_width):
+    def __init__(self, size, width, teacher_width, chunk):
+        self.tokens = torch.zeros(size, chunk, dtype=torch.long, device=DEVICE)
         self.landmarks = torch.zeros(size, width, device=DEVICE)
         self.vectors = torch.zeros(size, teacher_width, device=DEVICE)
         self.real = torch.zeros(size, dtype=torch.bool, device=DEVICE)
         self.next = 0
 
     @torch.no_grad()
-    def put(self, landmarks, vectors, real):
+    def put(self, tokens, landmarks, vectors, real):
         """After the gradients have been taken."""
         if len(self.real):
             at = (self.next + torch.arange(len(landmarks), device=DEVICE)) % len(self.real)
-            self.landmarks[at], self.vectors[at], self.real[at] = landmarks.detach(), vectors, real
+            self.tokens[at], self.landmarks[at], self.vectors[at], self.real[at] = tokens, landmarks.detach(), vectors, real
             self.next = (self.next + len(landmarks)) % len(self.real)
 
 
@@ -53,6 +55,11 @@ def right(logits, target, row, rows):
     """Whether all tokens of each row are (R) right."""
     wrong = torch.zeros(rows, device=DEVICE).index_add_(0, row, (logits.argmax(-1) != target).float())
     return wrong == 0
+
+
+def chunks_of(b, cfg):
+    """The pool's tokens (C, S)."""
+    return b["ids"][:, cfg["segment_overlap"] :].reshape(-1, cfg["chunk_size"])
 
 
 def by_kind(ok, kind):
@@ -92,7 +99,7 @@ def first_look(model, b, cfg, vectors, bank, mix):
         asks = retrieval.ln(retrieval.pre_norm(q[torch.arange(len(q), device=DEVICE), b["last"]])).float()
     among = scores[at][has].float().masked_fill(~real[None], HIDDEN)
     scale = 1 / math.sqrt(cfg["retrieval_dim"])
-    same = chunks[chunk] @ bank.vectors.T > 0.85
+    same = chunks[chunk] @ bank.vectors.T > SAME
     before = (wants @ bank.landmarks.T * scale).masked_fill(~bank.real[None] | same, HIDDEN)
     losses["nce"] = F.cross_entropy(torch.cat([among, before], 1), chunk)
     hit = ids[at][has] == chunk[:, None]
@@ -118,7 +125,11 @@ def first_look(model, b, cfg, vectors, bank, mix):
         which = torch.arange(len(q), device=DEVICE)[:, None].expand(-1, q.shape[1]).flatten()[flat][at]
         ok = right(logits, target, which, len(q))
         stats = dict(top1=best[found, 0].float().mean(), top8=best[found].any(-1).float().mean())
-    return losses, stats, by_kind(ok, b["kind"]), (lower, memory, q, pair)
+        # Of the bank, what a question may be shown again: not what may say the same as its answer's chunk.
+        answer = chunks[(b["gold"].gather(1, b["last"][:, None])[:, 0] // s).clamp(min=0)]
+        every = every.detach().clone()
+        every[:, len(real) :].masked_fill_((answer @ bank.vectors.T > SAME) & answerable, HIDDEN)
+    return losses, stats, by_kind(ok, b["kind"]), (lower, memory, q, every)
 
 
 def gathered_attention(atts, tokens, hit, row):
@@ -129,23 +140,25 @@ def gathered_attention(atts, tokens, hit, row):
     return -(mass.clamp(min=1e-6).log() * ok).sum() / ok.sum().clamp(min=1)
 
 
-def choose(b, pick, pair, s, absent):
+def choose(b, pick, every, s, absent):
     """Chunks (R, MOST) that are shown again to the questions `pick` (R), best first, -1 for none; and whether the answer was taken away.
 
-    Mostly the model's own picks with the right ones among them; also with others in the place of some, with fewer, and with neighbours.
+    `every` (questions, chunks of the pool and of the bank): scores. Mostly the model's own picks with the right ones among them; also with
+    others in the place of some, with fewer, and with neighbours; for half of the questions out of the pool alone.
     """
-    r = len(pick)
+    r, pool = len(pick), len(b["real"])
     draw = lambda: torch.rand(r, device=DEVICE)
     gold, support = b["gold"][pick], b["support"][pick]
     answerable = (gold >= 0).any(1)
     lost = (draw() < absent) & answerable & TAKEN.to(DEVICE)[b["kind"][pick]]
-    score = pair[pick].detach().float()
+    score = every[pick].detach().float()
+    score[:, pool:] = score[:, pool:].masked_fill((draw() < 0.5)[:, None], HIDDEN)
     score = score - 2 * (draw() < 0.3).float()[:, None] * torch.empty_like(score).exponential_().log()
     bonus = torch.zeros_like(score)
     first = gold.gather(1, b["last"][pick][:, None])[:, 0] // s
     near = torch.stack([first - 1, first + 1], 1)
-    inside = (near >= 0) & (near < pair.shape[1]) & (answerable & ~lost & (draw() < 0.25))[:, None]
-    bonus.scatter_(1, near.clamp(0, pair.shape[1] - 1), inside.float() * 1e4)
+    inside = (near >= 0) & (near < pool) & (answerable & ~lost & (draw() < 0.25))[:, None]
+    bonus.scatter_(1, near.clamp(0, pool - 1), inside.float() * 1e4)
     # A question that nothing answers sees the passage that seems to, in most cases.
     shown = torch.cat([gold, support.where((answerable | (draw() < 0.7))[:, None], -1)], 1)
     force = torch.zeros_like(score)
@@ -159,14 +172,15 @@ def choose(b, pick, pair, s, absent):
     return torch.where(keep, best.indices, -1), lost
 
 
-def second_look(model, b, cfg, q, pair, count, absent, mix):
+def second_look(model, b, cfg, q, every, bank, count, absent, mix):
     s, n, a = cfg["chunk_size"], b["rows"], b["asked"]
     order = torch.cat([torch.randperm(a, device=DEVICE), a + torch.randperm(n - a, device=DEVICE)])
     pick = order[:count]
     r = len(pick)
-    chunks, lost = choose(b, pick, pair, s, absent)
+    chunks, lost = choose(b, pick, every, s, absent)
     lengths = b["last"][pick] - 1
-    ids, shown = reread.lay_out(b["qs"][pick][:, 1:], lengths, chunks, b["ids"][:, cfg["segment_overlap"] :].reshape(-1, s), s)
+    pool = torch.cat([chunks_of(b, cfg), bank.tokens])
+    ids, shown = reread.lay_out(b["qs"][pick][:, 1:], lengths, chunks, pool, s)
     gold, target = b["gold"][pick], b["target"][pick].clone()
     window, row = reread.place(gold, shown, lengths, s)
     column = torch.arange(target.shape[1], device=DEVICE)[None]

@@ -124,24 +124,27 @@ def test_gathering_by_embedding_is_gathering_by_chunk():
 
 
 def test_chunks_to_look_at_again_hold_the_answer_or_none_of_it():
-    seen = dict(lost=0, fewer=0)
+    seen = dict(lost=0, fewer=0, before=0)
     for seed in range(8):
         b = tensors(batch(seed))
         torch.manual_seed(seed)
         pick = torch.arange(b["asked"])
-        pair = torch.randn(len(b["qs"]), len(b["real"])).masked_fill(~b["real"][None], -1e4)
-        chunks, lost = losses.choose(b, pick, pair, CFG["chunk_size"], 0.3)
+        pool = len(b["real"])
+        there = torch.cat([b["real"], torch.arange(30) % 3 > 0])  # thirty of the bank, a third of them not to be shown
+        every = torch.randn(len(b["qs"]), pool + 30).masked_fill(~there[None], -1e4)
+        chunks, lost = losses.choose(b, pick, every, CFG["chunk_size"], 0.3)
         for r in range(len(pick)):
             shown = [c for c in chunks[r].tolist() if c >= 0]
             needed = {int(g) // CFG["chunk_size"] for g in b["gold"][r] if g >= 0}
-            assert shown and len(set(shown)) == len(shown) and all(b["real"][c] for c in shown)
+            assert shown and len(set(shown)) == len(shown) and all(there[c] for c in shown)
             if lost[r]:
                 seen["lost"] += 1
                 assert needed and not needed & set(shown)
             elif len(needed) <= reread.MOST:
                 assert needed <= set(shown)
             seen["fewer"] += len(shown) < reread.MOST
-    assert seen["lost"] > 20 and seen["fewer"] > 50
+            seen["before"] += max(shown) >= pool
+    assert seen["lost"] > 20 and seen["fewer"] > 50 and seen["before"] > 50
 
 
 def test_what_a_reader_expects_is_mixed_in_only_where_it_is_known():
@@ -188,20 +191,20 @@ def test_a_tiny_model_learns():
     optimizers = Muon(hidden, 0.02, 0.0), torch.optim.AdamW(other, 3e-3, weight_decay=0.0)
     batches = [tensors(batch(s)) for s in range(2)]
     vectors = [torch.nn.functional.normalize(torch.randn(len(b["real"]) + len(b["qs"]), 384), dim=-1) for b in batches]
-    bank = losses.Bank(96, CFG["retrieval_dim"], 384)
+    bank = losses.Bank(96, CFG["retrieval_dim"], 384, CFG["chunk_size"])
     seen = []
     for step in range(60):
         b, v = batches[step % 2], vectors[step % 2]
-        parts, _, _, (lower, memory, q, pair) = losses.first_look(model, b, CFG, v, bank, 0.5)
+        parts, _, _, (lower, memory, q, every) = losses.first_look(model, b, CFG, v, bank, 0.5)
         parts["lm"] = losses.language(model, b, CFG, lower, memory)
-        more, _, _ = losses.second_look(model, b, CFG, q, pair, 24, 0.1, 0.5)
+        more, _, _ = losses.second_look(model, b, CFG, q, every, bank, 24, 0.1, 0.5)
         parts |= more
         sum(losses.WEIGHTS[k] * p for k, p in parts.items()).backward()
         assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad()
-        bank.put(memory[2], v[: len(b["real"])], b["real"])
+        bank.put(losses.chunks_of(b, CFG), memory[2], v[: len(b["real"])], b["real"])
         seen.append({k: float(p.detach()) for k, p in parts.items()})
     mean = lambda part, k: sum(s[k] for s in part) / len(part)
     for k, least in dict(answer=0.7, nce=0.9, embed=0.9, lm=0.8, again=0.7, attend=0.95).items():

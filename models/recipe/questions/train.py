@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import torch
@@ -89,6 +90,9 @@ def memory_used():
 
 
 def share_gradients(parameters, world):
+    for p in parameters:
+        if p.grad is None:  # this one has run out of memory
+            p.grad = torch.zeros_like(p)
     flat = torch.cat([p.grad.flatten() for p in parameters])
     torch.distributed.all_reduce(flat)
     flat /= world
@@ -155,7 +159,12 @@ def main():
         batcher = Batcher(sources, pairs(args.shares), cfg, tokenizer, words, seed)
         sizes = args.segments, args.questions, args.cloze, args.spans, teacher_tokens, args.foreign, args.edited, args.synthetic
         while True:
-            queue.put(batcher.make(*sizes))
+            try:
+                batch = batcher.make(*sizes)
+            except Exception:  # one batch is lost, not the worker
+                traceback.print_exc()
+                continue
+            queue.put(batch)
 
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     torch.set_num_threads(1)
@@ -208,17 +217,32 @@ def main():
             p.data.copy_(own[n])
         return json.dumps(result)
 
+    def work(b, again):
+        """Gradients of a batch; (losses and figures, right answers by kind)."""
+        vectors = embedder.embed(b["teacher"][0].astype("int64"), b["teacher"][1].astype("int64"))
+        parts, figures, one, (lower, memory, q, every) = objectives.first_look(model, b, cfg, vectors, bank, args.reader)
+        if weight["lm"]:
+            parts["lm"] = objectives.language(model, b, cfg, lower, memory)
+        two = torch.zeros_like(one)
+        if again:
+            more, stats, two = objectives.second_look(model, b, cfg, q, every, bank, again, args.absent, args.reader)
+            parts |= more
+            figures |= stats
+        sum(weight[k] * v for k, v in parts.items()).backward()
+        bank.put(objectives.chunks_of(b, cfg), memory[2].float(), vectors[: len(b["real"])], b["real"])
+        return {**parts, **figures}, (one, two)
+
     def keep(**more):
         if rank == 0:
             args.out.mkdir(parents=True, exist_ok=True)
             checkpoints.save(args.out / "checkpoint.pt", cfg, average, names, muon, adam, **more)
 
     weight = objectives.WEIGHTS | pairs(args.weights)
-    bank = objectives.Bank(args.bank * args.segments * cfg["segment_size"] // cfg["chunk_size"], cfg["retrieval_dim"], 384)
+    bank = objectives.Bank(args.bank * args.segments * cfg["segment_size"] // cfg["chunk_size"], cfg["retrieval_dim"], 384, cfg["chunk_size"])
     model.train()
     if rank == 0 and args.before:
         log("before:", averaged(lambda: evaluate(model, cfg, tokenizer, dev, args.before)))
-    means, step, lost, half = Means(), 0, 0, False
+    means, step, lost, half, again = Means(), 0, 0, False, args.again
     start = time.time()
     end = args.began + args.seconds - args.reserve
     while True:
@@ -228,7 +252,7 @@ def main():
         p = float(clock)
         if p >= 1 or (args.steps is not None and step >= args.steps):
             break
-        b = to_device(queue.get())
+        b = to_device(queue.get(timeout=60))
         rate = (args.rate_from + (args.rate_to - args.rate_from) * p) * min(1, (step + 1) / 60)
         for optimizer, full in ((muon, args.rate), (adam, args.adam)):
             for g in optimizer.param_groups:
@@ -237,21 +261,18 @@ def main():
             kinds = torch.profiler.ProfilerActivity
             profiler = torch.profiler.profile(activities=[kinds.CUDA if DEVICE == "cuda" else kinds.CPU])
             profiler.start()
-        vectors = embedder.embed(b["teacher"][0].astype("int64"), b["teacher"][1].astype("int64"))
-        parts, figures, one, (lower, memory, q, pair) = objectives.first_look(model, b, cfg, vectors, bank, args.reader)
-        if weight["lm"]:
-            parts["lm"] = objectives.language(model, b, cfg, lower, memory)
-        two = torch.zeros_like(one)
-        if args.again:
-            more, stats, two = objectives.second_look(model, b, cfg, q, pair, args.again, args.absent, args.reader)
-            parts |= more
-            figures |= stats
-        sum(weight[k] * v for k, v in parts.items()).backward()
-        bank.put(memory[2].float(), vectors[: len(b["real"])], b["real"])
+        done = None
+        try:
+            done = work(b, again)
+        except torch.OutOfMemoryError:
+            model.zero_grad(set_to_none=True)
+            again = again * 3 // 4
+            print(f"rank {rank}: out of memory, {again} second looks a step from now on", flush=True)
+            torch.cuda.empty_cache()
         if world > 1:
             share_gradients(list(names.values()), world)
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        if torch.isfinite(norm):
+        if torch.isfinite(norm) and (done or world > 1):
             muon.step()
             adam.step()
             old = min(args.average, (step + 1) / (step + 20))
@@ -259,7 +280,8 @@ def main():
         else:
             lost += 1
         model.zero_grad(set_to_none=True)
-        means.add({**parts, **figures}, (one, two))
+        if done:
+            means.add(*done)
         step += 1
         if args.profile and rank == 0 and step == WARM + 13:
             profiler.stop()
