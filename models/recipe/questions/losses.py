@@ -11,7 +11,7 @@ from evaluate import DEVICE
 from pools import KINDS
 
 WEIGHTS = dict(
-    answer=0.5, nce=0.5, support=0.2, attend=0.2, embed=1.0, distill=0.5, lm=0.1, again=1.5, window=0.5, attend_again=0.3
+    answer=0.5, nce=0.5, support=0.2, attend=0.2, embed=1.0, distill=0.5, lm=0.1, again=1.5, window=1.0, attend_again=0.3
 )
 TAKEN = torch.tensor([k in ("real", "generated", "cloze", "needle", "table") for k in KINDS])  # kinds that one chunk answers
 HIDDEN = -1e4
@@ -44,6 +44,13 @@ def cross_entropy(logits, target, weight, some, share, mix):
     soft = -(share * logp.gather(1, some)).sum(-1)
     loss = torch.where(share.sum(-1) > 0, hard.lerp(soft, mix), hard)
     return (loss * weight).sum() / weight.sum().clamp(min=1e-6)
+
+
+def shown_share(some, share, ids):
+    """A reader's expectation, of what stands in the text shown: some, share (T, A), ids (T, L)."""
+    there = (some[:, :, None] == ids[:, None]).any(-1) | (some == END)
+    share = share * there
+    return share / share.sum(-1, keepdim=True).clamp(min=1e-6)
 
 
 def token_weights(target):
@@ -200,9 +207,10 @@ def second_look(model, b, cfg, q, every, bank, count, absent, mix):
         logits = model.logits(x[at]).float()
     take = lambda t: t[at]
     weight = take(token_weights(target))
-    share = torch.where(lost[:, None, None], 0, b["share"][pick])
-    losses = dict(again=cross_entropy(logits, target[at], weight, take(b["some"][pick]), take(share), mix))
     which = torch.arange(r, device=DEVICE)[:, None].expand(-1, target.shape[1])[at]
+    some = take(b["some"][pick])
+    share = shown_share(some, take(torch.where(lost[:, None, None], 0, b["share"][pick])), ids[which])
+    losses = dict(again=cross_entropy(logits, target[at], weight, some, share, mix))
     has = window[at] >= 0
     hard = scores[at][has].float().masked_fill(~seen[which[has]], HIDDEN)
     losses["window"] = (F.cross_entropy(hard, window[at][has], reduction="none") * weight[has]).sum() / weight[has].sum().clamp(min=1e-6)

@@ -158,6 +158,13 @@ def test_what_a_reader_expects_is_mixed_in_only_where_it_is_known():
     assert not torch.allclose(losses.cross_entropy(logits, target, torch.ones(4), some, share, 0.5), plain)
 
 
+def test_a_reader_expects_nothing_that_is_not_shown():
+    some, share = torch.tensor([[7, 8], [7, 8], [data.END, 8]]), torch.tensor([[0.6, 0.4], [0.6, 0.4], [0.6, 0.4]])
+    seen = losses.shown_share(some, share, torch.tensor([[7, 8, 9], [5, 8, 9], [5, 6, 9]]))
+    assert torch.allclose(seen, torch.tensor([[0.6, 0.4], [0.0, 1.0], [1.0, 0.0]]))
+    assert losses.shown_share(some[:1], share[:1], torch.tensor([[1, 2]])).sum() == 0
+
+
 def test_the_best_spans_of_a_reader_are_the_best_of_all():
     class Encoding:
         def __init__(self, n):
@@ -213,6 +220,6 @@ def test_a_tiny_model_learns():
 
 if __name__ == "__main__":
     for name, test in list(globals().items()):
-        if name.startswith("test_"):
+        if name.startswith("test_") and (len(sys.argv) < 2 or sys.argv[1] in name):
             test()
             print(name, "passed", flush=True)
