@@ -43,7 +43,8 @@ pub use operations::Operations;
 pub use reader::{HsaShape, Pick, ReadChunks, Reader, ReaderOptions, Selecting};
 pub use shapes::{EncoderShape, HeadNorms, Norm, Product, Rows, SsmParams, SsmShape, SsmState};
 pub(crate) use shapes::{MAX_CONV, SSM_SPAN};
-#[cfg(feature = "cuda")]
+// For backends, of which the CPU needs neither.
+#[allow(unused_imports)]
 pub(crate) use shapes::{check, need};
 pub use weighting::Weighting;
 
