@@ -20,6 +20,8 @@ import losses
 import minilm
 import pools
 import reread
+import teach
+from data import token_span
 from model import Ramba
 from optimizer import Muon
 
@@ -187,6 +189,33 @@ def test_the_best_spans_of_a_reader_are_the_best_of_all():
         s, e = START[r].log_softmax(-1), ENDS[r].log_softmax(-1)
         every = sorted(((float(s[i] + e[j]), i, j + 1) for i in range(30) for j in range(i, min(30, i + 16))), reverse=True)
         assert [(a, b) for a, b, _ in spans] == [(i, j) for _, i, j in every[:4]]
+
+
+def test_what_a_reader_is_shown_holds_the_answer_where_it_is_said_to():
+    chosen = list(range(0, len(SOURCE.texts), 7))
+    for k, (question, text, start, end, first) in zip(chosen, teach.windows(SOURCE, chosen, TOKENIZER, random.Random(1))):
+        i, j = SOURCE.spans[k]
+        encoding = TOKENIZER.encode(text, add_special_tokens=False)
+        assert question == SOURCE.texts[k] and text[start:end] == TOKENIZER.decode(SOURCE.tokens[i:j].tolist())
+        if np.array_equal(encoding.ids, SOURCE.tokens[first : first + len(encoding.ids)]):
+            assert tuple(x + first for x in token_span(encoding, start, end)) == (i, j)
+
+
+def test_a_readers_answers_get_into_the_batch():
+    n = len(SOURCE.texts)
+    length = (SOURCE.spans[:, 1] - SOURCE.spans[:, 0])[:, None]
+    # A reader that knows: its one answer is the right one.
+    SOURCE.alternatives = teach.Alternatives(np.zeros((n, 1), int), length, np.ones((n, 1)))
+    try:
+        b = batch()
+    finally:
+        SOURCE.alternatives = None
+    natural = [r for r in range(b["rows"]) if pools.KINDS[b["kind"][r]] in ("real", "generated")]
+    assert natural
+    for r in natural:
+        at = b["target"][r] >= 0
+        assert (b["share"][r, at, 0] == 1).all() and np.array_equal(b["some"][r, at, 0], b["target"][r, at])
+    assert b["share"][[r for r in range(b["rows"]) if r not in natural]].sum() == 0
 
 
 def test_a_tiny_model_learns():
