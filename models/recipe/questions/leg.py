@@ -41,7 +41,9 @@ def join(pack):
     if parts:
         with open(pack / "checkpoint.pt", "wb") as whole:
             for part in parts:
-                shutil.copyfileobj(open(part, "rb"), whole)
+                whole.write(part.read_bytes())
+        for part in parts:  # or they would take the place of this leg's result in the next one
+            part.unlink()
     missing = [n for n in ("checkpoint.pt", "data.xz", "minilm.npz", "minilm_tokenizer.json", "tokenizer.json") if not (pack / n).exists()]
     if missing:
         sys.exit(f"{pack} lacks {', '.join(missing)}")

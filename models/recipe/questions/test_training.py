@@ -4,6 +4,7 @@ second look shows what it must, a reader's spans are the best ones, and a tiny m
 import os
 import random
 import sys
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("RAMBA_DEVICE", "cpu")
@@ -16,6 +17,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 import data
+import leg
 import losses
 import minilm
 import pools
@@ -216,6 +218,21 @@ def test_a_readers_answers_get_into_the_batch():
         at = b["target"][r] >= 0
         assert (b["share"][r, at, 0] == 1).all() and np.array_equal(b["some"][r, at, 0], b["target"][r, at])
     assert b["share"][[r for r in range(b["rows"]) if r not in natural]].sum() == 0
+
+
+def test_a_checkpoint_in_parts_is_put_together_once():
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        for name in ("data.xz", "minilm.npz", "minilm_tokenizer.json", "tokenizer.json"):
+            (folder / name).touch()
+        whole = os.urandom(2 * leg.PART + 5)
+        (folder / "slim").write_bytes(whole)
+        assert leg.split(folder / "slim", folder) == len(whole) and (folder / "checkpoint.pt.2").stat().st_size == 5
+        leg.join(folder)
+        assert (folder / "checkpoint.pt").read_bytes() == whole and not (folder / "checkpoint.pt.0").exists()
+        (folder / "checkpoint.pt").write_bytes(b"the next one")
+        leg.join(folder)
+        assert (folder / "checkpoint.pt").read_bytes() == b"the next one"
 
 
 def test_a_tiny_model_learns():
