@@ -127,7 +127,7 @@ fn enter(body: impl FnOnce() -> Result<()>) -> RambaStatus {
         Ok(Err(e)) => {
             remember(&e.to_string());
             match e.kind() {
-                ErrorKind::Io => RambaStatus::Io,
+                ErrorKind::Io | ErrorKind::Busy => RambaStatus::Io,
                 ErrorKind::Format => RambaStatus::Format,
                 ErrorKind::Unsupported => RambaStatus::Unsupported,
                 ErrorKind::InvalidArgument => RambaStatus::InvalidArgument,

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     InvalidArgument,
     /// A budget (memory, disk) is too small for the request.
     Capacity,
+    /// Another process or session has the right to write.
+    Busy,
     /// The caller asked to stop.
     Cancelled,
     /// An accelerator or its driver failed.

@@ -25,11 +25,13 @@
     allow(dead_code, unused_imports, reason = "some of the inside is used from outside alone")
 )]
 
+mod bytes;
 #[cfg(feature = "capi")]
 pub mod capi;
 #[cfg(feature = "convert")]
 pub mod convert;
 mod error;
+mod fingerprint;
 pub mod gguf;
 pub mod onnx;
 mod options;
@@ -85,6 +87,6 @@ pub use memory::Precision;
 pub use quant::DType;
 pub use sampler::SamplerOptions;
 pub use session::{
-    Answer, AskOptions, Decoding, Device, Engine, EngineOptions, MemoryNeeds, OnProgress, Progress, Session,
+    Answer, AskOptions, Decoding, Device, Engine, EngineOptions, Library, MemoryNeeds, OnProgress, Progress, Session,
     SessionOptions, Source, StopReason, Support,
 };

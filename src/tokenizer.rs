@@ -146,6 +146,14 @@ impl Tokenizer {
         EncodeStream::new(self.clone())
     }
 
+    /// The encoder that [`EncodeStream::save`] has saved, on one thread.
+    ///
+    /// # Errors
+    /// `Format` if the bytes cannot be those of an encoder of this tokenizer.
+    pub fn resume(&self, saved: &[u8]) -> Result<EncodeStream> {
+        EncodeStream::load(self.clone(), saved)
+    }
+
     /// The text of `ids`: see [`Decoder`].
     pub fn decode(&self, ids: &[u32]) -> String {
         let mut decoder = self.decoder();

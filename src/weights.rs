@@ -107,6 +107,14 @@ impl Weights {
         &self.gguf
     }
 
+    /// The bytes of a tensor of the table, as they are in the file.
+    pub(crate) fn bytes(&self, info: &TensorInfo) -> &[u8] {
+        self.files
+            .get(info.part)
+            .and_then(|file| file.as_slice().get(info.offset..)?.get(..info.bytes))
+            .unwrap_or_default()
+    }
+
     /// The tensor `name` of any shape, seen as rows of its fastest dimension.
     ///
     /// # Errors

@@ -590,3 +590,41 @@ fn random_damage_is_refused_or_harmless() {
     // Both outcomes are common.
     assert!((50..250).contains(&built), "{built}");
 }
+
+/// Wherever it is cut, in characters and in what normalization makes one of.
+#[test]
+fn a_saved_stream_goes_on_with_the_same_ids() {
+    let mut random = Random(5);
+    for kind in KINDS {
+        let tokenizer = tokenizer(kind);
+        let all = texts().concat() + "e\u{301}\u{323} \u{1100}\u{1161}\u{11a8} \u{212b}\u{307} \u{1e9b}\u{323}";
+        let mut expected = Vec::new();
+        let mut stream = tokenizer.stream();
+        stream.push(&all, &mut |id, bytes| expected.push((id, bytes))).unwrap();
+        stream.finish(&mut |id, bytes| expected.push((id, bytes))).unwrap();
+        for _ in 0..10 {
+            let (mut found, mut stream, mut rest) = (Vec::new(), tokenizer.stream(), all.as_bytes());
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at((1 + random.below(60)).min(rest.len()));
+                stream.push_bytes(piece, &mut |id, bytes| found.push((id, bytes))).unwrap();
+                let saved = stream.save();
+                stream = tokenizer.resume(&saved).unwrap();
+                assert_eq!(stream.save(), saved);
+                rest = after;
+                for cut in [0, 1, saved.len() / 2, saved.len() - 1] {
+                    assert_eq!(tokenizer.resume(&saved[..cut]).unwrap_err().kind(), ErrorKind::Format);
+                }
+                // Any byte may be another one: it is refused, or goes on somehow.
+                let mut damaged = saved;
+                let at = random.below(damaged.len());
+                damaged[at] ^= 1 << random.below(8);
+                if let Ok(mut stream) = tokenizer.resume(&damaged) {
+                    let _ = stream.push("and so on", &mut |_, _| {});
+                    let _ = stream.finish(&mut |_, _| {});
+                }
+            }
+            stream.finish(&mut |id, bytes| found.push((id, bytes))).unwrap();
+            assert_eq!(found, expected, "{kind}");
+        }
+    }
+}

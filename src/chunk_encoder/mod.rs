@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 pub use provider::Provider;
 
+use sha2::{Digest, Sha256};
+
 use crate::model::ChunkEncoder;
 use crate::options::setters;
 use crate::weights::Weights;
@@ -88,6 +90,23 @@ pub fn open(options: &EncoderOptions, weights: &Weights, threads: usize) -> Resu
             Err(Error::unsupported(format!("this build has no encoder for ONNX by {feature} (feature `{feature}`)")))
         }
     }
+}
+
+/// What tells the encoder of `options` from others, where the model is the same: chunk memories of one are not those of another.
+///
+/// # Errors
+/// `Io` if its file cannot be read.
+pub(crate) fn identity(options: &EncoderOptions) -> Result<Vec<u8>> {
+    let file = match options {
+        EncoderOptions::Native => return Ok(b"native".to_vec()),
+        EncoderOptions::Tract { file } | EncoderOptions::Ort(OrtOptions { file, .. }) => file.as_deref(),
+    };
+    let mut identity = b"onnx".to_vec();
+    if let Some(path) = file {
+        let bytes = std::fs::read(path).map_err(|e| Error::io(format!("reading the encoder {path:?}"), e))?;
+        identity.extend_from_slice(&Sha256::digest(&bytes));
+    }
+    Ok(identity)
 }
 
 /// What the model of `weights` wants of an encoder, and the bytes of one.

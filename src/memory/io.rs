@@ -48,11 +48,11 @@ pub trait Storage: Send + Sync {
     fn sync(&self) -> io::Result<()>;
 }
 
-/// A file without a name, which the system deletes with this value or when the process ends, however it ends. Its
-/// content can be private, so only the owner may read it.
-pub(super) struct TempFile(File);
+/// A file that is read and written at positions. One of a temporary memory has no name: the system deletes it with this value or
+/// when the process ends, however it ends. Its content can be private, so only the owner may read it.
+pub(super) struct DataFile(pub(super) File);
 
-impl TempFile {
+impl DataFile {
     fn read_exact_at(&self, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
         while !buf.is_empty() {
             match read_at(&self.0, buf, offset) {
@@ -86,14 +86,19 @@ impl TempFile {
 
 /// One array of bytes in several files, a stripe after the other in each of them in turn.
 pub(super) struct Striped {
-    parts: Vec<TempFile>,
+    parts: Vec<DataFile>,
     /// How messages call it.
     name: String,
 }
 
 impl Striped {
+    /// One file by itself.
+    pub(super) fn whole(file: DataFile, name: String) -> Self {
+        Self { parts: vec![file], name }
+    }
+
     /// The file of the byte at `offset`, where it is there, and how many bytes of the stripe there are from it on.
-    fn place(&self, offset: u64) -> (&TempFile, u64, usize) {
+    fn place(&self, offset: u64) -> (&DataFile, u64, usize) {
         let (stripe, within) = (offset / STRIPE, offset % STRIPE);
         let parts = self.parts.len() as u64;
         (&self.parts[(stripe % parts) as usize], stripe / parts * STRIPE + within, (STRIPE - within) as usize)
@@ -186,7 +191,7 @@ pub(super) fn create_files(dir: &Path) -> Result<Files> {
     there.map_err(|e| Error::io(format!("opening the folder {dir:?} for chunk memories"), e))?;
     let create = |what: &str, parts: usize| {
         let name = format!("the {what} file in {dir:?}");
-        let part = |_| tempfile::tempfile_in(dir).map(TempFile);
+        let part = |_| tempfile::tempfile_in(dir).map(DataFile);
         match (0..parts).map(part).collect() {
             Ok(parts) => Ok(Striped { parts, name }),
             Err(e) => Err(Error::io(format!("creating {name}"), e)),

@@ -8,21 +8,30 @@ use super::store::{Layout, RECORD_HEADER};
 use crate::Result;
 
 /// The landmarks of chunks `0..capacity`, packed, in the host's byte order. They take memory as chunks come.
-pub(super) struct Landmarks(Rows);
+pub(super) struct Landmarks {
+    rows: Rows,
+    /// How many of the first chunks have theirs here.
+    kept: u64,
+}
 
 impl Landmarks {
     pub(super) fn new(layout: &Layout, capacity: usize) -> Self {
-        Self(Rows::new(layout.landmark_bytes, capacity))
+        Self { rows: Rows::new(layout.landmark_bytes, capacity), kept: 0 }
     }
 
-    /// Chunks whose landmarks there is room for.
-    pub(super) fn capacity(&self) -> u64 {
-        self.0.len() as u64
+    /// How many of the first chunks have their landmarks here.
+    pub(super) fn kept(&self) -> u64 {
+        self.kept
+    }
+
+    /// Forgets those of the chunks from `len` on.
+    pub(super) fn truncate(&mut self, len: u64) {
+        self.kept = self.kept.min(len);
     }
 
     /// Bytes taken.
     pub(super) fn bytes(&self) -> usize {
-        self.0.bytes()
+        self.rows.bytes()
     }
 
     /// Makes room for the landmarks of the chunks before `end`, as far as they are to be kept.
@@ -30,16 +39,20 @@ impl Landmarks {
     /// # Errors
     /// `Capacity` if there is not enough memory.
     pub(super) fn reserve(&mut self, end: u64) -> Result<()> {
-        self.0.reserve(usize::try_from(end).unwrap_or(usize::MAX))
+        self.rows.reserve(usize::try_from(end).unwrap_or(usize::MAX))
     }
 
-    /// Keeps those landmarks for which there is room: `records` are those of chunk `first` and following, as in the
-    /// file.
+    /// Keeps those landmarks for which there is room, unless some before them are missing: `records` are those of chunk
+    /// `first` and following, as in the file.
     pub(super) fn keep(&mut self, layout: &Layout, first: u64, records: &[u8]) {
         for (id, record) in (first..).zip(records.chunks_exact(layout.landmark_stride)) {
-            let Some(to) = usize::try_from(id).ok().and_then(|id| self.0.get_mut(id)) else { return };
+            if id > self.kept {
+                return;
+            }
+            let Some(to) = usize::try_from(id).ok().and_then(|id| self.rows.get_mut(id)) else { return };
             to.copy_from_slice(&record[RECORD_HEADER..][..layout.landmark_bytes]);
             layout.swap_landmarks(to);
+            self.kept = self.kept.max(id + 1);
         }
     }
 
@@ -48,7 +61,7 @@ impl Landmarks {
     /// # Errors
     /// None in practice.
     pub(super) fn block(&self, layout: &Layout, chunks: Range<u64>) -> Result<LandmarkBlock<'_>> {
-        let bytes = self.0.adjacent(chunks.start as usize..chunks.end as usize);
+        let bytes = self.rows.adjacent(chunks.start as usize..chunks.end as usize);
         let count = bytes.len() / layout.landmark_bytes;
         Ok(LandmarkBlock { first: chunks.start, count, data: layout.landmarks(bytes)? })
     }

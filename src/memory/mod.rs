@@ -8,8 +8,12 @@
 mod block;
 mod buffer;
 mod cache;
+mod commit;
+mod document;
+mod folder;
 mod io;
 mod landmarks;
+mod manifest;
 mod shape;
 mod store;
 mod text;
@@ -20,7 +24,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use block::Block;
+pub use document::{Document, Kept};
+pub use folder::{Access, DiskFolder, Folder, Place, WriteLock};
 pub use io::Storage;
+pub use manifest::{Entry, Maker, Manifest, check_name};
 pub use shape::{ChunkShape, ChunkView, KvData, LandmarkBlock, LandmarkData, Precision};
 pub use text::Text;
 
@@ -107,9 +114,16 @@ impl ChunkMemory {
 
     fn build(layout: Layout, plan: Plan, id: &[u8; 16], storages: [Box<dyn Storage>; 3]) -> Result<Self> {
         let [chunks, landmarks, text] = storages;
+        let store = Store::new(layout, id, chunks, landmarks, plan.batch)?;
+        Self::of(store, Text::new(&layout, id, text, plan.text)?, plan)
+    }
+
+    /// A memory of these records and this text, with nothing of them in RAM.
+    fn of(store: Store, text: Text, plan: Plan) -> Result<Self> {
+        let layout = store.files.layout;
         Ok(Self {
-            store: Store::new(layout, id, chunks, landmarks, plan.batch)?,
-            text: Arc::new(Text::new(&layout, id, text, plan.text)?),
+            store,
+            text: Arc::new(text),
             cache: Cache::new(plan.slots, layout.chunk_stride),
             landmarks: Landmarks::new(&layout, plan.landmarks),
             read: Buffer::new(plan.read_bytes)?,
@@ -236,12 +250,14 @@ impl ChunkMemory {
     /// Forgets the chunks from `len` on.
     ///
     /// # Errors
-    /// `InvalidArgument` if there are fewer than `len` chunks.
+    /// `InvalidArgument` if there are fewer than `len` chunks, or some of the others are committed.
     pub fn truncate(&mut self, len: u64) -> Result<()> {
         if len > self.len() {
             return Err(Error::invalid(format!("cutting a memory of {} chunks off at {len}", self.len())));
         }
+        self.store.check_truncate(len)?;
         self.cache.slots.truncate(len);
+        self.landmarks.truncate(len);
         self.store.truncate(len);
         if self.cuts.is_full() {
             self.cuts.pop_front();
@@ -307,7 +323,7 @@ impl ChunkMemory {
             return Err(Error::invalid(format!("landmarks of {upto} chunks, there are {}", self.len())));
         }
         let layout = self.store.files.layout;
-        let kept = upto.min(self.landmarks.capacity());
+        let kept = upto.min(self.landmarks.kept());
         while first < kept {
             let block = self.landmarks.block(&layout, first..kept)?;
             first += block.count as u64;
@@ -318,6 +334,11 @@ impl ChunkMemory {
             let count = (upto - first).min(self.store.contiguous(first)).min(room as u64);
             let records = &mut self.read.bytes_mut()[..count as usize * layout.landmark_stride];
             self.store.read_landmarks(first, records)?;
+            // After a memory was opened, they come to stay as they are first read.
+            if first <= self.landmarks.kept() {
+                self.landmarks.reserve(first + count)?;
+                self.landmarks.keep(&layout, first, records);
+            }
             visit(landmarks::pack(&layout, first, records)?)?;
             first += count;
         }

@@ -64,6 +64,22 @@ pub enum Precision {
     Int8,
 }
 
+impl Precision {
+    /// Its number in files.
+    pub(super) fn number(self) -> u32 {
+        match self {
+            Precision::F32 => 0,
+            Precision::F16 => 1,
+            Precision::Int8 => 2,
+        }
+    }
+
+    /// The precision with this number.
+    pub(super) fn from_number(number: u32) -> Option<Self> {
+        [Precision::F32, Precision::F16, Precision::Int8].into_iter().find(|precision| precision.number() == number)
+    }
+}
+
 /// The keys, or the values, of one chunk in the precision of the memory. All are row-major, in the host's byte order.
 #[derive(Debug, Clone, Copy)]
 pub enum KvData<'a> {

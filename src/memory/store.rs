@@ -10,9 +10,10 @@ use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 
 use super::block::Block;
 use super::buffer::{ALIGN, numbers, numbers_mut, swap_if_big_endian};
+use super::commit::Provisional;
 use super::io::Storage;
 use super::shape::{ChunkShape, ChunkView, KvData, LandmarkData, Precision};
-use crate::{Error, Result};
+use crate::{Error, Result, room};
 
 /// Format version of all files.
 const VERSION: u32 = 3;
@@ -188,11 +189,7 @@ impl Layout {
 
     /// The header of one of the files.
     pub(super) fn header(&self, magic: &[u8; 8], id: &[u8; 16], stride: usize) -> [u8; HEADER] {
-        let precision = match self.precision {
-            Precision::F32 => 0,
-            Precision::F16 => 1,
-            Precision::Int8 => 2,
-        };
+        let precision = self.precision.number() as usize;
         let s = &self.shape;
         let fields = [s.chunk_size, s.kv_heads, s.head_dim, s.retrieval_heads, s.retrieval_width, precision, stride];
         let mut h = [0; HEADER];
@@ -286,6 +283,25 @@ impl Records {
         Ok(Self { storage, stride, seed })
     }
 
+    /// As [`Records::new`], for a storage that has this header already.
+    ///
+    /// # Errors
+    /// `Io` if it cannot be read, `Format` if it has another one.
+    pub(super) fn open(storage: Box<dyn Storage>, header: [u8; HEADER], stride: usize) -> Result<Self> {
+        let mut found = [0; HEADER];
+        let read = storage.read_exact_at(&mut found, 0);
+        read.map_err(|e| Error::io(format!("reading the header of {}", storage.name()), e))?;
+        if found != header {
+            return Err(Error::format(format!("{}: its header is not the one that belongs there", storage.name())));
+        }
+        Ok(Self { storage, stride, seed: crc32fast::hash(&header[..60]) })
+    }
+
+    /// The seed of the checksums of records that are kept in commit `sequence`.
+    fn seed_in(&self, sequence: u64) -> u32 {
+        checksum(self.seed, &sequence.to_le_bytes())
+    }
+
     /// Where record `id` starts in the file.
     fn offset(&self, id: u64) -> Result<u64> {
         id.checked_mul(self.stride as u64)
@@ -332,11 +348,35 @@ impl Records {
                 traffic.count(out.len());
             }
         }
-        for (id, record) in (first..).zip(out.chunks_exact(self.stride)) {
-            if le_u32(record, 0) != checksum(self.seed, &record[4..]) || le_u64(record, 8) != id {
-                let offset = self.offset(id)?;
-                let name = self.storage.name();
-                return Err(Error::format(format!("{name}: record {id} at byte {offset} is damaged")));
+        let at = self.offset(first)?;
+        self.check(first, self.seed, out, (&*self.storage, at))
+    }
+
+    /// The same for records of a commit, the first of which is at `offset` there.
+    ///
+    /// # Errors
+    /// As [`Records::read`].
+    fn read_provisional(
+        &self,
+        first: u64,
+        (from, offset): (&Provisional, u64),
+        out: &mut [u8],
+        traffic: &Traffic,
+    ) -> Result<()> {
+        let (file, offset) = (from.file(), offset + (first - from.first) * self.stride as u64);
+        let read = file.read_exact_at(out, offset);
+        read.map_err(|e| Error::io(format!("reading {} at byte {offset}", file.name()), e))?;
+        traffic.count(out.len());
+        self.check(first, self.seed_in(from.sequence()), out, (file, offset))
+    }
+
+    /// Fails unless `records`, from `storage` at byte `at`, are those from number `first` on.
+    fn check(&self, first: u64, seed: u32, records: &[u8], (storage, at): (&dyn Storage, u64)) -> Result<()> {
+        for (i, record) in (0..).zip(records.chunks_exact(self.stride)) {
+            let id = first + i;
+            if le_u32(record, 0) != checksum(seed, &record[4..]) || le_u64(record, 8) != id {
+                let (name, at) = (storage.name(), at + i * self.stride as u64);
+                return Err(Error::format(format!("{name}: record {id} at byte {at} is damaged")));
             }
         }
         Ok(())
@@ -379,7 +419,7 @@ impl Files {
     }
 }
 
-fn checksum(seed: u32, bytes: &[u8]) -> u32 {
+pub(super) fn checksum(seed: u32, bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new_with_initial(seed);
     hasher.update(bytes);
     hasher.finalize()
@@ -393,7 +433,7 @@ fn le_u64(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u64::from_le_bytes(*b))
 }
 
-fn write_error(storage: &dyn Storage, e: std::io::Error) -> Error {
+pub(super) fn write_error(storage: &dyn Storage, e: std::io::Error) -> Error {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     let what = format!("writing {}", storage.name());
     match e.kind() {
@@ -408,7 +448,11 @@ fn write_error(storage: &dyn Storage, e: std::io::Error) -> Error {
 /// parts as they were, and the next attempt writes the same bytes to the same places.
 pub(super) struct Store {
     pub(super) files: Arc<Files>,
+    /// Records of a commit that follow those in the files, and are dropped before others do.
+    provisional: Option<Provisional>,
     pending: Block,
+    /// Records before this one are in the last commit, and do not change.
+    committed: u64,
 }
 
 impl Store {
@@ -430,7 +474,77 @@ impl Store {
             reads: Traffic::default(),
             writes: Traffic::default(),
         });
-        Ok(Self { pending: Block::new(Arc::clone(&files), batch)?, files })
+        Ok(Self { provisional: None, pending: Block::new(Arc::clone(&files), batch)?, committed: 0, files })
+    }
+
+    /// The store of a commit in two storages that have the records of its first `committed` chunks.
+    ///
+    /// # Errors
+    /// `Io` if they cannot be read, `Format` if they are of another store, `Capacity` if there is not enough memory.
+    pub(super) fn open(
+        layout: Layout,
+        id: &[u8; 16],
+        [chunks, landmarks]: [Box<dyn Storage>; 2],
+        batch: usize,
+        (committed, provisional): (u64, Option<Provisional>),
+    ) -> Result<Self> {
+        let (chunk_stride, landmark_stride) = (layout.chunk_stride, layout.landmark_stride);
+        let files = Arc::new(Files {
+            layout,
+            chunks: Records::open(chunks, layout.header(b"RAMBACHK", id, chunk_stride), chunk_stride)?,
+            landmarks: Records::open(landmarks, layout.header(b"RAMBALMK", id, landmark_stride), landmark_stride)?,
+            kept: AtomicU64::new(committed),
+            many: batch.div_ceil(2),
+            reads: Traffic::default(),
+            writes: Traffic::default(),
+        });
+        let mut pending = Block::new(Arc::clone(&files), batch)?;
+        pending.begin(provisional.as_ref().map_or(committed, |p| p.chunks().end));
+        Ok(Self { files, provisional, pending, committed })
+    }
+
+    /// How many of the first records are in the files.
+    fn flushed(&self) -> u64 {
+        self.provisional.as_ref().map_or(self.pending.first(), |p| p.first)
+    }
+
+    /// The records from number `first` on, of landmarks and of chunks, for commit `sequence`.
+    ///
+    /// # Errors
+    /// `Io` if they cannot be read, `Format` if one is damaged, `Capacity` if there is not enough memory.
+    pub(super) fn sealed(&self, first: u64, sequence: u64) -> Result<[Vec<u8>; 2]> {
+        let Files { layout, chunks, landmarks, .. } = &*self.files;
+        let count = self.len().saturating_sub(first) as usize;
+        let seal = |file: &Records, stride: usize, read: &dyn Fn(u64, &mut [u8]) -> Result<()>| -> Result<Vec<u8>> {
+            let mut records = room::filled(count * stride, 0)?;
+            for (id, record) in (first..).zip(records.chunks_exact_mut(stride)) {
+                read(id, record)?;
+                let source = Self::source(record);
+                Layout::seal(record, file.seed_in(sequence), id, &source);
+            }
+            Ok(records)
+        };
+        Ok([
+            seal(landmarks, layout.landmark_stride, &|id, record| self.read_landmarks(id, record))?,
+            seal(chunks, layout.chunk_stride, &|id, record| self.read_raw_chunks(id, record))?,
+        ])
+    }
+
+    /// To be called when the records before `chunks` are to be in a commit.
+    pub(super) fn commit(&mut self, chunks: u64) {
+        self.committed = chunks;
+    }
+
+    /// Fails for records that may not be forgotten.
+    ///
+    /// # Errors
+    /// `InvalidArgument`.
+    pub(super) fn check_truncate(&self, len: u64) -> Result<()> {
+        let committed = self.committed;
+        if len >= committed {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("cutting a memory off at chunk {len}, of which {committed} are committed")))
     }
 
     /// The number of records.
@@ -440,14 +554,14 @@ impl Store {
 
     /// How many records from `first` on can be read with one call.
     pub(super) fn contiguous(&self, first: u64) -> u64 {
-        let flushed = self.pending.first();
-        if first < flushed { flushed - first } else { self.len().saturating_sub(first) }
+        let ends = [self.flushed(), self.pending.first(), self.len()];
+        ends.into_iter().find(|&end| first < end).map_or(0, |end| end - first)
     }
 
     /// Bytes of the two files that are in use.
     pub(super) fn disk_bytes(&self) -> u64 {
         let Layout { chunk_stride, landmark_stride, .. } = self.files.layout;
-        2 * PAGE as u64 + self.pending.first() * (chunk_stride + landmark_stride) as u64
+        2 * PAGE as u64 + self.flushed() * (chunk_stride + landmark_stride) as u64
     }
 
     /// A block for records of this store.
@@ -470,6 +584,7 @@ impl Store {
         landmark: &[f32],
         source: Range<u64>,
     ) -> Result<&[u8]> {
+        self.goes_on()?;
         if self.pending.len() == self.pending.capacity() {
             self.flush()?;
         }
@@ -491,6 +606,7 @@ impl Store {
             let (first, len) = (block.first(), self.len());
             return Err(Error::invalid(format!("a block of chunks from {first} on for a memory of {len}")));
         }
+        self.goes_on()?;
         // Few records are worth a copy, which saves calls of the system; many are not.
         let few = block.len() < self.files.many;
         if !few || block.len() > self.pending.capacity() - self.pending.len() {
@@ -518,6 +634,14 @@ impl Store {
         Ok(())
     }
 
+    /// Fails while there are records of a commit that others cannot follow.
+    fn goes_on(&self) -> Result<()> {
+        match &self.provisional {
+            Some(_) => Err(Error::invalid("chunks after provisional ones, which are to be dropped first")),
+            None => Ok(()),
+        }
+    }
+
     /// Goes on behind the records before `end`, which are in the files.
     fn begin(&mut self, end: u64) {
         self.pending.begin(end);
@@ -543,6 +667,14 @@ impl Store {
             self.pending.truncate(len);
             return;
         }
+        if let Some(provisional) = &mut self.provisional {
+            if len > provisional.first {
+                provisional.len = len - provisional.first;
+                self.pending.begin(len);
+                return;
+            }
+            self.provisional = None;
+        }
         self.begin(len);
         for file in [&self.files.chunks, &self.files.landmarks] {
             let cut = file.offset(len).map(|end| file.storage.set_len(end));
@@ -558,10 +690,19 @@ impl Store {
     /// # Errors
     /// `Io` if they cannot be read, `Format` if one is damaged.
     pub(super) fn read_chunks(&self, first: u64, out: &mut [u8]) -> Result<()> {
-        let Files { layout, chunks, reads, .. } = &*self.files;
-        chunks.read(first, self.pending.first(), self.pending.chunks(), out, reads)?;
+        self.read_raw_chunks(first, out)?;
+        let layout = &self.files.layout;
         out.chunks_exact_mut(layout.chunk_stride).for_each(|r| layout.swap_chunk(r));
         Ok(())
+    }
+
+    /// The same in the byte order of the file.
+    fn read_raw_chunks(&self, first: u64, out: &mut [u8]) -> Result<()> {
+        let Files { layout, chunks, reads, .. } = &*self.files;
+        match self.provisional.as_ref().filter(|p| p.chunks().contains(&first)) {
+            Some(p) => chunks.read_provisional(first, (p, p.offsets(layout)[1]), out, reads),
+            None => chunks.read(first, self.pending.first(), self.pending.chunks(), out, reads),
+        }
     }
 
     /// The same for landmark records, left in the byte order of the file.
@@ -569,8 +710,11 @@ impl Store {
     /// # Errors
     /// `Io` if they cannot be read, `Format` if one is damaged.
     pub(super) fn read_landmarks(&self, first: u64, out: &mut [u8]) -> Result<()> {
-        let Files { landmarks, reads, .. } = &*self.files;
-        landmarks.read(first, self.pending.first(), self.pending.landmarks(), out, reads)
+        let Files { layout, landmarks, reads, .. } = &*self.files;
+        match self.provisional.as_ref().filter(|p| p.chunks().contains(&first)) {
+            Some(p) => landmarks.read_provisional(first, (p, p.offsets(layout)[0]), out, reads),
+            None => landmarks.read(first, self.pending.first(), self.pending.landmarks(), out, reads),
+        }
     }
 
     /// The source range in a landmark record.

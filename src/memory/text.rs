@@ -56,6 +56,38 @@ impl Text {
         Ok(Self { records, pending, reads: Traffic::default(), writes: Traffic::default() })
     }
 
+    /// The text of `len` bytes in a storage that holds all but its `end`, with a buffer of at least `capacity` records.
+    ///
+    /// # Errors
+    /// `Io` if the storage cannot be read, `Format` if it is not of this text, `Capacity` if there is not enough memory.
+    pub(super) fn open(
+        layout: &Layout,
+        id: &[u8; 16],
+        storage: Box<dyn Storage>,
+        capacity: usize,
+        (len, end): (u64, &[u8]),
+    ) -> Result<Self> {
+        let records = Records::open(storage, layout.header(b"RAMBATXT", id, STRIDE), STRIDE)?;
+        let whole = len.checked_sub(end.len() as u64).filter(|whole| whole.is_multiple_of(PAYLOAD as u64));
+        let whole = whole.ok_or_else(|| Error::format(format!("{} bytes end no text of {len}", end.len())))?;
+        let data = Buffer::new(capacity.max(end.len() / PAYLOAD + 1) * STRIDE)?;
+        let pending = Mutex::new(Pending { data, first: whole / PAYLOAD as u64, len: whole });
+        let text = Self { records, pending, reads: Traffic::default(), writes: Traffic::default() };
+        // It fits into the buffer.
+        text.append(end)?;
+        Ok(text)
+    }
+
+    /// The end of the text that may still change: what is left after whole records, none of which ends in a character that
+    /// may be taken back because its last bytes never come.
+    ///
+    /// # Errors
+    /// As [`Text::read`].
+    pub(super) fn end(&self) -> Result<Vec<u8>> {
+        let len = self.len();
+        self.read(len.saturating_sub(3) / PAYLOAD as u64 * PAYLOAD as u64..len)
+    }
+
     /// The number of bytes.
     pub fn len(&self) -> u64 {
         self.lock().len

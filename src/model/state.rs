@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::backend::{Backend, Rows, SsmState};
-use crate::{Error, Result};
+use crate::bytes::{Put, Take};
+use crate::{Error, Result, room};
 
 use super::chunking::Incomplete;
 use super::{Model, mamba2};
@@ -113,6 +114,91 @@ impl<B: Backend> Model<B> {
         to.recent.clone_from(&from.recent);
         to.poisoned = from.poisoned;
         Ok(())
+    }
+
+    /// The bytes of `state`, as docs/format.md describes them: from them [`Model::load_state`] makes a state that goes on with the
+    /// same results, bit for bit.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a state poisoned by an earlier failure, `Capacity` if there is not enough memory, and failures of
+    /// the device.
+    pub fn save_state(&self, state: &State<B>) -> Result<Vec<u8>> {
+        if state.poisoned {
+            return Err(Error::invalid("an earlier call failed midway: the state must be reset"));
+        }
+        let rows = self.chunk_size().map_or(0, |_| state.begun() * self.config.hidden);
+        let mut bytes = room::with_capacity(8 * 4 + 4 * (state.recent.len() + self.state_values() + rows))?;
+        bytes.put_u64(state.position);
+        bytes.put_u64(state.origin);
+        bytes.put_u64(state.recent.len() as u64);
+        state.recent.iter().for_each(|&id| bytes.put_u32(id));
+        bytes.put_u64(state.begun() as u64);
+        let mut values = Vec::new();
+        let mut put = |buffer: &B::Buffer, len: usize| {
+            room::resize(&mut values, len, 0.0)?;
+            self.backend.read(buffer, &mut values)?;
+            values.iter().for_each(|value: &f32| bytes.put_u32(value.to_bits()));
+            Ok(())
+        };
+        for block in &state.blocks {
+            put(&block.conv, self.config.ssm.conv_state_len())?;
+            put(&block.ssm, self.config.ssm.ssm_state_len())?;
+        }
+        if let Some(incomplete) = &state.incomplete {
+            put(&incomplete.rows, rows)?;
+        }
+        Ok(bytes)
+    }
+
+    /// The state of `bytes`, from [`Model::save_state`] of this model.
+    ///
+    /// # Errors
+    /// `Format` if they are not, `Capacity` if there is not enough memory, and failures of the device.
+    pub fn load_state(&self, bytes: &[u8]) -> Result<State<B>> {
+        let mut take = Take::new(bytes);
+        let mut state = self.state()?;
+        state.position = take.u64()?;
+        state.origin = take.u64()?;
+        let recent = take.count(4)?;
+        if recent as u64 > self.config.segments.overlap() || state.origin > state.position {
+            return Err(Error::format(format!("{recent} recent tokens, {} tokens since zero", state.position)));
+        }
+        for _ in 0..recent {
+            let id = take.u32()?;
+            self.check_ids(&[id]).map_err(|e| Error::format(e.to_string()))?;
+            state.recent.push_back(id);
+        }
+        let begun = take.u64()?;
+        let chunk = self.chunk_size().unwrap_or(1) as u64;
+        if begun >= chunk || begun > state.position {
+            return Err(Error::format(format!("{begun} tokens of a chunk of {chunk}")));
+        }
+        let mut values = Vec::new();
+        let mut get = |buffer: &mut B::Buffer, len: usize| {
+            room::resize(&mut values, len, 0.0)?;
+            for value in &mut values {
+                *value = f32::from_bits(take.u32()?);
+                if !value.is_finite() {
+                    return Err(Error::format("NaN or infinity in a recurrent state"));
+                }
+            }
+            self.backend.write(buffer, &values)
+        };
+        for block in &mut state.blocks {
+            get(&mut block.conv, self.config.ssm.conv_state_len())?;
+            get(&mut block.ssm, self.config.ssm.ssm_state_len())?;
+        }
+        if let Some(incomplete) = &mut state.incomplete {
+            get(&mut incomplete.rows, begun as usize * self.config.hidden)?;
+            incomplete.len = begun as usize;
+        }
+        take.end()?;
+        Ok(state)
+    }
+
+    /// Values in the recurrence of all blocks.
+    fn state_values(&self) -> usize {
+        self.config.blocks * (self.config.ssm.conv_state_len() + self.config.ssm.ssm_state_len())
     }
 
     /// States of `blocks` blocks, each for `sequences` sequences, before their first tokens.

@@ -155,6 +155,18 @@ impl Model {
         on_device!((self, state, to), (Model(model), State(state), State(to)) => model.copy_state(state, to))
     }
 
+    pub fn save_state(&self, state: &State) -> Result<Vec<u8>> {
+        on_device!((self, state), (Model(model), State(state)) => model.save_state(state))
+    }
+
+    pub fn load_state(&self, bytes: &[u8]) -> Result<State> {
+        match self {
+            Model::Cpu(model) => Ok(State::Cpu(model.load_state(bytes)?)),
+            #[cfg(feature = "cuda")]
+            Model::Cuda(model) => Ok(State::Cuda(model.load_state(bytes)?)),
+        }
+    }
+
     pub fn segments_at_once(&self) -> usize {
         match self {
             Model::Cpu(model) => model.segments_at_once(),

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::chunk_encoder::{self, EncoderOptions};
 use crate::cpu::MAX_THREADS;
+use crate::fingerprint::Fingerprint;
 use crate::gguf::Gguf;
 use crate::model::Config;
 use crate::options::setters;
@@ -53,6 +54,9 @@ pub(super) struct Shared {
     /// Fills up the last chunk of a document.
     pad: u32,
     pub threads: usize,
+    /// What tells the encoder of chunks apart.
+    encoder: Vec<u8>,
+    fingerprint: OnceLock<Fingerprint>,
 }
 
 impl Engine {
@@ -87,6 +91,7 @@ impl Engine {
         };
         let encoder = chunk_encoder::open(&options.encoder, &weights, threads)?;
         let model = Model::load(&weights, options.device, threads, !options.no_repack, encoder)?;
+        let encoder = chunk_encoder::identity(&options.encoder)?;
         if let Some(tokenizer) = &tokenizer {
             // Padding of the embedding beyond the vocabulary is common and harmless; the reverse is not.
             if tokenizer.vocab_len() > model.config().vocab {
@@ -109,7 +114,9 @@ impl Engine {
         };
         let eos = special("eos_token_id")?;
         let pad = special("padding_token_id")?.or(eos).unwrap_or(0);
-        Ok(Self { shared: Arc::new(Shared { weights, model, tokenizer, without, eos, pad, threads }) })
+        let fingerprint = OnceLock::new();
+        let shared = Shared { weights, model, tokenizer, without, eos, pad, threads, encoder, fingerprint };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// A new session: an empty document.
@@ -153,6 +160,12 @@ impl Engine {
         tokenizer.ok_or_else(|| {
             Error::unsupported(format!("the model file has no usable tokenizer and takes token ids only: {why}"))
         })
+    }
+
+    /// What tells the model and its tokenizer from others.
+    pub(super) fn fingerprint(&self) -> &Fingerprint {
+        let Shared { weights, encoder, fingerprint, .. } = &*self.shared;
+        fingerprint.get_or_init(|| Fingerprint::of(weights, encoder))
     }
 
     /// The token that fills up the last chunk of a document.

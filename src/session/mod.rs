@@ -10,10 +10,13 @@
 
 mod answer;
 mod copying;
+#[cfg(test)]
+mod crash;
 mod decode;
 mod device;
 mod engine;
 mod generation;
+mod library;
 mod needs;
 mod passage;
 mod prefill;
@@ -37,8 +40,10 @@ use std::{process, thread};
 pub use answer::{Answer, AskOptions, Decoding, Source, StopReason, Support};
 pub use device::Device;
 pub use engine::{Engine, EngineOptions};
+pub use library::Library;
 pub use needs::MemoryNeeds;
 
+use crate::bytes::{Put, Take};
 use crate::memory::{ChunkMemory, Precision};
 use crate::model::{Pass, Trace};
 use crate::options::setters;
@@ -46,6 +51,7 @@ use crate::{Error, ErrorKind, Result, room};
 use copying::Copying;
 use decode::Decode;
 use generation::Generation;
+use library::Stored;
 use reader::{Reader, cancelled};
 use resources::Resources;
 use unread::{Input, Unread};
@@ -117,6 +123,10 @@ pub struct Session {
     prefilled: Option<u64>,
     on_progress: Option<OnProgress>,
     poison: Poison,
+    /// Where the document lasts, if it does.
+    stored: Option<Stored>,
+    /// Whether the last commit has all there is.
+    committed: bool,
     /// The process that this was made in.
     process: u32,
 }
@@ -170,6 +180,8 @@ impl Session {
             prefilled: None,
             on_progress: None,
             poison: Poison::default(),
+            stored: None,
+            committed: false,
             process: process::id(),
         })
     }
@@ -195,7 +207,7 @@ impl Session {
     /// As for `feed`, and `Format` when the bytes are not UTF-8, naming the place. The text before it has been taken,
     /// nothing from it on.
     pub fn feed_bytes(&mut self, text: &[u8]) -> Result<()> {
-        self.usable()?;
+        self.growing()?;
         if text.is_empty() {
             return Ok(());
         }
@@ -211,7 +223,7 @@ impl Session {
     /// `InvalidArgument` for a token that is not in the vocabulary, before any is taken; else as for
     /// [`feed`](Self::feed).
     pub fn feed_tokens(&mut self, tokens: &[u32]) -> Result<()> {
-        self.usable()?;
+        self.growing()?;
         let vocab = self.engine().config().vocab;
         if let Some(id) = tokens.iter().find(|&&id| id as usize >= vocab) {
             return Err(Error::invalid(format!("token {id} of a vocabulary of {vocab}")));
@@ -229,6 +241,10 @@ impl Session {
         if self.prefilled.is_some() {
             return Ok(());
         }
+        if !self.resources.carries() {
+            self.stored.as_ref().map_or(Ok(()), Stored::writable).map_err(|e| e.context("its end is not read yet"))?;
+        }
+        self.committed = false;
         self.advance()?;
         let all = self.unread.all_tokens()?;
         self.drop_provisional()?;
@@ -306,6 +322,7 @@ impl Session {
         on_token: &mut dyn FnMut(u32, &str) -> ControlFlow<()>,
     ) -> Result<Answer> {
         let started = Instant::now();
+        self.growing()?;
         self.feed(prompt)?;
         self.end_text()?;
         if self.unread.tokens().end() == 0 {
@@ -321,6 +338,82 @@ impl Session {
         // The memories made while writing are dropped: those that stay are made when their segment is whole.
         self.invalidate()?;
         answer
+    }
+
+    /// Makes all that was fed last, read as far as it can be: when this returns, neither the end of the process nor that of
+    /// the machine takes anything of it away. Until then, the document is what it was at the commit before. A commit of what is
+    /// committed costs nothing.
+    ///
+    /// If reading is stopped by the progress callback, or the text ends inside a character, what is read is committed, and
+    /// the rest is read later.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the session is not of a [`Library`], or of one for reading only. `Capacity` if the disk is full and
+    /// `Io` if writing failed otherwise: the session is unusable then, and the library opens the document as it was.
+    pub fn commit(&mut self) -> Result<()> {
+        self.usable()?;
+        let stored = self.stored.as_ref();
+        stored
+            .ok_or_else(|| Error::invalid("the session is temporary: only documents of a library last"))?
+            .writable()?;
+        match self.prefill() {
+            Err(e) if matches!(e.kind(), ErrorKind::Cancelled | ErrorKind::Format) => self.drop_provisional()?,
+            done => done?,
+        }
+        if self.resources.carries() {
+            self.drop_provisional()?;
+        }
+        if self.committed {
+            return Ok(());
+        }
+        let chunks = self.reader.read_to() / self.resources.chunk_size();
+        let saved = self.save()?;
+        let Self { resources, stored, poison, .. } = self;
+        if let Some(stored) = stored {
+            poison.on_failure(stored.commit(resources.memory.as_mut(), chunks, saved))?;
+        }
+        self.committed = true;
+        Ok(())
+    }
+
+    /// What is needed to go on besides the chunk memory and the text, as docs/format.md describes it.
+    fn save(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        bytes.put_u64(self.prefilled.map_or(0, |tokens| tokens + 1));
+        self.unread.save(&mut bytes);
+        self.reader.save(self.engine(), &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Goes on as what was saved, in the place of an empty document, whose chunk memory and text are there already.
+    fn load(&mut self, saved: &[u8]) -> Result<()> {
+        let mut take = Take::new(saved);
+        let (engine, chunk) = (self.engine().clone(), self.resources.chunk_size());
+        let prefilled = take.u64()?.checked_sub(1);
+        self.unread.load(&mut take, engine.config().vocab, engine.threads())?;
+        self.reader.load(&engine, &mut take)?;
+        take.end()?;
+        let (tokens, read_to) = (self.unread.tokens(), self.reader.read_to());
+        let chunks = match (&self.reader, prefilled) {
+            (Reader::BySegment(_), Some(tokens)) => tokens.div_ceil(chunk),
+            _ => read_to / chunk,
+        };
+        let there = self.resources.memory.as_ref().map_or(chunks, ChunkMemory::len);
+        let positions = [tokens.start(), self.reader.needs(), read_to, tokens.end(), prefilled.unwrap_or(u64::MAX)];
+        if there != chunks || !positions.is_sorted() {
+            return Err(Error::format(format!(
+                "a commit of {there} chunks, {chunks} expected, and tokens {positions:?}"
+            )));
+        }
+        (self.prefilled, self.committed) = (prefilled, true);
+        Ok(())
+    }
+
+    /// Tokens that the model has run over for the document since the session was made or opened: a document that is opened and
+    /// asked has 0. Tokens that segments overlap, and those at the end that were read before it was known what follows,
+    /// count each time.
+    pub fn tokens_computed(&self) -> u64 {
+        self.reader.computed()
     }
 
     /// Sets what is told of progress while text is read, and may stop it.
@@ -381,6 +474,12 @@ impl Session {
         }
     }
 
+    /// Fails if the document cannot grow.
+    fn growing(&self) -> Result<()> {
+        self.usable()?;
+        self.stored.as_ref().map_or(Ok(()), Stored::writable)
+    }
+
     /// Adds a token to the document.
     fn push(&mut self, id: u32) -> Result<()> {
         self.poison.on_loss(self.unread.push(id))
@@ -388,6 +487,7 @@ impl Session {
 
     /// Makes tokens of all text that was fed.
     fn end_text(&mut self) -> Result<()> {
+        self.committed = false;
         self.poison.on_loss(self.unread.end_text())
     }
 
@@ -399,7 +499,7 @@ impl Session {
 
     /// To be called before the document changes.
     fn invalidate(&mut self) -> Result<()> {
-        self.prefilled = None;
+        (self.prefilled, self.committed) = (None, false);
         self.drop_provisional()
     }
 

@@ -9,6 +9,7 @@ use super::resources::Resources;
 use super::tokens::Tokens;
 use super::work_queue::WorkQueue;
 use super::{Engine, Progress};
+use crate::bytes::{Put, Take};
 use crate::model::{Pass, Segments};
 use crate::{Error, ErrorKind, Result};
 
@@ -40,13 +41,75 @@ impl Reader {
         let segments = model.config().segments;
         let Some(size) = segments.size() else {
             let (state, step) = (model.state()?, model.tile() as u64);
-            return Ok(Reader::InSequence(SequenceReader { read_to: 0, state, step, skip_hsa }));
+            return Ok(Reader::InSequence(SequenceReader { read_to: 0, state, step, skip_hsa, computed: 0 }));
         };
         let at_once = model.segments_at_once() as u64;
         let times = if at_once > 1 { WINDOW_AT_ONCE } else { 2 };
         let window = (engine.threads() as u64 * WINDOW.max(times * at_once * size)).next_multiple_of(size);
         let queue = WorkQueue::default();
-        Ok(Reader::BySegment(SegmentReader { segments, size, window, pad: engine.pad(), read_to: 0, queue }))
+        Ok(Reader::BySegment(SegmentReader {
+            segments,
+            size,
+            window,
+            pad: engine.pad(),
+            read_to: 0,
+            queue,
+            computed: 0,
+        }))
+    }
+
+    /// Appends to `bytes` what is needed to go on, as docs/format.md describes it.
+    ///
+    /// # Errors
+    /// Those of saving a state.
+    pub fn save(&self, engine: &Engine, bytes: &mut Vec<u8>) -> Result<()> {
+        bytes.put_u64(self.read_to());
+        match self {
+            Reader::BySegment(_) => bytes.put_u64(0),
+            Reader::InSequence(reader) => {
+                bytes.put_u64(1 + u64::from(reader.skip_hsa));
+                bytes.put_counted(&engine.shared.model.save_state(&reader.state)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on as what was saved, in the place of the reader of an empty document.
+    ///
+    /// # Errors
+    /// `Format` if the bytes are none of [`Reader::save`], and those of loading a state.
+    pub fn load(&mut self, engine: &Engine, take: &mut Take<'_>) -> Result<()> {
+        let (at, kind) = (take.u64()?, take.u64()?);
+        match self {
+            Reader::BySegment(reader) if kind == 0 && at.is_multiple_of(reader.size) => reader.read_to = at,
+            Reader::InSequence(reader) if kind == 1 || kind == 2 => {
+                reader.skip_hsa = kind == 2;
+                reader.state = engine.shared.model.load_state(take.counted()?)?;
+                reader.read_to = at;
+                if reader.state.position() != at {
+                    return Err(Error::format(format!("{at} tokens read, a state at {}", reader.state.position())));
+                }
+            }
+            _ => return Err(Error::format(format!("a reader of kind {kind} at {at}"))),
+        }
+        Ok(())
+    }
+
+    /// The first token that is needed to go on.
+    pub fn needs(&self) -> u64 {
+        match self {
+            Reader::BySegment(reader) => reader.needs(reader.read_to),
+            Reader::InSequence(reader) => reader.read_to,
+        }
+    }
+
+    /// Tokens that the model has read for the document since it was opened: those that segments overlap, and those that were
+    /// read for now and again, are counted each time.
+    pub fn computed(&self) -> u64 {
+        match self {
+            Reader::BySegment(reader) => reader.computed,
+            Reader::InSequence(reader) => reader.computed,
+        }
     }
 
     /// Tokens before this position are read for good: whole segments, or whole steps.
@@ -69,6 +132,8 @@ pub(super) struct SegmentReader {
     pad: u32,
     read_to: u64,
     queue: WorkQueue,
+    /// Tokens that the model has read.
+    computed: u64,
 }
 
 impl SegmentReader {
@@ -100,13 +165,14 @@ impl SegmentReader {
     /// # Errors
     /// `Cancelled` if `tell` asked for it; else failures of the model, the memory and the device.
     pub fn read(&mut self, r: &mut Resources, tokens: &Tokens, end: u64, bytes: u64, tell: Tell<'_>) -> Result<()> {
-        let Self { segments, pad, read_to, queue, .. } = self;
+        let Self { segments, pad, read_to, queue, computed, .. } = self;
         if r.memory.is_none() {
             // Nothing outlives a segment: there is nothing to read it for.
             *read_to = end;
             return Ok(());
         }
         let jobs = segment_tokens(*segments, r.chunk_size(), *pad, tokens, *read_to..end);
+        *computed += count(&jobs);
         prefill(r, queue, &jobs, tokens, bytes, &mut |progress| {
             *read_to = progress.tokens;
             tell(progress)
@@ -123,8 +189,14 @@ impl SegmentReader {
             return Ok(());
         }
         let jobs = segment_tokens(self.segments, r.chunk_size(), self.pad, tokens, self.read_to..tokens.end());
+        self.computed += count(&jobs);
         prefill(r, &mut self.queue, &jobs, tokens, bytes, tell)
     }
+}
+
+/// Tokens of `jobs`.
+fn count(jobs: &[SegmentTokens<'_>]) -> u64 {
+    jobs.iter().map(|job| job.ids.len() as u64).sum()
 }
 
 /// Reads `jobs`, segments of `tokens`, into the memory.
@@ -179,6 +251,8 @@ pub(super) struct SequenceReader {
     /// Tokens that are read at once.
     step: u64,
     skip_hsa: bool,
+    /// Tokens that the model has read.
+    computed: u64,
 }
 
 impl SequenceReader {
@@ -201,7 +275,7 @@ impl SequenceReader {
     /// # Errors
     /// Failures of the model, the memory and the device.
     pub fn read(&mut self, r: &mut Resources, tokens: &Tokens) -> Result<()> {
-        let Self { read_to, state, step, skip_hsa } = self;
+        let Self { read_to, state, step, skip_hsa, computed } = self;
         let chunk = r.chunk_size();
         r.truncate(*read_to / chunk)?;
         let end = *read_to + *step;
@@ -211,6 +285,7 @@ impl SequenceReader {
             model.forward(state, scratch, tokens.ids(*read_to..end), pass)
         })?;
         *read_to = end;
+        *computed += *step;
         Ok(())
     }
 }

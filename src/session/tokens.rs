@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::bytes::{Put, Take};
 use crate::{Error, Result, room};
 
 /// Consecutive tokens of a document from some position on, with their places in the source text.
@@ -38,6 +39,39 @@ impl Tokens {
         copy.reserve(self.ids.len() + 1024)?;
         copy.append(self);
         Ok(copy)
+    }
+
+    /// Appends them to `bytes`, as docs/format.md describes them.
+    pub fn save(&self, bytes: &mut Vec<u8>) {
+        bytes.put_u64(self.start);
+        bytes.put_u64(self.from);
+        bytes.put_u64(self.ids.len() as u64);
+        self.ids.iter().for_each(|&id| bytes.put_u32(id));
+        self.ends.iter().for_each(|&end| bytes.put_u64(end));
+    }
+
+    /// Tokens that were saved, of a vocabulary of `vocab`.
+    ///
+    /// # Errors
+    /// `Format` if they are none, `Capacity` if there is not enough memory.
+    pub fn load(take: &mut Take<'_>, vocab: usize) -> Result<Self> {
+        let mut tokens = Tokens { start: take.u64()?, from: take.u64()?, ..Tokens::default() };
+        let count = take.count(12)?;
+        tokens.reserve(count)?;
+        for _ in 0..count {
+            tokens.ids.push(take.u32()?);
+        }
+        for _ in 0..count {
+            let end = take.u64()?;
+            if end < tokens.bytes() {
+                return Err(Error::format("places of tokens out of order"));
+            }
+            tokens.ends.push(end);
+        }
+        match tokens.ids.iter().find(|&&id| id as usize >= vocab) {
+            Some(id) => Err(Error::format(format!("token {id} of a vocabulary of {vocab}"))),
+            None => Ok(tokens),
+        }
     }
 
     /// Appends a token that stands for the next `bytes` bytes of the source.

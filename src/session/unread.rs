@@ -5,9 +5,10 @@ use std::slice::Chunks;
 use std::sync::Arc;
 
 use super::tokens::Tokens;
-use crate::Result;
+use crate::bytes::{Put, Take};
 use crate::memory::Text;
 use crate::tokenizer::{EncodeStream, Tokenizer};
+use crate::{Error, Result};
 
 /// Bytes of text that are taken between two looks at what is due to be read, for each thread that makes tokens of it;
 /// and as many tokens.
@@ -117,6 +118,38 @@ impl Unread {
         let stream = tokenizer.map(|tokenizer| tokenizer.stream().with_threads(threads));
         let encoder = Encoder { tokenizer: tokenizer.cloned(), stream, base: 0, text };
         Self { encoder, tokens: Tokens::default(), ahead: Tokens::default() }
+    }
+
+    /// Appends to `bytes` what is needed to go on, as docs/format.md describes it.
+    pub fn save(&self, bytes: &mut Vec<u8>) {
+        self.tokens.save(bytes);
+        bytes.put_u64(self.encoder.base);
+        bytes.put_u32(u32::from(self.encoder.stream.is_some()));
+        if let Some(stream) = &self.encoder.stream {
+            bytes.put_counted(&stream.save());
+        }
+    }
+
+    /// Goes on as what was saved, in the place of an empty document; `vocab` is the number of tokens there are.
+    ///
+    /// # Errors
+    /// `Format` if the bytes are none of [`Unread::save`], `Capacity` if there is not enough memory.
+    pub fn load(&mut self, take: &mut Take<'_>, vocab: usize, threads: usize) -> Result<()> {
+        let Encoder { tokenizer, stream, base, .. } = &mut self.encoder;
+        self.tokens = Tokens::load(take, vocab)?;
+        *base = take.u64()?;
+        match (take.u32()? != 0, tokenizer) {
+            (true, Some(tokenizer)) => *stream = Some(tokenizer.resume(take.counted()?)?.with_threads(threads)),
+            (false, None) => {}
+            _ => return Err(Error::format("text without a tokenizer, or none with one")),
+        }
+        let bytes = self.encoder.bytes();
+        match self.encoder.text.as_ref().map(|text| text.len()) {
+            Some(kept) if kept != bytes => {
+                Err(Error::format(format!("{bytes} bytes of text, of which {kept} are kept")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Bytes of text taken.

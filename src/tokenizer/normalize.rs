@@ -6,6 +6,8 @@ use unicode_normalization_alignments::char::canonical_combining_class;
 use unicode_normalization_alignments::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use super::MAX_WORD;
+use crate::bytes::{Put, Take};
+use crate::{Error, Result};
 
 /// A span that normalization changed, in bytes since the start of the text.
 #[derive(Clone)]
@@ -32,6 +34,45 @@ pub(super) struct Nfc {
 }
 
 impl Nfc {
+    /// Appends what is needed to go on to `bytes`.
+    pub(super) fn save(&self, bytes: &mut Vec<u8>) {
+        bytes.put_counted(self.pending.as_bytes());
+        [self.out, self.source, self.passed.0, self.passed.1].into_iter().for_each(|n| bytes.put_u64(n));
+        bytes.put_u64(self.edits.len() as u64);
+        for edit in &self.edits {
+            [edit.start, edit.end, edit.source_end].into_iter().for_each(|n| bytes.put_u64(n));
+        }
+    }
+
+    /// A normalizer that goes on as the one that was saved.
+    pub(super) fn load(take: &mut Take<'_>) -> Result<Self> {
+        let pending = std::str::from_utf8(take.counted()?).map_err(|_| Error::format("text that is not UTF-8"))?;
+        let [out, source] = [take.u64()?, take.u64()?];
+        let passed = (take.u64()?, take.u64()?);
+        let mut edits = VecDeque::new();
+        let ascending = |edit: &Edit| passed.0 <= edit.start && edit.start <= edit.end && edit.source_end >= passed.1;
+        for _ in 0..take.count(24)? {
+            let edit = Edit { start: take.u64()?, end: take.u64()?, source_end: take.u64()? };
+            if !ascending(&edit) {
+                return Err(Error::format("changes of text out of order"));
+            }
+            edits.push_back(edit);
+        }
+        Ok(Self { pending: pending.to_owned(), out, source, edits, passed })
+    }
+
+    /// Whether this can be where `taken` bytes of text were taken, of which `encoded` normalized ones are encoded and `held` wait.
+    pub(super) fn is_sound(&self, taken: u64, encoded: u64, held: u64) -> bool {
+        let (out, source) = (self.out, self.source);
+        out < 1 << 62
+            && source < 1 << 62
+            && encoded + held == out
+            && source + self.pending.len() as u64 == taken
+            && self.passed.0 <= encoded
+            && self.passed.1 <= source
+            && self.edits.iter().all(|edit| edit.end <= out && edit.source_end <= source)
+    }
+
     /// Takes `text` and appends to `to` what is certain.
     pub(super) fn push(&mut self, text: &str, to: &mut String) {
         let mut rest = text;

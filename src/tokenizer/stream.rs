@@ -6,6 +6,7 @@ use super::normalize::Nfc;
 use super::split::Piece;
 use super::vocab::WordCache;
 use super::{MAX_WORD, Tokenizer, boundary_before};
+use crate::bytes::{Put, Take};
 use crate::{Error, Result, room};
 
 /// Bytes of text taken at a time.
@@ -195,6 +196,49 @@ impl EncodeStream {
         let new = Self::new(tokenizer).with_threads(self.threads);
         let ended = std::mem::replace(self, new);
         if ended.partial.is_empty() { Ok(()) } else { Err(ended.not_utf8()) }
+    }
+
+    /// What the stream holds back, as docs/format.md describes it: [`Tokenizer::resume`] goes on from there with the same ids.
+    pub fn save(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.put_counted(&self.partial);
+        bytes.put_counted(self.text.as_bytes());
+        [self.taken, self.encoded, self.counted].into_iter().for_each(|n| bytes.put_u64(n));
+        bytes.put_u32(u32::from(self.nfc.is_some()));
+        if let Some(nfc) = &self.nfc {
+            nfc.save(&mut bytes);
+        }
+        bytes
+    }
+
+    /// A stream of `tokenizer` that goes on as the one that was saved.
+    pub(super) fn load(tokenizer: Tokenizer, bytes: &[u8]) -> Result<Self> {
+        let mut take = Take::new(bytes);
+        let mut stream = Self::new(tokenizer);
+        stream.partial = take.counted()?.to_vec();
+        let text = take.counted()?;
+        stream.text = std::str::from_utf8(text).map_err(|_| Error::format("text that is not UTF-8"))?.to_owned();
+        (stream.taken, stream.encoded, stream.counted) = (take.u64()?, take.u64()?, take.u64()?);
+        match (take.u32()? != 0, &mut stream.nfc) {
+            (true, Some(nfc)) => *nfc = Nfc::load(&mut take)?,
+            (false, None) => {}
+            _ => return Err(Error::format("text that was normalized in another way")),
+        }
+        take.end()?;
+        if stream.is_sound() { Ok(stream) } else { Err(Error::format("counts of text that contradict each other")) }
+    }
+
+    /// Whether the counts fit what is held back.
+    fn is_sound(&self) -> bool {
+        let held = self.text.len() as u64;
+        let most = [self.taken, self.encoded, self.counted].into_iter().max().unwrap_or_default();
+        most < 1 << 62
+            && match &self.nfc {
+                Some(nfc) => {
+                    nfc.is_sound(self.taken, self.encoded, held) && nfc.clone().source_of(self.encoded) >= self.counted
+                }
+                None => self.encoded + held == self.taken && self.counted == self.encoded,
+            }
     }
 
     /// Bytes of the text taken so far, encoded or held back.

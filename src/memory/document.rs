@@ -1,0 +1,145 @@
+//! A document that lasts: a chunk memory in named files, and the commits that say what of it is there for good.
+
+use std::sync::Arc;
+
+use super::cache::Plan;
+use super::commit::{Body, Commits};
+use super::folder::{Access, Folder, Place};
+use super::io::{Storage, unique_id};
+use super::shape::{ChunkShape, Precision};
+use super::store::{Layout, Store};
+use super::text::Text;
+use super::{ChunkMemory, Error, Result};
+
+/// Chunks that a question may make for now of a document that is opened for reading only.
+const LEAST_BATCH: usize = 32;
+
+/// How a document is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    /// The shape of its chunks; None for models without.
+    pub shape: Option<ChunkShape>,
+    /// How keys and values are stored.
+    pub precision: Precision,
+    /// Bytes of RAM for chunk memories.
+    pub budget: u64,
+}
+
+impl Kept {
+    /// # Errors
+    /// `InvalidArgument` for a shape out of range, `Capacity` if the budget is too small.
+    fn layout(&self) -> Result<Option<(Layout, Plan)>> {
+        let Some(shape) = self.shape else { return Ok(None) };
+        let layout = Layout::new(shape, self.precision)?;
+        Ok(Some((layout, Plan::new(&layout, self.budget)?)))
+    }
+}
+
+/// The files of a document in a folder, of which the commits are held here. Its [`ChunkMemory`], which has the others open, is
+/// made with it.
+pub struct Document {
+    folder: Arc<dyn Folder>,
+    number: u64,
+    layout: Option<Layout>,
+    commits: Commits,
+}
+
+impl Document {
+    /// An empty document in a new folder of its own, of which nothing is committed yet.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a shape out of range, `Capacity` if the budget is too small or the disk full, `Io` if the files
+    /// cannot be made otherwise.
+    pub fn create(folder: Arc<dyn Folder>, number: u64, kept: &Kept) -> Result<(Self, Option<ChunkMemory>)> {
+        let layout = kept.layout()?;
+        let io = |e| Error::io(format!("making document {number:016x} in {}", folder.name()), e);
+        folder.create(number).map_err(io)?;
+        let id = unique_id();
+        let memory = match layout {
+            Some((layout, plan)) => {
+                let storages = storages(&*folder, number, Access::Create)?;
+                Some(ChunkMemory::build(layout, plan, &id, storages)?)
+            }
+            None => None,
+        };
+        let commits = Commits::create(&*folder, number, id)?;
+        Ok((Self { folder, number, layout: layout.map(|l| l.0), commits }, memory))
+    }
+
+    /// The document as it was last committed, and what the session put into that commit. With [`Access::Read`] it can be read
+    /// only, while another process writes to it.
+    ///
+    /// # Errors
+    /// `Io` if its files cannot be read, `Format` if they are damaged, `Unsupported` if they are of another version, `Capacity`
+    /// if the budget is too small.
+    pub fn open(
+        folder: Arc<dyn Folder>,
+        number: u64,
+        access: Access,
+        kept: &Kept,
+    ) -> Result<(Self, Option<ChunkMemory>, Vec<u8>)> {
+        let layout = kept.layout()?;
+        let commits = Commits::open(&*folder, number, access)?;
+        let body = commits.body()?;
+        let memory = match layout {
+            Some((layout, plan)) => {
+                let [chunks, landmarks, text] = storages(&*folder, number, access)?;
+                let at = (commits.head.chunks, commits.provisional());
+                // Where nothing can be written, what a question needs for now stays in the buffer.
+                let batch = if access == Access::Read { plan.batch.max(LEAST_BATCH) } else { plan.batch };
+                let store = Store::open(layout, &commits.id, [chunks, landmarks], batch, at)?;
+                let end = (commits.head.text, &body.text_end[..]);
+                let text = Text::open(&layout, &commits.id, text, plan.text, end)?;
+                Some(ChunkMemory::of(store, text, plan)?)
+            }
+            None => None,
+        };
+        Ok((Self { folder, number, layout: layout.map(|l| l.0), commits }, memory, body.session))
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How often it was committed.
+    pub fn commits(&self) -> u64 {
+        self.commits.head.sequence
+    }
+
+    /// Makes what is in `memory`, which was made with this document, and `session` last: its first `chunks` chunks for good,
+    /// the others until the document goes on. When this returns, a crash takes nothing of it away; a crash before that leaves
+    /// the commit before.
+    ///
+    /// # Errors
+    /// `Capacity` if the disk is full, `Io` if writing failed otherwise: the document is to be opened again then.
+    pub fn commit(&mut self, memory: Option<&mut ChunkMemory>, chunks: u64, session: Vec<u8>) -> Result<()> {
+        let mut body = Body { session, ..Body::default() };
+        let mut text = 0;
+        let first = self.commits.head.sequence == 0;
+        if let Some(memory) = memory {
+            memory.sync()?;
+            text = memory.text.len();
+            body.text_end = memory.text.end()?;
+            body.records = memory.store.sealed(chunks, self.commits.head.sequence + 1)?;
+            memory.store.commit(chunks);
+        }
+        if first {
+            // The names of the files, and that of their folder.
+            for place in [Place::Document(self.number), Place::Root] {
+                let synced = self.folder.sync(place);
+                synced.map_err(|e| Error::io(format!("writing to the folder {}", self.folder.name()), e))?;
+            }
+        }
+        self.commits.write(self.layout.as_ref(), chunks, text, &body)
+    }
+}
+
+/// The files of chunks, landmarks and text.
+fn storages(folder: &dyn Folder, number: u64, access: Access) -> Result<[Box<dyn Storage>; 3]> {
+    let open = |name| {
+        let opened = folder.open(Place::Document(number), name, access);
+        opened.map_err(|e| Error::io(format!("opening the {name} of document {number:016x} in {}", folder.name()), e))
+    };
+    Ok([open("chunks")?, open("landmarks")?, open("text")?])
+}

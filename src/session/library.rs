@@ -1,0 +1,341 @@
+//! A memory that lasts: documents in a folder, which are read once, added to, and asked for years.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Engine, Session, SessionOptions};
+use crate::memory::{Access, ChunkMemory, DiskFolder, Document, Folder, Kept, Maker, Manifest, WriteLock, check_name};
+use crate::{Error, ErrorKind, Result};
+
+/// Documents in a folder that lasts, each with its chunk memory, its text, and what is needed to go on reading it.
+///
+/// A document is a [`Session`] that can be [committed](Session::commit): what is committed is there for good, whatever happens to
+/// the process or the machine afterwards. One process at a time may write, and any number read meanwhile what was
+/// committed when they opened it.
+///
+/// ```no_run
+/// # fn main() -> ramba::Result<()> {
+/// use ramba::{AskOptions, Engine, EngineOptions, SessionOptions};
+///
+/// let engine = Engine::open("models/ramba-small.gguf", &EngineOptions::default())?;
+/// let library = engine.library("manuals", &SessionOptions::default())?;
+/// let mut manual = library.add("pump.txt")?;
+/// manual.feed("The pass key of the pump is 482913. ")?;
+/// manual.commit()?;
+///
+/// // In another process, years later: nothing is read again.
+/// let mut manual = library.open("pump.txt")?;
+/// let answer = manual.answer("What is the pass key of the pump?", &AskOptions::default())?;
+/// # drop(answer);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Library {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: Engine,
+    folder: Arc<dyn Folder>,
+    options: SessionOptions,
+    /// None if the library is for reading only.
+    lock: Option<WriteLock>,
+    table: Mutex<Table>,
+}
+
+struct Table {
+    manifest: Manifest,
+    /// Documents that sessions write to.
+    writing: BTreeSet<u64>,
+    /// What failed, if the manifest on the disk may be another one.
+    poison: Option<String>,
+}
+
+impl Engine {
+    /// The library in the folder `path`, to be read and written. It is made if it is not there, with the permissions of its owner
+    /// alone. [`SessionOptions::directory`] has no effect on it.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if another model, tokenizer or precision made it, `Busy` if it is being written by another process or
+    /// [`Library`], `Io` and `Format` if it cannot be read or is damaged, `Unsupported` for a later version of the format.
+    pub fn library(&self, path: impl AsRef<Path>, options: &SessionOptions) -> Result<Library> {
+        let folder = DiskFolder::open(path.as_ref(), true)?;
+        let lock = folder.lock()?;
+        Library::open_in(self, Arc::new(folder), Some(lock), options)
+    }
+
+    /// The library in the folder `path`, to be read only: others may write to it meanwhile.
+    ///
+    /// # Errors
+    /// As [`Engine::library`], but `Io` if it is not there.
+    pub fn read_library(&self, path: impl AsRef<Path>, options: &SessionOptions) -> Result<Library> {
+        Library::open_in(self, Arc::new(DiskFolder::open(path.as_ref(), false)?), None, options)
+    }
+}
+
+impl Library {
+    /// The library in `folder`, to be written if there is a `lock`.
+    pub(super) fn open_in(
+        engine: &Engine,
+        folder: Arc<dyn Folder>,
+        lock: Option<WriteLock>,
+        options: &SessionOptions,
+    ) -> Result<Self> {
+        let fingerprint = engine.fingerprint();
+        let maker = Maker {
+            model: fingerprint.model,
+            tokenizer: fingerprint.tokenizer,
+            shape: engine.shared.model.chunk_shape(),
+            precision: options.precision,
+        };
+        let access = if lock.is_some() { Access::Create } else { Access::Read };
+        let manifest = Manifest::open(&*folder, maker, access)?;
+        if lock.is_some() {
+            remove_leftovers(&*folder, &manifest)?;
+        }
+        let table = Mutex::new(Table { manifest, writing: BTreeSet::new(), poison: None });
+        let shared = Shared { engine: engine.clone(), folder, options: options.clone(), lock, table };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The names of the documents, in the order in which they came.
+    pub fn documents(&self) -> Vec<String> {
+        self.shared.table().manifest.documents().iter().map(|entry| entry.name.clone()).collect()
+    }
+
+    /// A new document, empty. It is in the library when it is first committed.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there is a document of that name, or it can be none, or the library is for reading only; else as
+    /// for [`Engine::session`].
+    pub fn add(&self, name: &str) -> Result<Session> {
+        if self.shared.table().manifest.find(name).is_some() {
+            return Err(Error::invalid(format!("there is a document {name:?} already: open, replace or remove it")));
+        }
+        self.replace(name)
+    }
+
+    /// A new document, empty, that takes the place of the one with that name, if there is one, when it is first committed.
+    ///
+    /// # Errors
+    /// As for [`Library::add`].
+    pub fn replace(&self, name: &str) -> Result<Session> {
+        check_name(name)?;
+        self.shared.writable()?;
+        let mut table = self.shared.table();
+        table.check()?;
+        let number = table.manifest.number();
+        let (document, memory) = Document::create(Arc::clone(&self.shared.folder), number, &self.shared.kept())?;
+        let stored = Stored { document, library: self.write_to(&mut table, number)?, unlisted: Some(name.to_owned()) };
+        // It is taken again when a session ends.
+        drop(table);
+        self.session(memory, stored)
+    }
+
+    /// A document as it was last committed: asked without reading anything again, and read on as if it had never been closed. In
+    /// a library for reading only it can be asked.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there is none of that name; `Busy` if a session writes to it; else as for [`Engine::session`], and
+    /// `Format` if it is damaged.
+    pub fn open(&self, name: &str) -> Result<Session> {
+        let mut table = self.shared.table();
+        table.check()?;
+        let number = table.number(name)?;
+        let access = if self.shared.lock.is_some() { Access::Write } else { Access::Read };
+        let library = match access {
+            Access::Read => None,
+            _ => Some(self.write_to(&mut table, number)?),
+        };
+        drop(table);
+        let opened = Document::open(Arc::clone(&self.shared.folder), number, access, &self.shared.kept());
+        let (document, memory, saved) = opened.map_err(|e| e.context(format_args!("document {name:?}")))?;
+        let stored = match library {
+            Some(library) => Stored { document, library, unlisted: None },
+            None => Stored { document, library: Writing { library: None, number }, unlisted: None },
+        };
+        let mut session = self.session(memory, stored)?;
+        session.load(&saved).map_err(|e| e.context(format_args!("document {name:?}")))?;
+        Ok(session)
+    }
+
+    /// Removes a document, and gives its room on the disk back.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there is none of that name, or the library is for reading only; `Busy` if a session writes to it;
+    /// `Io`.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        self.shared.writable()?;
+        let mut table = self.shared.table();
+        table.check()?;
+        let number = table.number(name)?;
+        if table.writing.contains(&number) {
+            return Err(busy(name));
+        }
+        let removed = table.manifest.remove(&*self.shared.folder, name);
+        table.keep(removed)?;
+        self.shared.delete(number);
+        Ok(())
+    }
+
+    /// The model.
+    pub fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    fn session(&self, memory: Option<ChunkMemory>, stored: Stored) -> Result<Session> {
+        let mut session = Session::with_memory(self.shared.engine.clone(), memory, &self.shared.options)?;
+        session.stored = Some(stored);
+        Ok(session)
+    }
+
+    /// Marks a document as written to.
+    fn write_to(&self, table: &mut Table, number: u64) -> Result<Writing> {
+        if !table.writing.insert(number) {
+            let name = table.manifest.documents().iter().find(|entry| entry.number == number);
+            return Err(busy(name.map_or("", |entry| &entry.name)));
+        }
+        Ok(Writing { library: Some(self.clone()), number })
+    }
+}
+
+impl Shared {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self) -> Kept {
+        let SessionOptions { precision, budget, .. } = self.options;
+        Kept { shape: self.engine.shared.model.chunk_shape(), precision, budget }
+    }
+
+    fn writable(&self) -> Result<()> {
+        match &self.lock {
+            Some(_) => Ok(()),
+            None => Err(Error::invalid("the library was opened for reading only")),
+        }
+    }
+
+    /// Removes the files of a document that is in the table no more. What cannot be removed now is when the library is opened.
+    fn delete(&self, number: u64) {
+        if let Err(e) = self.folder.remove(number) {
+            log::warn!("removing the files of document {number:016x} in {}: {e}", self.folder.name());
+        }
+    }
+}
+
+impl Table {
+    fn check(&self) -> Result<()> {
+        match &self.poison {
+            Some(why) => {
+                Err(Error::new(ErrorKind::Io, format!("the library is unusable since an earlier failure: {why}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Passes `result` on; after a failure, what is on the disk is not known.
+    fn keep<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(e) = &result {
+            self.poison = Some(e.to_string());
+        }
+        result
+    }
+
+    fn number(&self, name: &str) -> Result<u64> {
+        let entry = self.manifest.find(name);
+        entry.map(|entry| entry.number).ok_or_else(|| Error::invalid(format!("there is no document {name:?}")))
+    }
+}
+
+/// Removes what documents have left that were never listed, or are no more: their process ended before it could.
+fn remove_leftovers(folder: &dyn Folder, manifest: &Manifest) -> Result<()> {
+    let io = |e| Error::io(format!("reading the folder {}", folder.name()), e);
+    for number in folder.documents().map_err(io)? {
+        if manifest.documents().iter().all(|entry| entry.number != number) {
+            log::info!("removing what is left of document {number:016x} in {}", folder.name());
+            folder.remove(number).map_err(io)?;
+        }
+    }
+    Ok(())
+}
+
+fn busy(name: &str) -> Error {
+    Error::new(ErrorKind::Busy, format!("a session writes to the document {name:?}: close it first"))
+}
+
+/// The mark that a document is written to, until this is dropped.
+struct Writing {
+    /// None for documents that are read only.
+    library: Option<Library>,
+    number: u64,
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if let Some(library) = &self.library {
+            library.shared.table().writing.remove(&self.number);
+        }
+    }
+}
+
+/// Where the document of a session is stored.
+pub(super) struct Stored {
+    document: Document,
+    library: Writing,
+    /// Its name, if it is not in the table yet.
+    unlisted: Option<String>,
+}
+
+impl Stored {
+    /// Fails if the document can only be read.
+    ///
+    /// # Errors
+    /// `InvalidArgument`.
+    pub fn writable(&self) -> Result<()> {
+        match &self.library.library {
+            Some(_) => Ok(()),
+            None => Err(Error::invalid("the document was opened for reading only")),
+        }
+    }
+
+    /// Commits `memory`, of which `chunks` chunks are there for good, and `saved`.
+    ///
+    /// # Errors
+    /// Those of [`Document::commit`] and of writing the table.
+    pub fn commit(&mut self, memory: Option<&mut ChunkMemory>, chunks: u64, saved: Vec<u8>) -> Result<()> {
+        self.document.commit(memory, chunks, saved)?;
+        if let (Some(name), Some(library)) = (&self.unlisted, &self.library.library) {
+            let mut table = library.shared.table();
+            table.check()?;
+            let listed = table.manifest.list(&*library.shared.folder, self.document.number(), name);
+            let before = table.keep(listed)?;
+            self.unlisted = None;
+            if let Some(before) = before {
+                library.shared.delete(before);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        // A document that was never committed is not in the library.
+        if let (Some(_), Some(library)) = (&self.unlisted, &self.library.library) {
+            library.shared.delete(self.document.number());
+        }
+    }
+}
+
+impl fmt::Debug for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Library")
+            .field("folder", &self.shared.folder.name())
+            .field("documents", &self.documents())
+            .finish_non_exhaustive()
+    }
+}

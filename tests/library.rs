@@ -1,0 +1,296 @@
+//! What a library promises: what is committed is there in the next process, bit for bit, without a token being read again;
+//! documents come and go by name; nobody writes where another does, and no other model reads.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use ramba::{Answer, AskOptions, Engine, EngineOptions, ErrorKind, Library, Precision, Session, SessionOptions};
+use tempfile::TempDir;
+use test_support::random::{self, Shape};
+
+const QUESTION: &str = "What is the pass key of QXRT?";
+
+struct World {
+    dir: TempDir,
+    engine: Engine,
+}
+
+fn world(shape: Shape) -> World {
+    let dir = TempDir::new().unwrap();
+    let path = random::write(dir.path(), shape);
+    let engine = Engine::open(path, &EngineOptions::default().threads(2)).unwrap();
+    World { dir, engine }
+}
+
+fn options() -> SessionOptions {
+    SessionOptions::default().budget(1 << 20)
+}
+
+impl World {
+    fn library(&self) -> Library {
+        self.engine.library(self.path(), &options()).unwrap()
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.dir.path().join("library")
+    }
+
+    fn temporary(&self) -> Session {
+        self.engine.session(&options()).unwrap()
+    }
+}
+
+/// Read in segments, with and without overlap; in sequence, with and without chunk memories.
+fn shapes() -> [Shape; 3] {
+    [Shape::default(), Shape { overlap: 0, ..Shape::default() }, Shape { segment: 0, overlap: 0, ..Shape::default() }]
+}
+
+fn content(answer: &Answer) -> String {
+    let Answer { text, tokens, stop, support, weight, probability, sources, .. } = answer;
+    format!("{text:?} {tokens:?} {stop:?} {support:?} {weight:?} {probability:?} {sources:?}")
+}
+
+fn ask(session: &mut Session) -> String {
+    let options = AskOptions::default().max_tokens(8).min_source_weight(0.0);
+    content(&session.answer(QUESTION, &options).unwrap())
+}
+
+/// Text of about `len` bytes, with characters of several bytes.
+fn text(len: usize) -> String {
+    let words = ["the", "three", "naïve", "month", "über", "with", "日本", "path", "x", "thistle", "42", "…"];
+    let mut out = String::new();
+    let mut n = 1u32;
+    while out.len() < len {
+        n = n.wrapping_mul(1664525).wrapping_add(1013904223);
+        out.push_str(words[(n >> 16) as usize % words.len()]);
+        out.push(if n >> 28 == 0 { '\n' } else { ' ' });
+    }
+    out
+}
+
+/// At the boundaries of chunks, segments and steps, and one token before and after each.
+#[test]
+fn a_document_goes_on_as_if_it_had_never_been_closed() {
+    for shape in shapes() {
+        let world = world(shape);
+        let tokens: Vec<u32> = (0..700).map(|i| i * 7919 % 250).collect();
+        let step = if shape.segment == 0 { 256 } else { shape.segment };
+        let cuts =
+            [1, shape.chunk, 3 * shape.chunk, step, 2 * step].map(|at| [at as usize - 1, at as usize, at as usize + 1]);
+        for (i, &cut) in cuts.as_flattened().iter().enumerate() {
+            let mut whole = world.temporary();
+            let name = format!("document {i}");
+            let mut session = world.library().add(&name).unwrap();
+            for s in [&mut whole, &mut session] {
+                s.feed_tokens(&tokens[..cut]).unwrap();
+            }
+            session.commit().unwrap();
+            drop(session);
+
+            let mut session = world.library().open(&name).unwrap();
+            assert_eq!((session.tokens(), session.bytes()), (cut as u64, whole.bytes()));
+            if cut > 0 {
+                assert_eq!(ask(&mut session), ask(&mut whole), "{cut} tokens");
+            }
+            assert_eq!(session.tokens_computed(), 0, "{cut} tokens");
+            for s in [&mut whole, &mut session] {
+                s.feed_tokens(&tokens[cut..]).unwrap();
+            }
+            assert_eq!(ask(&mut session), ask(&mut whole), "the rest after {cut} tokens");
+            // What is read again is the end that was read before it was known what follows.
+            let again = session.tokens_computed() + cut as u64;
+            assert!(again <= whole.tokens_computed() + 2 * step as u64, "{again} {}", whole.tokens_computed());
+        }
+    }
+}
+
+#[test]
+fn text_is_committed_wherever_it_is_cut() {
+    for shape in shapes() {
+        let world = world(shape);
+        let text = text(900);
+        let mut whole = world.temporary();
+        whole.feed(&text).unwrap();
+        let expected = ask(&mut whole);
+        drop(world.library().add("text").unwrap());
+        let mut session = world.library().add("text").unwrap();
+        // Also inside of characters, and without anything new.
+        for piece in text.as_bytes().chunks(97) {
+            session.feed_bytes(piece).unwrap();
+            session.commit().unwrap();
+            session.commit().unwrap();
+            let bytes = session.bytes();
+            drop(session);
+            session = world.library().open("text").unwrap();
+            assert_eq!(session.bytes(), bytes);
+        }
+        assert_eq!(ask(&mut session), expected);
+        assert_eq!(session.text(0..text.len() as u64).unwrap(), text);
+        // What was written on is there as well.
+        let options = AskOptions::default().max_tokens(30);
+        let mut go = |_: u32, _: &str| ControlFlow::Continue(());
+        let written = [&mut whole, &mut session].map(|s| s.generate("And", &options, &mut go).unwrap().tokens);
+        assert_eq!(written[0], written[1]);
+        session.commit().unwrap();
+        drop(session);
+        assert_eq!(ask(&mut world.library().open("text").unwrap()), ask(&mut whole));
+    }
+}
+
+#[test]
+fn what_was_not_committed_is_absent() {
+    for shape in shapes() {
+        let world = world(shape);
+        let text = text(3000);
+        let mut session = world.library().add("a").unwrap();
+        session.feed(&text[..1000]).unwrap();
+        session.commit().unwrap();
+        let expected = ask(&mut session);
+        session.feed(&text[1000..]).unwrap();
+        session.prefill().unwrap();
+        drop(session);
+        let mut session = world.library().open("a").unwrap();
+        assert_eq!((session.bytes(), ask(&mut session)), (1000, expected));
+        drop(session);
+        let mut never = world.library().add("b").unwrap();
+        never.feed(&text).unwrap();
+        drop(never);
+        assert_eq!(world.library().documents(), ["a"]);
+        assert_eq!(folders(&world.path()).len(), 1, "nothing is left of it");
+    }
+}
+
+/// The folders of documents.
+fn folders(path: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
+    entries.filter(|e| e.path().is_dir()).map(|e| e.file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn documents_come_and_go_by_name() {
+    let world = world(Shape::default());
+    let library = world.library();
+    assert!(library.documents().is_empty());
+    for name in ["b", "a", "ü/../🙂"] {
+        let mut session = library.add(name).unwrap();
+        session.feed(&format!("This is {name}. ")).unwrap();
+        session.commit().unwrap();
+    }
+    assert_eq!(library.documents(), ["b", "a", "ü/../🙂"]);
+    for error in
+        [library.add("a"), library.add(""), library.add("a\nb"), library.open("c"), library.add(&"x".repeat(2000))]
+    {
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
+    // The old one stays until the new one is committed.
+    let mut new = library.replace("a").unwrap();
+    assert_eq!(library.open("a").unwrap().text(0..9).unwrap(), "This is a");
+    new.feed("Another one.").unwrap();
+    new.commit().unwrap();
+    drop(new);
+    assert_eq!(library.open("a").unwrap().text(0..7).unwrap(), "Another");
+    assert_eq!((library.documents().len(), folders(&world.path()).len()), (3, 3));
+
+    library.remove("b").unwrap();
+    assert_eq!(library.remove("b").unwrap_err().kind(), ErrorKind::InvalidArgument);
+    drop(library);
+    let library = world.library();
+    assert_eq!(library.documents(), ["a", "ü/../🙂"]);
+    assert_eq!(folders(&world.path()).len(), 2, "its room is given back");
+}
+
+#[test]
+fn one_writes_and_others_read() {
+    let world = world(Shape::default());
+    assert_eq!(world.engine.read_library(world.path(), &options()).unwrap_err().kind(), ErrorKind::Io, "there is none");
+    let library = world.library();
+    let mut session = library.add("a").unwrap();
+    session.feed(&text(1000)).unwrap();
+    session.commit().unwrap();
+    let expected = ask(&mut session);
+    let busy = |result: ramba::Result<Session>| assert_eq!(result.unwrap_err().kind(), ErrorKind::Busy);
+    busy(library.open("a"));
+    assert_eq!(library.remove("a").unwrap_err().kind(), ErrorKind::Busy);
+    assert_eq!(world.engine.library(world.path(), &options()).unwrap_err().kind(), ErrorKind::Busy);
+
+    // A reader sees what was committed when it opened the document, and keeps seeing it.
+    let readers = world.engine.read_library(world.path(), &options()).unwrap();
+    let mut reader = readers.open("a").unwrap();
+    session.feed(&text(3000)).unwrap();
+    session.commit().unwrap();
+    assert_eq!(ask(&mut reader), expected);
+    for error in [reader.feed("more"), reader.commit(), readers.remove("a"), readers.add("b").map(drop)] {
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
+    assert_ne!(ask(&mut readers.open("a").unwrap()), expected);
+    // The right to write ends with the last that has it.
+    drop(library);
+    assert_eq!(world.engine.library(world.path(), &options()).unwrap_err().kind(), ErrorKind::Busy);
+    drop(session);
+    world.library();
+}
+
+#[test]
+fn no_other_model_tokenizer_or_precision_opens_it() {
+    let world = world(Shape::default());
+    drop(world.library());
+    let refused = |engine: &Engine, options: &SessionOptions, what: &str| {
+        let error = engine.library(world.path(), options).unwrap_err();
+        assert!(error.kind() == ErrorKind::InvalidArgument && error.to_string().contains(what), "{error}");
+    };
+    refused(&world.engine, &options().precision(Precision::Int8), "precision F16, not Int8");
+    let other = TempDir::new().unwrap();
+    let path = random::write(other.path(), Shape { overlap: 0, ..Shape::default() });
+    refused(&Engine::open(path, &EngineOptions::default()).unwrap(), &options(), "another model");
+    world.library();
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_may_look() {
+    use std::os::unix::fs::PermissionsExt;
+
+    fn check(path: &Path) {
+        let mode = std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, if path.is_dir() { 0o700 } else { 0o600 }, "{path:?}");
+        if path.is_dir() {
+            std::fs::read_dir(path).unwrap().for_each(|entry| check(&entry.unwrap().path()));
+        }
+    }
+    let world = world(Shape::default());
+    let mut session = world.library().add("a").unwrap();
+    session.feed("Some text.").unwrap();
+    session.commit().unwrap();
+    check(&world.path());
+}
+
+#[test]
+fn a_stopped_reading_can_be_committed() {
+    for shape in shapes() {
+        let world = world(shape);
+        let text = text(60_000);
+        let mut whole = world.temporary();
+        whole.feed(&text).unwrap();
+        let mut session = world.library().add("a").unwrap();
+        let mut calls = 0;
+        session.on_progress(Some(Box::new(move |_| {
+            calls += 1;
+            if calls >= 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })));
+        assert_eq!(session.feed(&text).unwrap_err().kind(), ErrorKind::Cancelled);
+        session.commit().unwrap();
+        let (bytes, tokens) = (session.bytes(), session.tokens_computed());
+        drop(session);
+        let mut session = world.library().open("a").unwrap();
+        assert_eq!(session.bytes(), bytes);
+        session.feed_bytes(&text.as_bytes()[bytes as usize..]).unwrap();
+        assert_eq!(ask(&mut session), ask(&mut whole));
+        assert!(tokens > 0 && session.tokens_computed() < whole.tokens_computed());
+    }
+}
+
+#[test]
+fn a_temporary_session_has_nothing_to_commit_to() {
+    let world = world(Shape::default());
+    assert_eq!(world.temporary().commit().unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
