@@ -38,7 +38,7 @@ pub(super) const fn bytes_of(file: &str, name: &str) -> usize {
     panic!("the table of arguments has no such row")
 }
 
-const fn same(a: &str, b: &str) -> bool {
+pub(super) const fn same(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     if a.len() != b.len() {
         return false;
@@ -57,7 +57,9 @@ const fn same(a: &str, b: &str) -> bool {
 macro_rules! twin {
     ($name:ident: $file:literal, $twin:literal) => {
         // SAFETY: the same fields in the same order; the size is asserted here and there.
-        unsafe impl $crate::cuda::module::Argument for $name {}
+        unsafe impl $crate::cuda::module::Argument for $name {
+            const TYPES: &'static [&'static str] = &[$twin];
+        }
         const _: () = assert!(size_of::<$name>() == $crate::cuda::arguments::bytes_of($file, $twin));
     };
 }

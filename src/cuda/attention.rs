@@ -4,7 +4,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::Buffer;
 use super::arguments::twin;
-use super::module::{Kernels, launch};
+use super::module::{Kernel, Kernels, launch};
 use super::stream::Stream;
 use crate::backend::{EncoderShape, HeadNorms};
 use crate::{Error, Result};
@@ -50,10 +50,10 @@ pub(super) fn encode(
         // As few tiles as there can be, of equal size.
         let warps = rows.div_ceil(rows.div_ceil(TILE)).div_ceil(16);
         let (name, width) = match d {
-            32 if rows <= TILE => ("encoder_attention_32", 32),
-            64 if rows <= TILE => ("encoder_attention_64", 64),
-            ..=32 => ("encoder_attention_to_32", 32),
-            _ => ("encoder_attention_to_64", 64),
+            32 if rows <= TILE => (const { Kernel::named("encoder_attention_32") }, 32),
+            64 if rows <= TILE => (const { Kernel::named("encoder_attention_64") }, 64),
+            ..=32 => (const { Kernel::named("encoder_attention_to_32") }, 32),
+            _ => (const { Kernel::named("encoder_attention_to_64") }, 64),
         };
         // SAFETY: the caller has checked all lengths; a tile has 16 rows a warp.
         return unsafe {

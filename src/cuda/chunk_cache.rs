@@ -11,7 +11,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 use super::Buffer;
 use super::arguments::{bytes_of, twin};
 use super::driver::{Context, Memory, Pinned};
-use super::module::{Kernels, launch};
+use super::module::{Kernel, Kernels, launch};
 use super::scoring::{Among, Lists, Scoring, lists_bytes};
 use super::stream::Stream;
 use crate::backend::{HsaShape, Pick, Selecting, check, need};
@@ -523,17 +523,19 @@ impl ChunkCache {
 }
 
 /// Head widths and chunk sizes that there are kernels on matrix units for: for many tokens, for few.
-const FAST: [(usize, usize, [&str; 2]); 9] = [
-    (32, 16, ["hsa_f16_32_16", "hsa_few_32_16"]),
-    (32, 32, ["hsa_f16_32_32", "hsa_few_32_32"]),
-    (32, 64, ["hsa_f16_32_64", "hsa_few_32_64"]),
-    (64, 16, ["hsa_f16_64_16", "hsa_few_64_16"]),
-    (64, 32, ["hsa_f16_64_32", "hsa_few_64_32"]),
-    (64, 64, ["hsa_f16_64_64", "hsa_few_64_64"]),
-    (128, 16, ["hsa_f16_128_16", "hsa_few_128_16"]),
-    (128, 32, ["hsa_f16_128_32", "hsa_few_128_32"]),
-    (128, 64, ["hsa_f16_128_64", "hsa_few_128_64"]),
+const FAST: [(usize, usize, [Attend; 2]); 9] = [
+    (32, 16, [Kernel::named("hsa_f16_32_16"), Kernel::named("hsa_few_32_16")]),
+    (32, 32, [Kernel::named("hsa_f16_32_32"), Kernel::named("hsa_few_32_32")]),
+    (32, 64, [Kernel::named("hsa_f16_32_64"), Kernel::named("hsa_few_32_64")]),
+    (64, 16, [Kernel::named("hsa_f16_64_16"), Kernel::named("hsa_few_64_16")]),
+    (64, 32, [Kernel::named("hsa_f16_64_32"), Kernel::named("hsa_few_64_32")]),
+    (64, 64, [Kernel::named("hsa_f16_64_64"), Kernel::named("hsa_few_64_64")]),
+    (128, 16, [Kernel::named("hsa_f16_128_16"), Kernel::named("hsa_few_128_16")]),
+    (128, 32, [Kernel::named("hsa_f16_128_32"), Kernel::named("hsa_few_128_32")]),
+    (128, 64, [Kernel::named("hsa_f16_128_64"), Kernel::named("hsa_few_128_64")]),
 ];
+/// The shape, q, chunks, bytes from one to the next, picks; results.
+type Attend = Kernel<(Hsa, u64, u64, u64, u64, u64)>;
 
 /// The bytes of a block of landmarks.
 fn data<'a>(block: &LandmarkBlock<'a>) -> &'a [u8] {

@@ -1,17 +1,35 @@
 //! The number formats of weights: for each one row, with the names of its kernels. They all end in the format's suffix.
 
+use super::module::Kernel;
+use super::product::Factors;
+use super::weight::Parts;
 use crate::quant::DType;
+
+/// The table, ids or one id, how many; rows of the table.
+type Embed = Kernel<(Parts, u64, u32, u32, u64)>;
+/// Weights, x, a norm's weight or none, its width and eps; y, whether it is added to.
+type Matvec = Kernel<(Parts, u64, u64, u32, f32, u64, u32)>;
+/// Weights, x; y, whether it is added to.
+type MatvecOdd = Kernel<(Parts, u64, u64, u32)>;
+/// Weights, x, its rows, a bias or none; y, whether it is added to.
+type Matmul = Kernel<(Parts, u64, u32, u64, u64, u32)>;
+/// Weights, x in two halves with its units, its rows, a bias or none; y, whether it is added to.
+type MatmulHalves = Kernel<(Parts, u64, u64, u64, u32, u64, u64, u32)>;
+/// Weights; integers, factors, what is subtracted.
+type Widen = Kernel<(Parts, u64, u64, u64)>;
+/// Integers, their rows and columns and factors, then as [`MatmulHalves`].
+type MatmulWide = Kernel<(u64, u32, u32, Factors, u64, u64, u64, u32, u64, u64, u32)>;
 
 /// What a format needs, and its kernels.
 pub(super) struct Format {
     dtype: DType,
-    pub embed: &'static str,
+    pub embed: Embed,
     /// Few rows of activations from shared memory: for one, two and four rows of weights a warp.
-    pub matvec: [&'static str; 3],
+    pub matvec: [Matvec; 3],
     /// Few rows of activations for columns that are no whole units.
-    pub matvec_odd: Option<&'static str>,
+    pub matvec_odd: Option<MatvecOdd>,
     /// Many rows of activations, for any weights: tiles of 64, of 128.
-    pub matmul: [&'static str; 2],
+    pub matmul: [Matmul; 2],
     pub halves: Halves,
     /// Values of 16 bytes of weights.
     pub unit: usize,
@@ -22,12 +40,12 @@ pub(super) enum Halves {
     /// Not at all.
     No,
     /// As they are: tiles of 64, of 128.
-    AsTheyAre([&'static str; 2]),
+    AsTheyAre([MatmulHalves; 2]),
     /// As integers, which the first kernel makes of them.
     Integers {
-        widen: &'static str,
+        widen: Widen,
         /// Tiles of 64, of 128.
-        matmul: [&'static str; 2],
+        matmul: [MatmulWide; 2],
         /// Bytes of factors of a row of a stage.
         factors: usize,
     },
@@ -38,30 +56,33 @@ macro_rules! format {
     ($dtype:ident, $suffix:literal, $unit:literal, $odd:expr, $halves:expr) => {
         Format {
             dtype: DType::$dtype,
-            embed: concat!("embed_", $suffix),
+            embed: Kernel::named(concat!("embed_", $suffix)),
             matvec: [
-                concat!("matvec_", $suffix, "_1"),
-                concat!("matvec_", $suffix, "_2"),
-                concat!("matvec_", $suffix, "_4"),
+                Kernel::named(concat!("matvec_", $suffix, "_1")),
+                Kernel::named(concat!("matvec_", $suffix, "_2")),
+                Kernel::named(concat!("matvec_", $suffix, "_4")),
             ],
-            matvec_odd: if $odd { Some(concat!("matvec_odd_", $suffix)) } else { None },
-            matmul: [concat!("matmul_", $suffix, "_64"), concat!("matmul_", $suffix, "_128")],
+            matvec_odd: if $odd { Some(Kernel::named(concat!("matvec_odd_", $suffix))) } else { None },
+            matmul: [
+                Kernel::named(concat!("matmul_", $suffix, "_64")),
+                Kernel::named(concat!("matmul_", $suffix, "_128")),
+            ],
             halves: $halves,
             unit: $unit,
         }
     };
 }
 
-const WIDE: [&str; 2] = ["matmul_wide_64", "matmul_wide_128"];
+const WIDE: [MatmulWide; 2] = [Kernel::named("matmul_wide_64"), Kernel::named("matmul_wide_128")];
 /// For formats with minima.
-const WIDE_LESS: [&str; 2] = ["matmul_wide_less_64", "matmul_wide_less_128"];
+const WIDE_LESS: [MatmulWide; 2] = [Kernel::named("matmul_wide_less_64"), Kernel::named("matmul_wide_less_128")];
 
-const fn as_they_are(matmul: [&'static str; 2]) -> Halves {
-    Halves::AsTheyAre(matmul)
+const fn as_they_are([small, large]: [&'static str; 2]) -> Halves {
+    Halves::AsTheyAre([Kernel::named(small), Kernel::named(large)])
 }
 
-const fn integers(widen: &'static str, matmul: [&'static str; 2], factors: usize) -> Halves {
-    Halves::Integers { widen, matmul, factors }
+const fn integers(widen: &'static str, matmul: [MatmulWide; 2], factors: usize) -> Halves {
+    Halves::Integers { widen: Kernel::named(widen), matmul, factors }
 }
 
 /// In the order of [`DType`].
@@ -89,12 +110,12 @@ pub(super) fn of(dtype: DType) -> &'static Format {
     &FORMATS[dtype as usize]
 }
 
-/// The name of a kernel for weights of 16 bits, of which there is one for f16 and one for bfloat16.
+/// A kernel for weights of 16 bits, of which there is one for f16 and one for bfloat16.
 macro_rules! of_16_bits {
     ($dtype:expr, $name:literal) => {
         match $dtype {
-            $crate::quant::DType::F16 => concat!($name, "_f16"),
-            _ => concat!($name, "_bf16"),
+            $crate::quant::DType::F16 => const { $crate::cuda::module::Kernel::named(concat!($name, "_f16")) },
+            _ => const { $crate::cuda::module::Kernel::named(concat!($name, "_bf16")) },
         }
     };
 }

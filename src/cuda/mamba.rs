@@ -92,7 +92,7 @@ pub(super) fn block(
     let (ssm, spans, width, count) = (Ssm::from(shape), n.div_ceil(SPAN), in_proj.cols as u32, n as u32);
     let between = Spans::new(stream, shape, sequences, spans)?;
     let grid = [spans, sequences, 1];
-    let [first, last] = [of_16_bits!(in_proj.dtype, "mamba_in"), of_16_bits!(in_proj.dtype, "mamba_out")];
+    let (first, last) = (of_16_bits!(in_proj.dtype, "mamba_in"), of_16_bits!(in_proj.dtype, "mamba_out"));
     let (kernels, w) = (&cuda.kernels, in_proj.parts().q);
     let shared = SHARED_OUT.0 + SHARED_OUT.1 * shape.heads;
     // SAFETY: all lengths and shapes were checked by the caller and by `takes`; the scratch holds what `Spans` says.

@@ -42,7 +42,7 @@ use crate::weights::Tensor;
 use crate::{Error, Result};
 use arguments::twin;
 use driver::{Context, Event, Memory};
-use module::{Kernels, launch};
+use module::{Kernel, Kernels, launch};
 use stream::Stream;
 
 pub use reader::ChunkReader;
@@ -188,9 +188,11 @@ impl Cuda {
         }
         let parts = weight.len / width;
         let (name, grid, block) = match width {
-            1..=512 if width.is_multiple_of(4) => ("rms_norm_512", rows.div_ceil(4), [32, 4]),
-            1..=2048 if width.is_multiple_of(4) => ("rms_norm_2048", rows.div_ceil(4), [32, 4]),
-            _ => ("rms_norm_any", rows, [256, 1]),
+            1..=512 if width.is_multiple_of(4) => (const { Kernel::named("rms_norm_512") }, rows.div_ceil(4), [32, 4]),
+            1..=2048 if width.is_multiple_of(4) => {
+                (const { Kernel::named("rms_norm_2048") }, rows.div_ceil(4), [32, 4])
+            }
+            _ => (const { Kernel::named("rms_norm_any") }, rows, [256, 1]),
         };
         self.on_stream(|stream| {
             // SAFETY: x and out hold `rows` rows and the weight `parts` rows of `width`, by the callers' checks.
@@ -306,7 +308,11 @@ impl Compute for Cuda {
     ) -> Result<()> {
         // Four values at once where none of them is cut apart.
         let fours = [from, to].iter().flat_map(|s| [s.at, s.group, s.stride]).all(|v| v.is_multiple_of(4));
-        let (name, unit) = if fours && width.is_multiple_of(4) { ("copy_4", 4) } else { ("copy_1", 1) };
+        let (name, unit) = if fours && width.is_multiple_of(4) {
+            (const { Kernel::named("copy_4") }, 4)
+        } else {
+            (const { Kernel::named("copy_1") }, 1)
+        };
         let [from, to] = [from, to].map(|s| Place::new(s, unit));
         let (width, count) = (width / unit, rows[0] * rows[1] * (width / unit));
         // SAFETY: both hold the rows. Where they lie differs from token to token.
@@ -322,6 +328,7 @@ impl Compute for Cuda {
             true => [ids.len().div_ceil(4), table.cols.div_ceil(1024), 1],
             false => [(ids.len() * (table.cols / 16)).div_ceil(THREADS), 1, 1],
         };
+        let embed = format::of(table.dtype).embed;
         self.on_stream(|stream| {
             stream.next(false)?;
             let (list, only) = match ids {
@@ -330,7 +337,7 @@ impl Compute for Cuda {
             };
             // SAFETY: every id is a row of the table, `out` holds a row for each.
             unsafe {
-                launch!(self.kernels, stream, format::of(table.dtype).embed, grid, [THREADS as u32, 1], 0;
+                launch!(self.kernels, stream, embed, grid, [THREADS as u32, 1], 0;
                     table.parts(), list, only, ids.len() as u32, out.at())?;
             }
             // Many tokens are worth the start of each kernel; a token alone is not.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::io::Write;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,8 +12,9 @@ use cudarc::driver::sys;
 use cudarc::nvrtc;
 use zerocopy::{Immutable, IntoBytes};
 
+use super::arguments::same;
 use super::driver::{Context, check};
-use super::graphs::Launch;
+use super::graphs::{Launch, MOST_ARGUMENTS};
 use crate::unfinished::Unfinished;
 use crate::{Error, ErrorKind, Result};
 
@@ -206,32 +208,114 @@ fn cache_folder() -> Option<PathBuf> {
 /// A parameter of a kernel: plain data as CUDA C++ lays it out.
 ///
 /// # Safety
-/// The type must have the layout of its twin in the kernels.
-pub(super) unsafe trait Argument: Copy + IntoBytes + Immutable {}
-// SAFETY: `u32` there.
-unsafe impl Argument for u32 {}
-// SAFETY: `u64` there, or a pointer.
-unsafe impl Argument for u64 {}
-// SAFETY: `float` there.
-unsafe impl Argument for f32 {}
-
-/// The bytes of an argument.
-pub(super) fn bytes<A: Argument>(argument: &A) -> &[u8] {
-    argument.as_bytes()
+/// The type must have the layout of its twins in the kernels.
+pub(super) unsafe trait Argument: Copy + IntoBytes + Immutable {
+    /// Its twins there; `*` stands for all pointers.
+    const TYPES: &'static [&'static str];
+}
+// SAFETY: as the names say.
+unsafe impl Argument for u32 {
+    const TYPES: &'static [&'static str] = &["u32"];
+}
+// SAFETY: as the names say; a place on the device is a number of 64 bits.
+unsafe impl Argument for u64 {
+    const TYPES: &'static [&'static str] = &["u64", "*"];
+}
+// SAFETY: as the names say.
+unsafe impl Argument for f32 {
+    const TYPES: &'static [&'static str] = &["float"];
 }
 
-/// [`Stream::launch`](super::stream::Stream::launch) with a list of [`Argument`]s; to be used inside `unsafe`, with the reason why the buffers
-/// are as long as the kernel reads and writes. With `together:` in front, of a kernel whose blocks wait for each other.
+/// The arguments of a kernel: a tuple of [`Argument`]s.
+pub(super) trait Arguments {
+    /// For each, the types that it is a twin of.
+    const TYPES: &'static [&'static [&'static str]];
+
+    /// Their bytes, in order.
+    fn bytes(&self) -> heapless::Vec<&[u8], MOST_ARGUMENTS>;
+}
+
+macro_rules! arguments {
+    ($($name:ident)*) => {
+        impl<$($name: Argument),*> Arguments for ($($name,)*) {
+            const TYPES: &'static [&'static [&'static str]] = &[$($name::TYPES),*];
+
+            #[allow(non_snake_case)]
+            fn bytes(&self) -> heapless::Vec<&[u8], MOST_ARGUMENTS> {
+                let ($($name,)*) = self;
+                heapless::Vec::from_iter([$($name.as_bytes()),*])
+            }
+        }
+    };
+}
+arguments!(A B C);
+arguments!(A B C D);
+arguments!(A B C D E);
+arguments!(A B C D E F);
+arguments!(A B C D E F G);
+arguments!(A B C D E F G H);
+arguments!(A B C D E F G H I);
+arguments!(A B C D E F G H I J);
+arguments!(A B C D E F G H I J K);
+arguments!(A B C D E F G H I J K L);
+arguments!(A B C D E F G H I J K L M);
+
+/// The name of a kernel that takes `A`.
+pub(super) struct Kernel<A> {
+    name: &'static str,
+    arguments: PhantomData<fn(A)>,
+}
+
+impl<A> Clone for Kernel<A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for Kernel<A> {}
+
+impl<A: Arguments> Kernel<A> {
+    /// Evaluated by the compiler, it does not compile for a name that no kernel has, or if the kernel takes other arguments.
+    pub const fn named(name: &'static str) -> Self {
+        let mut i = 0;
+        while !same(PARAMETERS[i].0, name) {
+            i += 1;
+            assert!(i < PARAMETERS.len(), "there is a kernel of this name");
+        }
+        let parameters = PARAMETERS[i].1;
+        assert!(parameters.len() == A::TYPES.len(), "as many arguments as the kernel has parameters");
+        let mut i = 0;
+        while i < parameters.len() {
+            let (types, mut j) = (A::TYPES[i], 0);
+            while !same(types[j], parameters[i]) {
+                j += 1;
+                assert!(j < types.len(), "an argument of the type of the kernel's parameter");
+            }
+            i += 1;
+        }
+        Self { name, arguments: PhantomData }
+    }
+
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+}
+
+/// [`Stream::launch`](super::stream::Stream::launch) of a kernel, a [`Kernel`] or its name, with a list of [`Argument`]s; to be used inside
+/// `unsafe`, with the reason why the buffers are as long as the kernel reads and writes. With `together:` in front, of a kernel whose
+/// blocks wait for each other.
 macro_rules! launch {
-    ($kernels:expr, $stream:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),* $(,)?) => {
-        $crate::cuda::module::launch!(@ false, $kernels, $stream, $name, $grid, $block, $shared; $($argument),*)
+    (@kernel $name:literal) => { const { $crate::cuda::module::Kernel::named($name) } };
+    (@kernel $kernel:ident) => { $kernel };
+    ($kernels:expr, $stream:expr, $kernel:tt, $grid:expr, $block:expr, $shared:expr; $($argument:expr),* $(,)?) => {
+        $crate::cuda::module::launch!(@ false, $kernels, $stream, $kernel, $grid, $block, $shared; $($argument),*)
     };
-    (together: $kernels:expr, $stream:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),* $(,)?) => {
-        $crate::cuda::module::launch!(@ true, $kernels, $stream, $name, $grid, $block, $shared; $($argument),*)
+    (together: $kernels:expr, $stream:expr, $kernel:tt, $grid:expr, $block:expr, $shared:expr; $($argument:expr),* $(,)?) => {
+        $crate::cuda::module::launch!(@ true, $kernels, $stream, $kernel, $grid, $block, $shared; $($argument),*)
     };
-    (@ $together:expr, $kernels:expr, $stream:expr, $name:expr, $grid:expr, $block:expr, $shared:expr; $($argument:expr),*) => {
+    (@ $together:expr, $kernels:expr, $stream:expr, $kernel:tt, $grid:expr, $block:expr, $shared:expr; $($argument:expr),*) => {
         $stream.launch(
-            &$kernels, $name, $grid, $block, $shared, $together, &[$($crate::cuda::module::bytes(&$argument)),*],
+            &$kernels, $crate::cuda::module::launch!(@kernel $kernel), $grid, $block, $shared, $together, &($($argument,)*),
         )
     };
 }
@@ -239,7 +323,24 @@ pub(super) use launch;
 
 #[cfg(test)]
 mod tests {
+    use super::super::weight::Parts;
     use super::*;
+
+    /// What the compiler is asked in constants, asked here: names and parameters come from the kernels' sources.
+    #[test]
+    fn a_kernel_is_named_with_its_own_arguments_only() {
+        fn named<A: Arguments>(name: &'static str) -> bool {
+            std::panic::catch_unwind(|| Kernel::<A>::named(name).name()).is_ok_and(|found| found == name)
+        }
+        assert!(named::<(u64, u64, u64)>("silu_mul"));
+        assert!(!named::<(u64, u64, u32)>("silu_mul"), "a number of another length");
+        assert!(!named::<(u64, u64, f32)>("silu_mul"), "another type");
+        assert!(!named::<(u64, u64, u64, u64)>("silu_mul"), "one more");
+        assert!(!named::<(u64, u64, u64)>("silu_mull"), "another name");
+        // Made by macros of macros.
+        assert!(named::<(Parts, u64, u64, u32, f32, u64, u32)>("matvec_q4_k_4"));
+        assert!(!named::<(Parts, u64, u64, f32, u32, u64, u32)>("matvec_q4_k_4"), "two in another order");
+    }
 
     /// It is stricter than nvcc: no generic lambda, for one.
     #[test]

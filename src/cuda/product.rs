@@ -4,7 +4,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::arguments::twin;
 use super::format::{self, Halves};
-use super::module::launch;
+use super::module::{Kernel, launch};
 use super::stream::Stream;
 use super::weight::Weight;
 use super::{Buffer, Cuda, FEW, THREADS};
@@ -13,16 +13,29 @@ use crate::quant::DType;
 use crate::{Error, Result};
 
 /// x as f16 or as bfloat16: rows of up to 512, of up to 2048, of any number of values.
-const SPLIT: [[&str; 3]; 2] =
-    [["split_f16_512", "split_f16_2048", "split_f16_any"], ["split_bf16_512", "split_bf16_2048", "split_bf16_any"]];
+const SPLIT: [[Split; 3]; 2] = [
+    [Kernel::named("split_f16_512"), Kernel::named("split_f16_2048"), Kernel::named("split_f16_any")],
+    [Kernel::named("split_bf16_512"), Kernel::named("split_bf16_2048"), Kernel::named("split_bf16_any")],
+];
+/// x, a norm's weight or none, its eps, rows, width; both halves, units, sums or none.
+type Split = Kernel<(u64, u64, f32, u32, u32, u64, u64, u64, u64)>;
+
+/// The kernels of [`ROWS`] for a number of values.
+macro_rules! rows_of {
+    ($width:literal) => {
+        [
+            [Kernel::named(concat!("matmul_rows_f16_", $width)), Kernel::named(concat!("swiglu_rows_f16_", $width))],
+            [Kernel::named(concat!("matmul_rows_bf16_", $width)), Kernel::named(concat!("swiglu_rows_bf16_", $width))],
+        ]
+    };
+}
 
 /// Whole rows of x of up to so many values; bytes of shared memory besides x; for weights as f16 and as bfloat16, products and
 /// the gated ones.
-const ROWS: [(usize, usize, [[&str; 2]; 2]); 3] = [
-    (128, 37_120, [["matmul_rows_f16_128", "swiglu_rows_f16_128"], ["matmul_rows_bf16_128", "swiglu_rows_bf16_128"]]),
-    (256, 33_024, [["matmul_rows_f16_256", "swiglu_rows_f16_256"], ["matmul_rows_bf16_256", "swiglu_rows_bf16_256"]]),
-    (320, 16_640, [["matmul_rows_f16_320", "swiglu_rows_f16_320"], ["matmul_rows_bf16_320", "swiglu_rows_bf16_320"]]),
-];
+const ROWS: [(usize, usize, [[ProductOfRows; 2]; 2]); 3] =
+    [(128, 37_120, rows_of!("128")), (256, 33_024, rows_of!("256")), (320, 16_640, rows_of!("320"))];
+/// Weights with biases and results, tiles, x, a norm's weight or none, its eps, rows, columns; whether results are added to.
+type ProductOfRows = Kernel<(Products, u32, u64, u64, f32, u32, u32, u32)>;
 
 /// Tokens, and rows of weights, of a tile of `matmul_rows`; the most products.
 const ROWS_TILE: usize = 64;
@@ -40,7 +53,7 @@ const MOST_WIDE: usize = 32 << 20;
 /// `Factors` of the kernels.
 #[derive(Clone, Copy, IntoBytes, Immutable)]
 #[repr(C)]
-struct Factors {
+pub(super) struct Factors {
     scale: u64,
     less: u64,
     sums: u64,
@@ -60,7 +73,7 @@ struct Products {
 twin!(Products: "matmul", "Products");
 
 /// x as sums of two numbers of 16 bits: see `split.cu`.
-struct Split {
+struct SplitHalves {
     hi: u64,
     lo: u64,
     units: u64,
@@ -180,7 +193,7 @@ impl Cuda {
     }
 
     /// The kernels that multiply whole rows of x, if there are such, and their bytes of shared memory.
-    fn takes_rows(&self, all: &[Product<'_, Weight, Buffer>]) -> Option<([&'static str; 2], usize)> {
+    fn takes_rows(&self, all: &[Product<'_, Weight, Buffer>]) -> Option<([ProductOfRows; 2], usize)> {
         let Weight { dtype, cols, .. } = *all.first()?.weight;
         let kind = [DType::F16, DType::BF16].iter().position(|&kind| kind == dtype)?;
         let (_, more, names) = ROWS.iter().find(|(most, ..)| (1..=*most).contains(&cols))?;
@@ -211,7 +224,7 @@ impl Cuda {
         x: &Buffer,
         n: usize,
         all: &[Product<'_, Weight, Buffer>],
-        (names, shared): ([&'static str; 2], usize),
+        (names, shared): ([ProductOfRows; 2], usize),
         gated: bool,
         accumulate: bool,
     ) -> Result<()> {
@@ -290,11 +303,11 @@ impl Cuda {
     }
 
     /// Where x is split to.
-    fn halves(&self, stream: &mut Stream, w: &Weight, n: usize) -> Result<Split> {
+    fn halves(&self, stream: &mut Stream, w: &Weight, n: usize) -> Result<SplitHalves> {
         let hi = stream.scratch(0, 4 * n * w.cols)?;
         let units = stream.scratch(1, 4 * n * (1 + w.cols / 32))?;
         let sums = if w.dtype == DType::Q4_K { units + 4 * n as u64 } else { 0 };
-        Ok(Split { hi, lo: hi + 2 * (n * w.cols) as u64, units, sums })
+        Ok(SplitHalves { hi, lo: hi + 2 * (n * w.cols) as u64, units, sums })
     }
 
     /// Splits x (n, cols), normed if there is a norm, for products with `w`.
@@ -305,7 +318,7 @@ impl Cuda {
         x: &Buffer,
         n: usize,
         w: &Weight,
-        halves: &Split,
+        halves: &SplitHalves,
     ) -> Result<()> {
         let (weight, eps) = norm.map_or((0, 0.0), |norm| (norm.weight.at(), norm.eps));
         let (which, grid, block) = match w.cols {
@@ -314,7 +327,7 @@ impl Cuda {
             _ => (2, n, [256, 1]),
         };
         let name = SPLIT[usize::from(w.dtype == DType::BF16)][which];
-        let Split { hi, lo, units, sums } = *halves;
+        let SplitHalves { hi, lo, units, sums } = *halves;
         // SAFETY: x holds n rows of `cols`, the norm `cols` values, by the callers' checks; the scratch both halves of x and what
         // belongs to its rows.
         unsafe {
@@ -329,12 +342,12 @@ impl Cuda {
         stream: &mut Stream,
         product: &Product<'_, Weight, Buffer>,
         n: usize,
-        halves: &Split,
+        halves: &SplitHalves,
         accumulate: bool,
     ) -> Result<()> {
         let (w, accumulate) = (product.weight, u32::from(accumulate));
         let (rows, cols, bias, y) = (w.rows, w.cols, bias(product), product.out.at());
-        let Split { hi, lo, units, sums } = *halves;
+        let SplitHalves { hi, lo, units, sums } = *halves;
         let large = self.large_tiles(w, n) && Self::stages(w, LARGE) <= self.context.shared;
         let (size, threads) = if large { (LARGE, 256) } else { (SMALL, 128) };
         let large = usize::from(large);
@@ -345,7 +358,8 @@ impl Cuda {
             let (widen, name) = match &format::of(w.dtype).halves {
                 Halves::Integers { widen, matmul, .. } => (*widen, matmul[large]),
                 Halves::AsTheyAre(matmul) => {
-                    return launch!(self.kernels, stream, matmul[large], tiles, [threads, 1], shared;
+                    let name = matmul[large];
+                    return launch!(self.kernels, stream, name, tiles, [threads, 1], shared;
                         w.parts(), hi, lo, units, n as u32, bias, y, accumulate);
                 }
                 Halves::No => return Err(Error::invalid(format!("a product of halves with {}", w.dtype))),

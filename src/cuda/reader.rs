@@ -5,6 +5,7 @@ use super::stream::Stream;
 use super::{Buffer, Cuda};
 use crate::backend::{Checked, Choice, HsaShape, ReadChunks, ReaderOptions, Reads, Selecting, check};
 use crate::memory::{ChunkMemory, ChunkShape, Precision};
+use crate::room;
 use crate::topk::TopK;
 use crate::{Error, Result};
 
@@ -101,7 +102,7 @@ impl ReadChunks for Cuda {
                 top.clear();
             }
             if top.len() < rows {
-                top.resize(rows, TopK::new(top_k)?);
+                room::resize(top, rows, TopK::new(top_k)?)?;
             }
             let top = &mut top[..rows];
             top.iter_mut().for_each(TopK::clear);

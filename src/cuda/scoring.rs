@@ -9,6 +9,7 @@ use super::stream::{COUNTERS, Stream};
 use super::{Buffer, FEW};
 use crate::backend::{Selecting, Weighting};
 use crate::memory::ChunkShape;
+use crate::room;
 use crate::topk::{MAX_TOP_K, TopK};
 use crate::{Error, Result};
 
@@ -100,7 +101,7 @@ impl Scoring<'_> {
             Some(_) => <[Found]>::ref_from_bytes(stream.landed(bytes)?)
                 .map_err(|_| Error::invalid("results that are no whole entries"))?,
             None => {
-                lists.found.resize(results, Found { score: 0.0, id: u32::MAX });
+                room::resize(&mut lists.found, results, Found { score: 0.0, id: u32::MAX })?;
                 stream.read(best, lists.found.as_mut_bytes())?;
                 &lists.found
             }

@@ -4,7 +4,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::Buffer;
 use super::arguments::twin;
-use super::module::{Kernels, launch};
+use super::module::{Kernel, Kernels, launch};
 use super::stream::Stream;
 use crate::Result;
 use crate::backend::{SSM_SPAN as SPAN, SsmParams, SsmShape, SsmState};
@@ -61,7 +61,10 @@ pub(super) fn step(
     let threads = (floats + 1).next_multiple_of(32).clamp(256, 512) as u32;
     let fast = shape.state.is_multiple_of(4) && shape.conv == 4;
     let arrived = stream.arrived.at;
-    let name = if fast { "ssm_step_4" } else { "ssm_step_any" };
+    let name = match fast {
+        true => const { Kernel::named("ssm_step_4") },
+        false => const { Kernel::named("ssm_step_any") },
+    };
     // SAFETY: all lengths were checked by `Operations::ssm_mix`; there are counters for every group.
     unsafe {
         launch!(kernels, stream, name, grid, [threads, 1], floats * 4;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::driver::{Context, Memory, Pinned, RawStream};
 use super::graphs::{Graphs, MOST_ARGUMENTS};
-use super::module::Kernels;
+use super::module::{Arguments, Kernel, Kernels};
 use crate::{Error, Result};
 
 /// Bytes of pinned memory of a stream in each direction.
@@ -71,26 +71,26 @@ impl Stream {
     /// `together`, because they wait for each other, none starts before all can.
     ///
     /// # Safety
-    /// `arguments` must be the bytes of values of the types of the kernel's parameters, and what those point to on the device
-    /// must be as long as the kernel's header says for this grid.
+    /// What `arguments` point to on the device must be as long as the kernel's header says for this grid.
     #[allow(clippy::too_many_arguments)]
-    pub unsafe fn launch(
+    pub unsafe fn launch<A: Arguments>(
         &mut self,
         kernels: &Kernels,
-        name: &'static str,
+        kernel: Kernel<A>,
         grid: [usize; 3],
         block: [u32; 2],
         shared: usize,
         together: bool,
-        arguments: &[&[u8]],
+        arguments: &A,
     ) -> Result<()> {
-        let Some(launch) = kernels.prepare(name, grid, block, shared, together)? else { return Ok(()) };
+        let Some(launch) = kernels.prepare(kernel.name(), grid, block, shared, together)? else { return Ok(()) };
+        let arguments = arguments.bytes();
         if self.alone {
             if self.graphs.is_empty() {
                 self.context.put_off();
             }
             // SAFETY: by the contract of this function. Device memory that is freed until then is kept by the context.
-            unsafe { self.graphs.push(launch, arguments) };
+            unsafe { self.graphs.push(launch, &arguments) };
             return Ok(());
         }
         let mut pointers = heapless::Vec::<*mut c_void, MOST_ARGUMENTS>::new();
