@@ -18,6 +18,8 @@ struct Memory {
     u32 cols, width, landmark_width;
 };
 static_assert(sizeof(Memory) == 80, "as in src/cuda/arguments.rs");
+FIELD_AT(Memory, k, 0); FIELD_AT(Memory, norm, 24); FIELD_AT(Memory, keys, 40); FIELD_AT(Memory, eps, 64);
+FIELD_AT(Memory, cols, 68); FIELD_AT(Memory, width, 72); FIELD_AT(Memory, landmark_width, 76);
 
 const int TILE = 64, MOST = 128, HEAD = 32;
 

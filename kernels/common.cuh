@@ -13,6 +13,13 @@ typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
+// How many bytes of a struct are before a field, where the host has a twin of it. NVRTC cannot ask for that; other compilers have.
+#ifdef __CUDACC_RTC__
+#define FIELD_AT(type, field, bytes) static_assert(true, "")
+#else
+#define FIELD_AT(type, field, bytes) static_assert(__builtin_offsetof(type, field) == bytes, "as in src/cuda/arguments.rs")
+#endif
+
 // Every kernel calls this before it touches what an earlier kernel has written or reads. On devices of compute capability
 // 9.0 and up, kernels are launched before their predecessor has ended and wait here; what is constant (weights) may be
 // read before.
@@ -506,6 +513,9 @@ struct Ssm {
     u32 channels, projected;
 };
 static_assert(sizeof(Ssm) == 36, "as in src/cuda/arguments.rs");
+FIELD_AT(Ssm, inner, 0); FIELD_AT(Ssm, heads, 4); FIELD_AT(Ssm, state, 8); FIELD_AT(Ssm, groups, 12);
+FIELD_AT(Ssm, taps, 16); FIELD_AT(Ssm, dt_min, 20); FIELD_AT(Ssm, dt_max, 24); FIELD_AT(Ssm, channels, 28);
+FIELD_AT(Ssm, projected, 32);
 
 // How weights are stored on the device; `src/cuda/weight.rs` makes these layouts. All rows are whole.
 //   F32, F16, BF16  q: (rows, cols)
@@ -527,6 +537,8 @@ struct Weight {
     u32 rows, cols;
 };
 static_assert(sizeof(Weight) == 40, "as in src/cuda/arguments.rs");
+FIELD_AT(Weight, q, 0); FIELD_AT(Weight, scales, 8); FIELD_AT(Weight, more, 16); FIELD_AT(Weight, bits, 24);
+FIELD_AT(Weight, rows, 32); FIELD_AT(Weight, cols, 36);
 
 // Four values of 6 bits, k-th of eight groups in a block of 32, less 32.
 __device__ __forceinline__ u32 six_bits(const uint4& low, const uint2& bits, int k) {

@@ -7,6 +7,7 @@ struct Place {
     u64 at, group, stride;
 };
 static_assert(sizeof(Place) == 24, "as in src/cuda/arguments.rs");
+FIELD_AT(Place, at, 0); FIELD_AT(Place, group, 8); FIELD_AT(Place, stride, 16);
 
 template <class T>
 __device__ __forceinline__ void copy(const T* x, Place from, T* out, Place to, u64 rows, u64 width, u64 count) {

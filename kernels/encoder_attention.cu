@@ -25,6 +25,8 @@ struct Encoder {
     float base, eps;
 };
 static_assert(sizeof(Encoder) == 24, "as in src/cuda/arguments.rs");
+FIELD_AT(Encoder, rows, 0); FIELD_AT(Encoder, heads, 4); FIELD_AT(Encoder, kv_heads, 8); FIELD_AT(Encoder, d, 12);
+FIELD_AT(Encoder, base, 16); FIELD_AT(Encoder, eps, 20);
 
 // ---- on matrix units -----------------------------------------------------------------------------------------------------
 
@@ -333,6 +335,7 @@ struct Layer {
     float eps;
 };
 static_assert(sizeof(Layer) == 88, "as in src/cuda/arguments.rs");
+FIELD_AT(Layer, q, 0); FIELD_AT(Layer, q_bias, 32); FIELD_AT(Layer, norm, 56); FIELD_AT(Layer, eps, 80);
 
 const int HEADS = 4, WIDTH = 32, COLS = HEADS * WIDTH;
 // What is brought at once: k, v and q of two heads, k, v and q of the other two, then what the output takes of these and of those.

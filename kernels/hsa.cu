@@ -19,10 +19,13 @@ struct Pick {
     float weight;
 };
 static_assert(sizeof(Pick) == 8, "as in src/cuda/arguments.rs");
+FIELD_AT(Pick, slot, 0); FIELD_AT(Pick, weight, 4);
 struct Hsa {
     u32 heads, kv_heads, d, size, retrieval_heads, top, off_by_one;
 };
 static_assert(sizeof(Hsa) == 28, "as in src/cuda/arguments.rs");
+FIELD_AT(Hsa, heads, 0); FIELD_AT(Hsa, kv_heads, 4); FIELD_AT(Hsa, d, 8); FIELD_AT(Hsa, size, 12);
+FIELD_AT(Hsa, retrieval_heads, 16); FIELD_AT(Hsa, top, 20); FIELD_AT(Hsa, off_by_one, 24);
 
 // The picks of a token that have a weight, one after the other; every `step`-th from a first one on. A warp holds them.
 struct Picks {

@@ -49,6 +49,8 @@ struct Spans {
     float* kept;
 };
 static_assert(sizeof(Spans) == 64, "as in src/cuda/arguments.rs");
+FIELD_AT(Spans, x, 0); FIELD_AT(Spans, c, 8); FIELD_AT(Spans, gram, 16); FIELD_AT(Spans, steps, 24);
+FIELD_AT(Spans, own, 32); FIELD_AT(Spans, decay, 40); FIELD_AT(Spans, before, 48); FIELD_AT(Spans, kept, 56);
 
 // A row of WIDTH values of 16 bits in shared memory, in pieces of 16 bytes whose order has any one piece of eight rows below each
 // other in different banks. An even piece 2i is where piece 0 is, but for 16·i added by exclusive or, and odd ones likewise.

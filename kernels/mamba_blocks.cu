@@ -49,6 +49,10 @@ struct Block {
     float eps, gated_eps;
 };
 static_assert(sizeof(Block) == 96, "as in src/cuda/arguments.rs");
+FIELD_AT(Block, in_proj, 0); FIELD_AT(Block, out_proj, 8); FIELD_AT(Block, norm, 16); FIELD_AT(Block, conv_weight, 24);
+FIELD_AT(Block, conv_bias, 32); FIELD_AT(Block, dt_bias, 40); FIELD_AT(Block, a, 48); FIELD_AT(Block, d, 56);
+FIELD_AT(Block, gated_norm, 64); FIELD_AT(Block, history, 72); FIELD_AT(Block, state, 80); FIELD_AT(Block, eps, 88);
+FIELD_AT(Block, gated_eps, 92);
 struct Blocks {
     u32 count;
     float dt_min, dt_max;
@@ -56,6 +60,8 @@ struct Blocks {
     Block block[32];
 };
 static_assert(sizeof(Blocks) == 3088, "as in src/cuda/arguments.rs");
+FIELD_AT(Blocks, count, 0); FIELD_AT(Blocks, dt_min, 4); FIELD_AT(Blocks, dt_max, 8); FIELD_AT(Blocks, head, 12);
+FIELD_AT(Blocks, block, 16);
 
 // From a multiple of 128 bytes on: what a part hands over must not share lines with more than it has to.
 struct Exchange {

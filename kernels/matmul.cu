@@ -181,6 +181,7 @@ struct Factors {
     const float *scale, *less, *sums;
 };
 static_assert(sizeof(Factors) == 24, "as in src/cuda/arguments.rs");
+FIELD_AT(Factors, scale, 0); FIELD_AT(Factors, less, 8); FIELD_AT(Factors, sums, 16);
 enum { PLAIN, SCALED, SCALED_LESS };
 
 // As `matmul`, of x = (hi + lo) · unit; hi and lo (n, cols). All but one of the STAGES are on their way while that one is
@@ -340,6 +341,8 @@ struct Products {
     u32 count;
 };
 static_assert(sizeof(Products) == 88, "as in src/cuda/arguments.rs");
+FIELD_AT(Products, w, 0); FIELD_AT(Products, bias, 24); FIELD_AT(Products, y, 48); FIELD_AT(Products, rows, 72);
+FIELD_AT(Products, count, 84);
 // A tile of weights, and what it belongs to.
 struct WeightTile {
     const u16* w;

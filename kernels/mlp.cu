@@ -15,6 +15,8 @@ struct Mlp {
     u32 cols, width;
 };
 static_assert(sizeof(Mlp) == 48, "as in src/cuda/arguments.rs");
+FIELD_AT(Mlp, gate, 0); FIELD_AT(Mlp, up, 8); FIELD_AT(Mlp, down, 16); FIELD_AT(Mlp, norm, 24); FIELD_AT(Mlp, eps, 32);
+FIELD_AT(Mlp, cols, 36); FIELD_AT(Mlp, width, 40);
 
 const int TILE = 64, MOST = 128, PART = 32, STAGES = 3;
 

@@ -23,6 +23,7 @@ struct Found {
     u32 id;
 };
 static_assert(sizeof(Found) == 8, "as in src/cuda/arguments.rs");
+FIELD_AT(Found, score, 0); FIELD_AT(Found, id, 4);
 const u32 NONE = ~0u;
 const int WARPS = 4;
 
@@ -285,6 +286,7 @@ struct Pick {
     float weight;
 };
 static_assert(sizeof(Pick) == 8, "as in src/cuda/arguments.rs");
+FIELD_AT(Pick, chunk, 0); FIELD_AT(Pick, weight, 4);
 
 // How chosen chunks are weighed, and where they go: picks for hsa.cu, readings for the host.
 struct Choice {
@@ -294,6 +296,7 @@ struct Choice {
     Pick* readings;
 };
 static_assert(sizeof(Choice) == 24, "as in src/cuda/arguments.rs");
+FIELD_AT(Choice, softmax, 0); FIELD_AT(Choice, decay, 4); FIELD_AT(Choice, picks, 8); FIELD_AT(Choice, readings, 16);
 
 __device__ __forceinline__ float finite(float v) { return fminf(fmaxf(v, -3.402823466e38f), 3.402823466e38f); }
 

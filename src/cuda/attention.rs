@@ -23,7 +23,7 @@ pub(super) struct Encoder {
     base: f32,
     eps: f32,
 }
-twin!(Encoder: "encoder_attention", "Encoder");
+twin!(Encoder: "encoder_attention", "Encoder" { rows, heads, kv_heads, d, base, eps });
 
 impl Encoder {
     pub(super) fn new(shape: &EncoderShape, eps: f32) -> Encoder {

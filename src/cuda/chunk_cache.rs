@@ -9,7 +9,7 @@ use std::ops::Range;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Buffer;
-use super::arguments::{bytes_of, twin};
+use super::arguments::{alike, twin};
 use super::driver::{Context, Memory, Pinned};
 use super::module::{Kernel, Kernels, launch};
 use super::scoring::{Among, Lists, Scoring, lists_bytes};
@@ -101,9 +101,9 @@ struct Hsa {
     top: u32,
     off_by_one: u32,
 }
-twin!(Hsa: "hsa", "Hsa");
-const _: () = assert!(size_of::<SlotPick>() == bytes_of("hsa", "Pick"));
-const _: () = assert!(size_of::<SlotPick>() == bytes_of("score_top_k", "Pick"));
+twin!(Hsa: "hsa", "Hsa" { heads, kv_heads, d, size, retrieval_heads, top, off_by_one });
+alike!(SlotPick: "hsa", "Pick" { slot, weight });
+alike!(SlotPick: "score_top_k", "Pick" { slot, weight });
 
 /// Bytes of a value of keys and values.
 fn value_bytes(precision: Precision) -> usize {

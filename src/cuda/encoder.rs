@@ -39,7 +39,7 @@ struct MlpOf {
     /// To whole words.
     unused: u32,
 }
-twin!(MlpOf: "mlp", "Mlp");
+twin!(MlpOf: "mlp", "Mlp" { gate, up, down, norm, eps, cols, width });
 
 /// `Layer` of the kernels.
 #[derive(Clone, Copy, IntoBytes, Immutable)]
@@ -52,7 +52,7 @@ struct Layer {
     /// To whole words.
     unused: u32,
 }
-twin!(Layer: "encoder_attention", "Layer");
+twin!(Layer: "encoder_attention", "Layer" { weights, biases, norms, eps });
 
 /// `Memory` of the kernels.
 #[derive(Clone, Copy, IntoBytes, Immutable)]
@@ -66,7 +66,7 @@ struct Memory {
     width: u32,
     landmark_width: u32,
 }
-twin!(Memory: "chunk_memory", "Memory");
+twin!(Memory: "chunk_memory", "Memory" { weights, norms, out, eps, cols, width, landmark_width });
 
 /// Whether `mlp.cu` takes it. Few rows are bound by the bytes of the weights.
 pub(super) fn takes_mlp(context: &Context, norm: &Norm<'_, Buffer>, mlp: &Mlp<'_, Weight>, n: usize) -> bool {

@@ -36,7 +36,7 @@ struct Spans {
     before: u64,
     kept: u64,
 }
-twin!(Spans: "mamba_block", "Spans");
+twin!(Spans: "mamba_block", "Spans" { x, c, gram, steps, own, decay, before, kept });
 
 impl Spans {
     /// Bytes of each for a span, but for `kept`, in the order of the fields.

@@ -2,7 +2,7 @@
 
 use zerocopy::{Immutable, IntoBytes};
 
-use super::arguments::{bytes_of, twin};
+use super::arguments::{alike, bytes_of, twin};
 use super::format::of_16_bits;
 use super::module::launch;
 use super::stream::Stream;
@@ -62,8 +62,11 @@ struct Blocks {
     head: u32,
     block: [Block; MOST],
 }
-const _: () = assert!(size_of::<Block>() == bytes_of("mamba_blocks", "Block"));
-twin!(Blocks: "mamba_blocks", "Blocks");
+alike!(Block: "mamba_blocks", "Block" {
+    in_proj, out_proj, norm, conv_weight, conv_bias, dt_bias, a, d, gated_norm,
+    history, state, eps, gated_eps
+});
+twin!(Blocks: "mamba_blocks", "Blocks" { count, dt_min, dt_max, head, block });
 
 /// Whether the kernel is for blocks of this shape on this device.
 pub(super) fn takes_shape(cuda: &Cuda, shape: &SsmShape) -> bool {

@@ -90,7 +90,7 @@ struct Place {
     group: u64,
     stride: u64,
 }
-twin!(Place: "copy", "Place");
+twin!(Place: "copy", "Place" { at, group, stride });
 
 impl Place {
     /// In units of so many values.

@@ -58,7 +58,7 @@ pub(super) struct Factors {
     less: u64,
     sums: u64,
 }
-twin!(Factors: "matmul", "Factors");
+twin!(Factors: "matmul", "Factors" { scale, less, sums });
 
 /// `Products` of the kernels.
 #[derive(Clone, Copy, Default, IntoBytes, Immutable)]
@@ -70,7 +70,7 @@ struct Products {
     rows: [u32; MOST_PRODUCTS],
     count: u32,
 }
-twin!(Products: "matmul", "Products");
+twin!(Products: "matmul", "Products" { w, bias, y, rows, count });
 
 /// x as sums of two numbers of 16 bits: see `split.cu`.
 struct SplitHalves {

@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::arguments::{bytes_of, twin};
+use super::arguments::{alike, twin};
 use super::driver::Context;
 use super::module::{Kernels, launch};
 use super::stream::{COUNTERS, Stream};
@@ -122,8 +122,8 @@ struct Choice {
     picks: u64,
     readings: u64,
 }
-twin!(Choice: "score_top_k", "Choice");
-const _: () = assert!(size_of::<Found>() == bytes_of("score_top_k", "Found"));
+twin!(Choice: "score_top_k", "Choice" { softmax, decay, picks, readings });
+alike!(Found: "score_top_k", "Found" { score, id });
 
 /// Parts of up to `count` landmarks that [`Among::select`] makes lists of, at least 32 landmarks each.
 fn parts_of(context: &Context, heads: usize, count: usize) -> usize {

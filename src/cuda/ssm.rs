@@ -23,7 +23,7 @@ pub(super) struct Ssm {
     channels: u32,
     projected: u32,
 }
-twin!(Ssm: "common", "Ssm");
+twin!(Ssm: "common", "Ssm" { inner, heads, state, groups, taps, dt_min, dt_max, channels, projected });
 
 impl From<&SsmShape> for Ssm {
     fn from(s: &SsmShape) -> Ssm {

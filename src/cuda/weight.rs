@@ -32,7 +32,7 @@ pub(super) struct Parts {
     rows: u32,
     cols: u32,
 }
-twin!(Parts: "common", "Weight");
+twin!(Parts: "common", "Weight" { q, scales, more, bits, rows, cols });
 
 /// The parts on the host.
 #[derive(Default)]
