@@ -215,6 +215,26 @@ fn a_model_without_a_tokenizer_is_described_measured_and_quantized() {
 }
 
 #[test]
+fn questions_of_ones_own_are_scored() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("questions.json");
+    let text = r#"[{"document": "The pass key of QXRT is 482913. The ferry leaves at noon.", "questions": [
+        {"question": "What is the pass key of QXRT?", "answers": ["482913"]},
+        {"question": "What is the pass key of ABCD?", "answers": []}]}]"#;
+    std::fs::write(&path, text).unwrap();
+    let (code, text) = printed(&ramba().arg("evaluate").arg(&path).arg("--support").output().unwrap());
+    assert_eq!(code, Some(0), "{text}");
+    let row = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {text}"));
+        line[name.len()..].split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(row("right "), ["1", "1", "0", "0"], "asked, quoted, found, none");
+    assert_eq!(row("wrong "), ["0", "0", "0", "0"]);
+    assert_eq!(row("not in the document "), ["1", "0", "0", "1"]);
+    assert_eq!(row("right, weight ")[7], "0.000", "with less than 0.75");
+}
+
+#[test]
 fn a_closed_pipe_is_no_panic() {
     let w = world();
     let script = format!("\"$0\" info '{}' --tensors | head -c 1", w.model.display());

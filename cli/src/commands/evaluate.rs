@@ -4,6 +4,7 @@ mod cases;
 mod haystack;
 mod heatmap;
 mod scores;
+mod support;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -20,13 +21,15 @@ use haystack::Haystack;
 use heatmap::Heatmap;
 use ramba_cli::show::{grouped, one_line, parse_size, print, print_json};
 use ramba_cli::{files, interrupt};
+use support::Kinds;
 
 /// Parts that depths are counted in.
 const DEPTHS: usize = 10;
 
 #[derive(Args)]
 pub struct EvaluateArgs {
-    /// Questions: SQuAD's JSON, or JSON lines of BABILong (input, question, target) or RULER (input, outputs)
+    /// Questions: SQuAD's JSON, JSON lines of BABILong (input, question, target) or RULER (input, outputs), or
+    /// [{"document", "questions": [{"question", "answers": []}]}]
     file: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
@@ -48,6 +51,9 @@ pub struct EvaluateArgs {
     /// Let the model write what it likes, instead of copying answers from what it reads
     #[arg(long)]
     free: bool,
+    /// Show what right and wrong answers say that they rest on, and with which weights and probabilities
+    #[arg(long, conflicts_with = "json")]
+    support: bool,
     /// Draw the score by length and depth: an SVG file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -66,6 +72,7 @@ struct Row {
     asking: Duration,
     asked: Tally,
     depths: [(usize, f64); DEPTHS],
+    kinds: Kinds,
     answers: Vec<Value>,
 }
 
@@ -136,7 +143,12 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         "tokens/s",
         "ms"
     ))?;
-    rows.iter().try_for_each(|row| print(row.line()))
+    rows.iter().try_for_each(|row| print(row.line()))?;
+    for row in rows.iter().filter(|_| args.support) {
+        print(format!("\n{}", row.name))?;
+        row.kinds.lines().iter().try_for_each(print)?;
+    }
+    Ok(())
 }
 
 /// Keeps `most` questions, evenly spread.
@@ -156,7 +168,7 @@ fn thin(documents: &mut Vec<Document>, most: usize) {
 /// What the headline figure of a benchmark is called.
 fn score_name(benchmark: Benchmark) -> &'static str {
     match benchmark {
-        Benchmark::Squad => "F1",
+        Benchmark::Squad | Benchmark::Own => "F1",
         Benchmark::Babilong => "right",
         Benchmark::Ruler => "found",
     }
@@ -199,6 +211,8 @@ fn evaluate(
                 answer => answer?,
             };
             row.asking += started.elapsed();
+            let present = !case.wanted.is_empty();
+            row.kinds.add(&answer, present.then(|| scores::f1(&answer.text, &case.wanted)));
             let score = row.asked.add(suite, case, &answer, &places);
             if let (Some(score), Some(place)) = (score, places.first()) {
                 let depth = place.start as f64 / reading.bytes.max(1) as f64;
@@ -241,7 +255,7 @@ impl Tally {
         let (exact, f1) = (scores::exact(text, &case.wanted), scores::f1(text, &case.wanted));
         let labels: &BTreeSet<String> = &suite.labels;
         let score = match suite.benchmark {
-            Benchmark::Squad => f1,
+            Benchmark::Squad | Benchmark::Own => f1,
             Benchmark::Babilong => scores::labelled(text, &case.question, case.wanted.first()?, labels),
             Benchmark::Ruler => scores::contained(text, &case.wanted),
         };

@@ -13,6 +13,9 @@ pub enum Benchmark {
     /// `{"data": [{"title", "paragraphs": [{"context", "qas": [{"question", "answers": [{"text", "answer_start"}]}]}]}]}`. All
     /// articles together are one document. Questions without answers (SQuAD 2.0) are not answered by it.
     Squad,
+    /// `[{"document", "questions": [{"question", "answers": []}]}]`: documents and questions of one's own. Questions without answers are
+    /// not answered by the document.
+    Own,
     /// One `{"input", "question", "target"}` a line, each a document of its own.
     Babilong,
     /// One `{"input", "outputs"}` a line, each a document of its own, whose last paragraph is the question.
@@ -52,11 +55,16 @@ impl Suite {
 
     fn parse(text: &str) -> Result<Self> {
         let text = text.trim_start_matches('\u{feff}');
-        if let Ok(value) = serde_json::from_str::<Value>(text)
-            && value.get("data").is_some()
-        {
-            let document = squad(&value)?;
-            return Ok(Self { benchmark: Benchmark::Squad, documents: vec![document], labels: BTreeSet::new() });
+        let (labels, whole) = (BTreeSet::new(), serde_json::from_str::<Value>(text));
+        match whole {
+            Ok(value) if value.get("data").is_some() => {
+                return Ok(Self { benchmark: Benchmark::Squad, documents: vec![squad(&value)?], labels });
+            }
+            Ok(Value::Array(documents)) => {
+                let documents = documents.iter().map(own).collect::<Result<_>>()?;
+                return Ok(Self { benchmark: Benchmark::Own, documents, labels });
+            }
+            _ => {}
         }
         let (mut documents, mut labels, mut benchmark) = (Vec::new(), BTreeSet::new(), None);
         for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
@@ -111,6 +119,18 @@ fn squad(value: &Value) -> Result<Document> {
     Ok(Document { text, cases })
 }
 
+fn own(value: &Value) -> Result<Document> {
+    let text: String = field(value, "document")?.into();
+    let case = |asked: &Value| {
+        let wanted = list(asked, "answers")?.iter().map(|text| text.as_str().map(String::from)).collect::<Option<_>>();
+        let wanted = wanted.ok_or_else(|| Error::format("`answers` holds something that is no text"))?;
+        // Which of the places where an answer stands answers the question, the file does not say.
+        Ok(Case { question: field(asked, "question")?.trim().into(), wanted, places: Vec::new() })
+    };
+    let cases = list(value, "questions")?.iter().map(case).collect::<Result<_>>()?;
+    Ok(Document { text, cases })
+}
+
 fn line_of(value: &Value) -> Result<(Benchmark, Document)> {
     let input = field(value, "input")?;
     if value.get("outputs").is_some() {
@@ -155,6 +175,21 @@ mod tests {
         let [long, deep] = &document.cases[..] else { panic!("not two questions") };
         assert_eq!((long.question.as_str(), &document.text[long.places[0].clone()]), ("How long is it?", "777 km"));
         assert!(deep.wanted.is_empty() && deep.places.is_empty());
+    }
+
+    #[test]
+    fn documents_of_ones_own_have_questions_with_and_without_answers() {
+        let suite = Suite::parse(
+            r#"[{"document": "The key is 7.", "questions": [
+                {"question": "What is the key?", "answers": ["7", "seven"]}, {"question": "Whose?", "answers": []}]},
+               {"document": "Nothing.", "questions": []}]"#,
+        )
+        .unwrap();
+        let [first, second] = &suite.documents[..] else { panic!("not two documents") };
+        assert_eq!((suite.benchmark, first.text.as_str(), second.cases.len()), (Benchmark::Own, "The key is 7.", 0));
+        assert_eq!(first.cases.iter().map(|case| case.wanted.len()).collect::<Vec<_>>(), [2, 0]);
+        let error = Suite::parse(r#"[{"document": "a", "questions": [{"question": "b"}]}]"#).err().unwrap();
+        assert!(error.to_string().contains("answers"), "{error}");
     }
 
     #[test]
