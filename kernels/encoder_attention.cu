@@ -374,6 +374,7 @@ __device__ __forceinline__ void attend_whole(const Encoder& s, const Layer& w, f
         bring(part + RING - 1);
         return ring + part++ % RING * PART;
     };
+    // Phase 1: the first weights begin to come; x is normed and split, 16 rows a warp, and stays in registers.
     // Weights do not depend on any other kernel.
 #pragma unroll
     for (int i = 0; i < RING - 1; i++) bring(i);
@@ -387,6 +388,7 @@ __device__ __forceinline__ void attend_whole(const Encoder& s, const Layer& w, f
     // Rows behind the last one repeat it.
     read_normed(Half(), rows, x + min(own_up, s.rows - 1) * COLS, x + min(own_up + 8, s.rows - 1) * COLS, w.norm, w.eps, COLS, inverse);
 
+    // Phases 2 to 4 are made of these.
     // What a warp has of a head: 16 rows, of every eight values a pair in each of two rows.
     auto product = [&](float (&y)[WIDTH / 8][4], const float* bias, u32 head) {
         u16* const ws = ready();
@@ -441,6 +443,7 @@ __device__ __forceinline__ void attend_whole(const Encoder& s, const Layer& w, f
             }
     };
 
+    // Phases 2 to 5, for two heads at a time, one for each warp of a pair.
     // What the warp's two heads have read.
     float now[WIDTH / 8][4], before[WIDTH / 8][4];
 #pragma unroll
@@ -451,11 +454,13 @@ __device__ __forceinline__ void attend_whole(const Encoder& s, const Layer& w, f
     for (u32 round = 0; round < 2; round++) {
         const u32 head = 2 * round + half, kv = head / (s.heads / s.kv_heads);
         float y[WIDTH / 8][4];
+        // Phase 2: keys, normed and turned, and values, to shared memory.
         product(y, w.k_bias, kv);
         norm_and_turn(y, w.k_norm, 1);
         put(y, 0);
         product(y, w.v_bias, kv);
         put(y, Tile<WIDTH>::VALUES);
+        // Phase 3: load q, normed, turned and scaled.
         // When all have begun with this one, keys and values are there.
         product(y, w.q_bias, head);
         // exp(v) = 2^(v·log2 e)
@@ -466,8 +471,10 @@ __device__ __forceinline__ void attend_whole(const Encoder& s, const Layer& w, f
 #pragma unroll
             for (int r = 0; r < 2; r++)
                 split_bf16(y[i][2 * r], y[i][2 * r + 1], query[i / 2].hi[i % 2 * 2 + r], query[i / 2].lo[i % 2 * 2 + r]);
+        // Phase 4: scores, and the largest of each row.
         float scores[MOST / 8][4], most_up = -INFINITY, most_down = -INFINITY, sums[2] = {0, 0};
         score(scores, query, kept, s.rows, most_up, most_down);
+        // Phase 5: softmax and values; what the head has read.
 #pragma unroll
         for (int j = 0; j < WIDTH / 8; j++)
 #pragma unroll
@@ -479,6 +486,7 @@ __device__ __forceinline__ void attend_whole(const Encoder& s, const Layer& w, f
 #pragma unroll
             for (int i = 0; i < 4; i++) now[j][i] *= by[i / 2];
     }
+    // Phase 6: the output projection, added up over heads.
     GrowingUnit<Half> units;
     float acc[COLS / 8][4] = {};
     auto output = [&](const float (&y)[WIDTH / 8][4]) {
@@ -497,6 +505,7 @@ __device__ __forceinline__ void attend_whole(const Encoder& s, const Layer& w, f
     allow_next();
     output(before);
     output(now);
+    // Phase 7: reduce over the pair of warps, and add to x.
     add_halves(acc, units, tiles, x, first, s.rows, COLS);
 }
 

@@ -187,6 +187,7 @@ __device__ __forceinline__ void mamba_in(const Ssm& s, const u16* w, const float
         next++;
         end_of_copies();
     };
+    // Phase 1: weights for dt, and of the first parts, begin to come; they are constant, so before the wait.
     {
         const Self me;
         const u32 row = me.thread / 16, k = me.thread % 16 * 8;
@@ -200,6 +201,7 @@ __device__ __forceinline__ void mamba_in(const Ssm& s, const u16* w, const float
     const float4 weight = weights_of_norm<Half>(norm, width, unit, inverse);
     wait_for_previous();
 
+    // Phase 2: norm and split x, with the three rows before it, then hold it in registers.
     x += tokens.token0 * width;
     const u32 warp = threadIdx.y;
     // Warps bring 8 of the 64 rows and 2 of the 16 before them, whose first three are those that the convolution reads.
@@ -226,8 +228,8 @@ __device__ __forceinline__ void mamba_in(const Ssm& s, const u16* w, const float
             load_matrices(lo[k], rows + SPAN * MOST + (a_place ^ 16 * k));
         }
     }
+    // Phase 3: dt.
     if (warp % 2 == 0) {
-        // The time steps.
         const Self me;
         float acc[4] = {};
 #pragma unroll
@@ -246,11 +248,13 @@ __device__ __forceinline__ void mamba_in(const Ssm& s, const u16* w, const float
         }
     }
 
+    // Phases 4 to 7, for B and C, then for x of each head.
 #pragma unroll 1
     for (u32 which = 0; which < tiles; which++) {
         // Not before: what waits for this would take the room that other streams use.
         if (which + 1 == tiles) allow_next();
         const u32 channel0 = which ? (which - 1) * P : s.inner;
+        // Phase 4: the projection.
         float acc[4][4] = {}, above[4] = {};
 #pragma unroll
         for (u32 part = 0; part < 2; part++) {
@@ -279,6 +283,7 @@ __device__ __forceinline__ void mamba_in(const Ssm& s, const u16* w, const float
                 mma(Half(), above, e_hi, of);
             }
         }
+        // Phase 5: to shared memory below the rows before; with B and C also sums of dt·a, and what follows from them.
         {
             const Self me;
             const u32 lane = me.lane, warp = me.warp;
@@ -318,6 +323,7 @@ __device__ __forceinline__ void mamba_in(const Ssm& s, const u16* w, const float
         }
         __syncthreads();
 
+        // Phase 6: convolution and SiLU; the results as products read them, here and for mamba_out.
         {
             const Self me;
             const u32 lane = me.lane, warp = me.warp;
@@ -380,6 +386,7 @@ __device__ __forceinline__ void mamba_in(const Ssm& s, const u16* w, const float
         }
         __syncthreads();
 
+        // Phase 7: what the span adds to the state of the head, xᵀ·B; or the gram, C·Bᵀ.
         const Self me;
         const u32 lane = me.lane, m0 = me.m * 16, half = me.half, k_place = place<N>(lane % 16, lane / 16);
         if (which) {
@@ -471,6 +478,7 @@ __device__ __forceinline__ void mamba_out(const Ssm& s, const u16* w, const floa
         // The one that would take its place.
         return ring + next % RING * PART;
     };
+    // Phase 1: C, the gram, the steps and the first parts begin to come.
     float unit, inverse;
     const float4 weight = weights_of_norm<Half>(norm, width, unit, inverse);
     wait_for_previous();
@@ -482,6 +490,7 @@ __device__ __forceinline__ void mamba_out(const Ssm& s, const u16* w, const floa
 #pragma unroll
     for (u32 i = 0; i < RING - 1; i++) bring();
 
+    // Phase 2: norm and split x.
     {
         const Tokens of(n);
         const u32 row0 = threadIdx.y * 8;
@@ -494,9 +503,11 @@ __device__ __forceinline__ void mamba_out(const Ssm& s, const u16* w, const floa
     // Sums of squares and the largest value so far of two rows.
     float squares_up = 0, squares_down = 0, most_up = 0, most_down = 0;
     float out[16][4] = {};
+    // Phases 3 to 7, for each head.
 #pragma unroll 1
     for (u32 head = 0; head < s.heads; head++) {
         if (head + 1 == s.heads) allow_next();
+        // Phase 3: y of the state before the span, C·stateᵀ, decayed.
         float y[4][4] = {};
         const u16* const before = part();
         {
@@ -523,6 +534,7 @@ __device__ __forceinline__ void mamba_out(const Ssm& s, const u16* w, const floa
             for (u32 j = 0; j < 4; j++) y[j][0] *= by_up, y[j][1] *= by_up, y[j][2] *= by_down, y[j][3] *= by_down;
         }
 
+        // Phase 4: y of the tokens up to each, the gram with its decays times x, and what goes straight from x to y.
 #pragma unroll 1
         for (u32 k = 0; k < 4; k += 2) {
             const u16* const xs = part();
@@ -572,6 +584,7 @@ __device__ __forceinline__ void mamba_out(const Ssm& s, const u16* w, const floa
             }
         }
 
+        // Phase 5: the gate, z of the projection.
         float gate[4][4] = {};
 #pragma unroll 1
         for (u32 k0 = 0; k0 < 2; k0++) {
@@ -592,7 +605,7 @@ __device__ __forceinline__ void mamba_out(const Ssm& s, const u16* w, const floa
             }
         }
 
-        // Gated. The norm's factor is that of a row and can wait; its weights cannot.
+        // Phase 6: y, gated, and split. The norm's factor is that of a row and can wait; its weights cannot.
         const Self me;
         const float* const weights = gated_norm + head * P + me.half * 32 + 2 * me.t;
         float largest_up = 0, largest_down = 0;
@@ -631,6 +644,7 @@ __device__ __forceinline__ void mamba_out(const Ssm& s, const u16* w, const floa
                 split_pair(Half(), v[0] * inverse_up, v[1] * inverse_up, hi[i][2 * right], lo[i][2 * right]);
                 split_pair(Half(), v[2] * inverse_down, v[3] * inverse_down, hi[i][2 * right + 1], lo[i][2 * right + 1]);
             }
+        // Phase 7: the output projection, added up over heads.
 #pragma unroll
         for (u32 low = 0; low < 2; low++) {
             const u16* const ws = part();
@@ -647,7 +661,7 @@ __device__ __forceinline__ void mamba_out(const Ssm& s, const u16* w, const floa
         }
     }
 
-    // Two warps have the same rows: each takes half of the columns, and gets what the other has of them.
+    // Phase 8: reduce and store. Two warps have the same rows: each takes half of the columns, and gets what the other has of them.
     const Self me;
     const Tokens tokens(n);
     x += tokens.token0 * width;

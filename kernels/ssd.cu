@@ -277,6 +277,7 @@ __device__ __forceinline__ void out(const Ssm& s, const float* xbc, const float*
             }
         }
     };
+    // Phase 1: load the first columns of C, B and the state, and the sums of dt·a.
     Part c_tile, b_tile, s_tile;
     c_tile.fetch(c_from, s.channels, tokens, s.state);
     b_tile.fetch(b_from, s.channels, tokens, s.state);
@@ -289,7 +290,8 @@ __device__ __forceinline__ void out(const Ssm& s, const float* xbc, const float*
     c_tile.put(c_at);
     b_tile.put(b_at);
     __syncthreads();
-    // A tile that the next phase needs is on its way while this one is computed: there are registers for one. A warp has rows
+    // Phase 2: the gram, C·Bᵀ, and y of the state before the span, C·stateᵀ, column by column.
+    // A tile that the next product needs is on its way while this one is computed: there are registers for one. A warp has rows
     // m0 .. of the gram, which are zero right of the diagonal: it leaves out columns after its own.
     for (u32 n0 = 32; n0 < s.state; n0 += 32) {
         multiply(gram, b_at, warp + 1);
@@ -308,6 +310,7 @@ __device__ __forceinline__ void out(const Ssm& s, const float* xbc, const float*
     multiply(gram, b_at, warp + 1);
     s_tile.put(s_at);
     __syncthreads();
+    // Phase 3: load x.
     Part left, right;
     left.fetch(x_from, s.channels, tokens, columns);
     multiply(acc, s_at, 4);
@@ -315,6 +318,7 @@ __device__ __forceinline__ void out(const Ssm& s, const float* xbc, const float*
     left.put(spare);
     right.put(b_at);
 
+    // Phase 4: y of the state is decayed, and what goes straight from x to y is added.
     const float straight = d[head];
     u32 thread = threadIdx.x;
     settle(thread);
@@ -335,6 +339,7 @@ __device__ __forceinline__ void out(const Ssm& s, const float* xbc, const float*
         add_straight(0, up, __expf(c_up));
         add_straight(1, down, __expf(c_down));
     }
+    // Phase 5: the gram with its decays times x.
     // Gates are on their way while x is multiplied: none is read after a result is written.
     const float* const z = zxbcdt + (sequence * n + first) * s.projected + head * width + p0;
     float2 gates_up[8], gates_down[8];
@@ -376,6 +381,7 @@ __device__ __forceinline__ void out(const Ssm& s, const float* xbc, const float*
             mma_two(acc[2 * j], acc[2 * j + 1], m, hi, lo);
         }
     }
+    // Phase 6: gate and store.
     y += (sequence * n + first) * s.inner + head * width + p0;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
