@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use ramba::backend::{Device as _, Operations};
-use ramba::cpu::Cpu;
+use ramba::cpu::{Cpu, Isa};
 use ramba::quant::{self, DType};
 use ramba::weights::Tensor;
 use ramba::{AskOptions, Device, Engine, EngineOptions, Result, SessionOptions};
@@ -69,23 +69,86 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             rows.extend(kernels(args, &engine, threads)?);
         }
     }
+    let kernels = match args.device {
+        Device::Cpu => Isa::available().next().map(|isa| format!("{isa:?}")),
+        _ => None,
+    };
     if args.json {
-        return print_json(&json!({"model": model.display().to_string(), "rows": rows}));
+        return print_json(&json!({
+            "model": model.display().to_string(), "device": args.device.to_string(), "kernels": kernels, "rows": rows,
+        }));
     }
-    print("what                              threads   tokens/s         ms    GFLOP/s     GB/s")?;
+    let kernels = kernels.map_or(String::new(), |kernels| format!(", kernels for {kernels}"));
+    print(format!("{}, {}{kernels}", model.display(), args.device))?;
+    print("what                              threads   tokens/s         ms    GFLOP/s     GB/s    share")?;
     for row in &rows {
         let number = |key: &str| row[key].as_f64().map_or(String::new(), |v| format!("{v:.1}"));
         print(format!(
-            "{:<33} {:>7} {:>10} {:>10} {:>10} {:>8}",
+            "{:<33} {:>7} {:>10} {:>10} {:>10} {:>8} {:>8}",
             row["what"].as_str().unwrap_or_default(),
             row["threads"],
             number("tokens_per_s"),
             number("ms"),
             number("gflop_per_s"),
             number("gb_per_s"),
+            row["share_of_memory"].as_f64().map_or(String::new(), |v| format!("{:.0} %", 100.0 * v)),
         ))?;
     }
+    print("\nWhat is timed:")?;
+    for (what, timed) in TIMED {
+        print(format!("  {what:<24} {timed}"))?;
+    }
     Ok(())
+}
+
+/// What each row measures; every time is the median of the runs.
+const TIMED: [(&str, &str); 6] = [
+    ("memory", "reading memory that no cache holds, on all threads"),
+    ("ingest", "a document of tokens, from the first to all being ready for questions"),
+    ("prompt", "a question to its first token, once the document is ready: the whole model, and retrieval"),
+    (
+        "decode",
+        "further tokens, one by one; GB/s and share of memory of the weights that each needs and the states that it changes",
+    ),
+    ("question to first token", "the same as prompt, for a short question"),
+    ("matmul", "with --kernels: one matrix product again and again; GB/s of its weights"),
+];
+
+/// Bytes that a token moves when it is decoded, but for chunks that it reads: matrices once, recurrent states read and written. What
+/// encodes chunks is needed once in a chunk.
+fn bytes_per_token(engine: &Engine) -> u64 {
+    let gguf = engine.gguf();
+    // An embedding that is not the output matrix too is looked up for one row.
+    let looked_up = gguf.tensor("output.weight").is_some().then_some("token_embd.weight");
+    let needed = |name: &str| !name.starts_with("enc.") && !name.starts_with("chunk.") && Some(name) != looked_up;
+    let weights: u64 = gguf.tensors().iter().filter(|t| needed(&t.name)).map(|t| t.bytes as u64).sum();
+    let config = engine.config();
+    weights + 2 * 4 * (config.blocks * config.ssm.inner * config.ssm.state) as u64
+}
+
+/// Bytes per second of reading memory with `threads` threads; `None` if there is too little of it to tell.
+fn memory(args: &BenchArgs, threads: usize) -> Option<f64> {
+    const BYTES: usize = 256 << 20;
+    let mut memory = Vec::new();
+    memory.try_reserve_exact(BYTES / 8).ok()?;
+    memory.resize(BYTES / 8, 1u64);
+    let mut times = Vec::new();
+    for _ in 0..args.runs.max(3) {
+        let started = Instant::now();
+        std::thread::scope(|scope| {
+            for part in memory.chunks(memory.len().div_ceil(threads)) {
+                scope.spawn(move || {
+                    let sums = part.chunks_exact(16).fold([0u64; 16], |mut sums, values| {
+                        sums.iter_mut().zip(values).for_each(|(sum, v)| *sum = sum.wrapping_add(*v));
+                        sums
+                    });
+                    black_box(sums);
+                });
+            }
+        });
+        times.push(started.elapsed());
+    }
+    Some(BYTES as f64 / median(times).as_secs_f64())
 }
 
 /// Reading a document and writing after it.
@@ -133,12 +196,24 @@ fn end_to_end(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<R
         decode.push(first.map_or(Duration::ZERO, |first| first.elapsed()));
     }
     let per_s = |n: usize, time: Duration| n as f64 / time.as_secs_f64().max(1e-9);
-    Ok(vec![
+    let decode = per_s(args.decode, median(decode));
+    let bytes = bytes_per_token(engine);
+    let mut decoding = json!({"what": "decode", "threads": threads, "tokens_per_s": decode, "bytes_per_token": bytes});
+    let mut rows = Vec::new();
+    if args.device == Device::Cpu {
+        decoding["gb_per_s"] = json!(decode * bytes as f64 / 1e9);
+        if let Some(memory) = memory(args, threads) {
+            rows.push(json!({"what": "memory", "threads": threads, "gb_per_s": memory / 1e9}));
+            decoding["share_of_memory"] = json!(decode * bytes as f64 / memory);
+        }
+    }
+    rows.extend([
         json!({"what": "ingest", "threads": threads, "tokens_per_s": per_s(tokens.len(), median(ingest))}),
         json!({"what": format!("prompt of {asked}"), "threads": threads, "tokens_per_s": per_s(asked, median(prompt))}),
-        json!({"what": "decode", "threads": threads, "tokens_per_s": per_s(args.decode, median(decode))}),
+        decoding,
         json!({"what": "question to first token", "threads": threads, "ms": median(question).as_secs_f64() * 1e3}),
-    ])
+    ]);
+    Ok(rows)
 }
 
 /// Matrix products of the model's largest matrix, in every number format, for one row and for many.
