@@ -110,13 +110,13 @@ fn the_answer_is_that_of_the_windows_as_a_document() {
 #[test]
 fn a_copied_answer_is_quoted_from_the_document_and_none_is_none() {
     let text = document();
-    let bias = |value: f32| open(rereading(3).f32("ramba.ask.no_answer_bias", value));
+    let limit = |value: f32| open(rereading(3).f32("ramba.ask.no_answer_probability", value));
     let session_with = |engine: &Engine| {
         let mut session = session(engine);
         session.feed(&text).unwrap();
         session
     };
-    let mut never = session_with(&bias(-1e6));
+    let mut never = session_with(&limit(1.0));
     for question in ["b?", "f g?"] {
         let answer = ask(&mut never, question, &AskOptions::default());
         let Support::Quoted(places) = &answer.support else { panic!("{:?}", answer.support) };
@@ -125,7 +125,7 @@ fn a_copied_answer_is_quoted_from_the_document_and_none_is_none() {
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(quoted.join(","), answer.text.split(',').map(words).collect::<Vec<_>>().join(","));
     }
-    let answer = ask(&mut session_with(&bias(1e6)), "b?", &AskOptions::default());
+    let answer = ask(&mut session_with(&limit(0.0)), "b?", &AskOptions::default());
     assert_eq!((answer.text.as_str(), answer.support), ("", Support::None));
 }
 
@@ -154,7 +154,9 @@ fn what_cannot_be_read_again_is_refused() {
     refused(key(3, 5), "ramba.rereading.windows is 5, but a segment has 4 chunks");
     refused(key(3, 0), "go together");
     refused(key(0, 2), "go together");
-    refused(file(shape()).f32("ramba.ask.no_answer_bias", f32::NAN), "ramba.ask.no_answer_bias");
+    for odd in [-0.1, 1.5, f32::NAN] {
+        refused(file(shape()).f32("ramba.ask.no_answer_probability", odd), "ramba.ask.no_answer_probability");
+    }
     let endless = Shape { segment: 0, overlap: 0, ..shape() };
     refused(
         file(endless).u32("ramba.rereading.chunks", 1).u32("ramba.rereading.windows", 1),

@@ -229,8 +229,8 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer: dict, c: Config, arch: str
         writer.add_uint32("ramba.ask.answer_token_id", special["answer_token_id"])
         if c.raw.get("question_space"):
             writer.add_bool("ramba.ask.leading_space", True)
-        if c.raw.get("no_answer_bias"):
-            writer.add_float32("ramba.ask.no_answer_bias", c.raw["no_answer_bias"])
+        if c.raw.get("no_answer_probability") is not None:
+            writer.add_float32("ramba.ask.no_answer_probability", c.raw["no_answer_probability"])
         for key in ("rereading_chunks", "rereading_windows"):
             if c.raw.get(key):
                 writer.add_uint32("ramba." + key.replace("_", "."), c.raw[key])
@@ -325,7 +325,7 @@ def load(path) -> tuple[dict, dict]:
         "question_token_id": get("ask.question_token_id"),
         "answer_token_id": get("ask.answer_token_id"),
         "question_space": get("ask.leading_space") or False,
-        "no_answer_bias": get("ask.no_answer_bias") or 0.0,
+        "no_answer_probability": get("ask.no_answer_probability"),
         "rereading_chunks": get("rereading.chunks") or 0,
         "rereading_windows": get("rereading.windows") or 0,
     }
@@ -380,13 +380,24 @@ def main():
         metavar="REGEX=TYPE",
         help="type of the matrices whose GGUF names match, before --type; the first match counts",
     )
+    ap.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=JSON",
+        help="a key of the config beside those of the checkpoint, as rereading_chunks=3",
+    )
     ap.add_argument("--out", type=Path, required=True)
     args = ap.parse_args()
     checkpoint = torch.load(args.checkpoint, map_location="cpu", weights_only=True)
     tokenizer = json.loads(args.tokenizer.read_text(encoding="utf-8")) if args.tokenizer else None
-    export(args.out, checkpoint["config"], checkpoint["state"], args.type, args.embedding_type, tokenizer, args.name,
+    config = dict(checkpoint["config"])
+    if "none" in checkpoint:  # what training found to tell questions without an answer by
+        config["no_answer_probability"] = checkpoint["none"]["limit"]
+    config |= {key: json.loads(value) for key, value in (pair.split("=", 1) for pair in args.set)}
+    export(args.out, config, checkpoint["state"], args.type, args.embedding_type, tokenizer, args.name,
         tensor_types=[tuple(t.rsplit("=", 1)) for t in args.tensor_type])
-    c = Config.from_json(checkpoint["config"])
+    c = Config.from_json(config)
     parameters = sum(math.prod(shape) for _, _, shape, _ in tensor_table(c))
     print(f"{args.out}: {parameters} parameters, {args.out.stat().st_size} bytes")
 

@@ -173,8 +173,8 @@ pub(super) struct Shape {
     pub answer: Option<u32>,
     /// Whether a question begins with a space.
     pub question_space: bool,
-    /// Added to the logit of the end where an answer begins.
-    pub no_answer_bias: f64,
+    /// Above which probability of the end where an answer begins there is none.
+    pub no_answer_probability: Option<f64>,
     /// Chunks that a question's answer is read from again, and windows for them; 0 for none.
     pub rereading: [u64; 2],
 }
@@ -368,8 +368,8 @@ impl Shape {
                 if self.question_space {
                     entries.push(("ramba.ask.leading_space".into(), Value::Bool(true)));
                 }
-                if self.no_answer_bias != 0.0 {
-                    entries.push(("ramba.ask.no_answer_bias".into(), Value::F32(self.no_answer_bias as f32)));
+                if let Some(limit) = self.no_answer_probability {
+                    entries.push(("ramba.ask.no_answer_probability".into(), Value::F32(limit as f32)));
                 }
                 let [chunks, windows] = self.rereading;
                 if chunks + windows > 0 {
@@ -448,14 +448,14 @@ fn hugging_face(f: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<Shape> {
         question: None,
         answer: None,
         question_space: false,
-        no_answer_bias: 0.0,
+        no_answer_probability: None,
         rereading: [0; 2],
     };
     if published {
         shape.question = f.token("question_token_id", notes)?;
         shape.answer = f.token("answer_token_id", notes)?;
         shape.question_space = f.flag("question_space")?.unwrap_or(false);
-        shape.no_answer_bias = f.float("no_answer_bias")?.unwrap_or(0.0);
+        shape.no_answer_probability = f.float("no_answer_probability")?;
         shape.rereading = [f.uint("rereading_chunks")?.unwrap_or(0), f.uint("rereading_windows")?.unwrap_or(0)];
         shape.segment = f.segment("segment_size")?;
         shape.overlap = f.uint("segment_overlap")?.unwrap_or(0);
@@ -630,7 +630,7 @@ fn mixer(s: &mut Fields<'_>, hidden: u64) -> Result<Shape> {
         question: None,
         answer: None,
         question_space: false,
-        no_answer_bias: 0.0,
+        no_answer_probability: None,
         rereading: [0; 2],
     })
 }

@@ -45,8 +45,9 @@ pub struct Config {
     pub answer_token: Option<u32>,
     /// Whether a question begins with a space, as words inside a text do.
     pub question_space: bool,
-    /// Added to the logit of the end-of-text token where an answer begins: how soon the model says that there is none.
-    pub no_answer_bias: f32,
+    /// Above which probability of the end-of-text token where an answer begins there is none; else there is one. None: it is a
+    /// token among others there.
+    pub no_answer_probability: Option<f32>,
     /// How what a question finds is read again, if the model was trained for it.
     pub rereading: Option<RereadingConfig>,
 }
@@ -190,7 +191,7 @@ impl Config {
             question_token: None,
             answer_token: None,
             question_space: false,
-            no_answer_bias: 0.0,
+            no_answer_probability: None,
             rereading: None,
         };
         if architecture == "ramba" {
@@ -208,7 +209,7 @@ impl Config {
             config.question_token = keys.token("ask.question_token_id", vocab)?;
             config.answer_token = keys.token("ask.answer_token_id", vocab)?;
             config.question_space = keys.flag("ask.leading_space")?;
-            config.no_answer_bias = keys.bias("ask.no_answer_bias")?;
+            config.no_answer_probability = keys.probability("ask.no_answer_probability")?;
             config.rereading = keys.rereading(&config)?;
             keys.check_all_used()?;
         }
@@ -297,11 +298,12 @@ impl Keys<'_> {
         Ok(value)
     }
 
-    /// A finite number, 0 when absent.
-    fn bias(&self, key: &str) -> Result<f32> {
+    fn probability(&self, key: &str) -> Result<Option<f32>> {
         let key = self.name(key);
-        let value = self.gguf.opt_f32(&key)?.unwrap_or(0.0);
-        require(value.is_finite(), || format!("{key} is {value}"))?;
+        let value = self.gguf.opt_f32(&key)?;
+        if let Some(value) = value {
+            require((0.0..=1.0).contains(&value), || format!("{key} is {value}, not between 0 and 1"))?;
+        }
         Ok(value)
     }
 

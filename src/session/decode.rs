@@ -47,8 +47,12 @@ impl Decode<'_> {
                 break StopReason::Length;
             }
             // None if a word that was begun has no end in what was read.
-            if let (Some(eos), true) = (eos.filter(|_| !self.grows), tokens.is_empty()) {
-                next.bias(eos, session.engine().config().no_answer_bias);
+            let limit = session.engine().config().no_answer_probability.filter(|_| tokens.is_empty() && !self.grows);
+            if let (Some(eos), Some(limit)) = (eos, limit)
+                && next.ends_above(eos, limit)
+            {
+                first_token.get_or_insert_with(|| self.started.elapsed());
+                break StopReason::End;
             }
             let Some(id) = next.choose(session)? else { break StopReason::Length };
             first_token.get_or_insert_with(|| self.started.elapsed());
@@ -138,11 +142,17 @@ impl NextToken {
         Ok(())
     }
 
-    /// Adds `bias` to the logit of token `id`, if all logits are here.
-    fn bias(&mut self, id: u32, bias: f32) {
-        if let Some(logit) = self.logits.get_mut(id as usize) {
-            *logit += bias;
+    /// Whether token `id` is more probable than `limit` after those that were read last. Then it is chosen; if not, it cannot be.
+    fn ends_above(&mut self, id: u32, limit: f32) -> bool {
+        let total = log_sum_exp(&self.logits);
+        let Some(logit) = self.logits.get_mut(id as usize) else { return false };
+        let log_probability = f64::from(*logit) - total;
+        if log_probability.exp() > f64::from(limit) {
+            self.log_probability += log_probability;
+            return true;
         }
+        *logit = f32::NEG_INFINITY;
+        false
     }
 
     /// Chooses the token after those that were read last; None if there is none that may follow.
