@@ -87,6 +87,6 @@ pub use memory::Precision;
 pub use quant::DType;
 pub use sampler::SamplerOptions;
 pub use session::{
-    Answer, AskOptions, Decoding, Device, Engine, EngineOptions, Library, MemoryNeeds, OnProgress, Progress, Session,
-    SessionOptions, Source, StopReason, Support,
+    Answer, AskOptions, Damage, Decoding, Device, Engine, EngineOptions, Library, MemoryNeeds, OnProgress, Progress,
+    Session, SessionOptions, Source, StopReason, Support,
 };

@@ -294,3 +294,37 @@ fn a_temporary_session_has_nothing_to_commit_to() {
     let world = world(Shape::default());
     assert_eq!(world.temporary().commit().unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
+
+/// One byte of any file of a document is another one.
+#[test]
+fn damage_is_found_and_belongs_to_a_document() {
+    let world = world(Shape::default());
+    for name in ["good", "bad"] {
+        let mut session = world.library().add(name).unwrap();
+        session.feed(&text(6000)).unwrap();
+        session.commit().unwrap();
+    }
+    assert_eq!(world.library().verify().unwrap(), []);
+    let folder = world.path().join(folders(&world.path()).into_iter().max().unwrap());
+    let mut chunks = 0;
+    for file in ["chunks", "landmarks", "text", "commit.1"] {
+        let path = folder.join(file);
+        let sound = std::fs::read(&path).unwrap();
+        for at in [0, 20, 130, 4096 + 70, sound.len() / 2, sound.len() - 1] {
+            let mut damaged = sound.clone();
+            damaged[at] ^= 0x10;
+            std::fs::write(&path, &damaged).unwrap();
+            let found = world.engine.read_library(world.path(), &options()).unwrap().verify().unwrap();
+            assert!(found.iter().all(|d| d.document == "bad" && d.message.contains("0002")), "{file} {at}: {found:?}");
+            chunks += found.iter().filter(|d| d.chunk.is_some()).count();
+            // What is not found is not used: zeros behind a header, and records that no commit counts.
+            if found.is_empty() {
+                let [bad, good] = ["bad", "good"].map(|name| ask(&mut world.library().open(name).unwrap()));
+                assert_eq!(bad, good, "{file} {at}");
+            }
+        }
+        std::fs::write(&path, &sound).unwrap();
+    }
+    assert!(chunks >= 4, "{chunks}");
+    assert_eq!(world.library().verify().unwrap(), []);
+}

@@ -403,6 +403,25 @@ impl ChunkMemory {
         Ok(())
     }
 
+    /// Reads every record there is and tells `damaged` of each that cannot be read or is not as it was written, with the number of
+    /// the chunk if it is one's.
+    ///
+    /// # Errors
+    /// `Capacity` if there is not enough memory.
+    pub fn verify(&self, damaged: &mut dyn FnMut(Option<u64>, Error)) -> Result<()> {
+        let layout = self.store.files.layout;
+        let (mut chunk, mut landmark) = (Buffer::new(layout.chunk_stride)?, Buffer::new(layout.landmark_stride)?);
+        for id in 0..self.len() {
+            for read in
+                [self.store.read_chunks(id, chunk.bytes_mut()), self.store.read_landmarks(id, landmark.bytes_mut())]
+            {
+                read.unwrap_or_else(|e| damaged(Some(id), e));
+            }
+        }
+        self.text.verify(&mut |e| damaged(None, e));
+        Ok(())
+    }
+
     /// Keys and values of a resident chunk; None unless [`ChunkMemory::fetch`] has brought it in.
     pub fn view(&self, id: u64) -> Option<ChunkView<'_>> {
         self.store.files.layout.view(self.cache.get(id)?).ok()

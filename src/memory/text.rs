@@ -172,6 +172,14 @@ impl Text {
         Ok(out)
     }
 
+    /// Reads every record there is and tells `damaged` of each that cannot be read or is not as it was written.
+    pub(super) fn verify(&self, damaged: &mut dyn FnMut(Error)) {
+        let len = self.len();
+        for start in (0..len).step_by(PAYLOAD) {
+            self.read(start..len.min(start + PAYLOAD as u64)).map_or_else(&mut *damaged, drop);
+        }
+    }
+
     /// Writes what is buffered and waits until all of it is on the device.
     ///
     /// # Errors

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Engine, Session, SessionOptions};
-use crate::memory::{Access, ChunkMemory, DiskFolder, Document, Folder, Kept, Maker, Manifest, WriteLock, check_name};
+use crate::memory::{
+    Access, ChunkMemory, DiskFolder, Document, Entry, Folder, Kept, Maker, Manifest, WriteLock, check_name,
+};
 use crate::{Error, ErrorKind, Result};
 
 /// Documents in a folder that lasts, each with its chunk memory, its text, and what is needed to go on reading it.
@@ -35,6 +37,19 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Clone)]
 pub struct Library {
     shared: Arc<Shared>,
+}
+
+/// Something in a library that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Damage {
+    /// The name of the document.
+    pub document: String,
+    /// The chunk whose keys and values, or whose landmark, are damaged; None for its text, and if nothing of the document
+    /// can be used.
+    pub chunk: Option<u64>,
+    /// What is wrong, in which file.
+    pub message: String,
 }
 
 struct Shared {
@@ -179,6 +194,29 @@ impl Library {
         table.keep(removed)?;
         self.shared.delete(number);
         Ok(())
+    }
+
+    /// Reads all of every document, and tells what of it is damaged; nothing if all is as it was written. Others may read and
+    /// write meanwhile.
+    ///
+    /// # Errors
+    /// `Capacity` if there is not enough memory.
+    pub fn verify(&self) -> Result<Vec<Damage>> {
+        let documents = self.shared.table().manifest.documents().to_vec();
+        let mut all = Vec::new();
+        for Entry { number, name } in documents {
+            let mut damaged = |chunk, error: Error| {
+                all.push(Damage { document: name.clone(), chunk, message: error.to_string() });
+            };
+            let folder = Arc::clone(&self.shared.folder);
+            match Document::open(folder, number, Access::Read, &self.shared.kept()) {
+                Ok((_, Some(memory), _)) => memory.verify(&mut damaged)?,
+                Ok(_) => {}
+                Err(e) if e.kind() == ErrorKind::Capacity => return Err(e),
+                Err(e) => damaged(None, e),
+            }
+        }
+        Ok(all)
     }
 
     /// The model.

@@ -40,7 +40,7 @@ use std::{process, thread};
 pub use answer::{Answer, AskOptions, Decoding, Source, StopReason, Support};
 pub use device::Device;
 pub use engine::{Engine, EngineOptions};
-pub use library::Library;
+pub use library::{Damage, Library};
 pub use needs::MemoryNeeds;
 
 use crate::bytes::{Put, Take};
