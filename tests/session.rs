@@ -105,6 +105,23 @@ fn threads_do_not_change_an_answer() {
 }
 
 #[test]
+fn the_end_of_a_document_is_read_once_before_all_questions() {
+    let shape = Shape { segment: 0, overlap: 0, ..Shape::default() };
+    let world = world(shape, 2);
+    let mut session = world.session();
+    session.feed(&text(3000)).unwrap();
+    session.prefill().unwrap();
+    let chunks = session.tokens() / u64::from(shape.chunk);
+    assert!(chunks > 0);
+    let answers = [0; 2].map(|_| {
+        assert_eq!(session.chunks(), chunks);
+        content(&session.answer(QUESTION, &short()).unwrap())
+    });
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(session.chunks(), chunks);
+}
+
+#[test]
 fn questions_leave_no_trace() {
     for shape in shapes() {
         let world = world(shape, 2);

@@ -7,7 +7,6 @@ use super::reader::Reader;
 use super::rereading::Rereading;
 use super::resources::Resources;
 use super::tokens::Tokens;
-use super::unread::Unread;
 use super::{Engine, SessionOptions};
 use crate::Result;
 use crate::model::{Pass, Trace};
@@ -38,24 +37,17 @@ impl Generation {
         }
     }
 
-    /// Begins a question about a document of `tokens` tokens, the last of which, in `unread`, are read for now or to be
-    /// read.
+    /// Begins a question about a document of `tokens` tokens, all of which have been read.
     ///
     /// # Errors
-    /// Failures of the model, the memory and the device.
-    pub fn start_question(&mut self, r: &mut Resources, reader: &Reader, unread: &Unread, tokens: u64) -> Result<()> {
+    /// Failures of the device.
+    pub fn start_question(&mut self, r: &Resources, reader: &Reader, tokens: u64) -> Result<()> {
         self.again = false;
         match reader {
             // After the padded end, so that all chunks are visible, with nothing but the chunks to know the document
             // by.
             Reader::BySegment(_) => self.reset(r, tokens.next_multiple_of(r.chunk_size())),
-            Reader::InSequence(reader) => {
-                self.copy(r, reader.state())?;
-                let all = unread.all_tokens()?;
-                // Chunks that end among these tokens are remembered until the document goes on.
-                let rest = all.ids(reader.read_to()..all.end());
-                self.pass(r, rest, Some(&all), Pass::default()).map(drop)
-            }
+            Reader::InSequence(reader) => self.copy(r, reader.rest()),
         }
     }
 

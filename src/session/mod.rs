@@ -237,6 +237,17 @@ impl Session {
     /// # Errors
     /// `Format` if the text ends inside a character; else as for [`feed`](Self::feed).
     pub fn prefill(&mut self) -> Result<()> {
+        self.read_all()?;
+        let Self { resources, unread, reader, .. } = self;
+        match reader {
+            Reader::BySegment(_) => Ok(()),
+            // What it leaves behind when it fails is dropped before the next attempt.
+            Reader::InSequence(reader) => reader.read_rest(resources, &unread.all_tokens()?),
+        }
+    }
+
+    /// Reads everything that was fed; in sequence, all that lasts of it.
+    fn read_all(&mut self) -> Result<()> {
         self.usable()?;
         if self.prefilled.is_some() {
             return Ok(());
@@ -293,11 +304,8 @@ impl Session {
             return Err(Error::invalid("the document is empty: there is nothing to ask about"));
         }
         self.prefill()?;
-        if self.resources.carries() {
-            self.drop_provisional()?;
-        }
         let tokens = self.tokens();
-        self.generation.start_question(&mut self.resources, &self.reader, &self.unread, tokens)?;
+        self.generation.start_question(&self.resources, &self.reader, tokens)?;
         self.generation.reread(&mut self.resources, prompt)?;
         Decode { options, on_token, room, started, grows: false }.run(self, prompt)
     }
@@ -356,7 +364,7 @@ impl Session {
         stored
             .ok_or_else(|| Error::invalid("the session is temporary: only documents of a library last"))?
             .writable()?;
-        match self.prefill() {
+        match self.read_all() {
             Err(e) if matches!(e.kind(), ErrorKind::Cancelled | ErrorKind::Format) => self.drop_provisional()?,
             done => done?,
         }
@@ -493,6 +501,9 @@ impl Session {
 
     /// Drops the memories of what is not read for good.
     fn drop_provisional(&mut self) -> Result<()> {
+        if let Reader::InSequence(reader) = &mut self.reader {
+            reader.forget_rest();
+        }
         let chunks = self.reader.read_to() / self.resources.chunk_size();
         self.poison.on_failure(self.resources.truncate(chunks))
     }

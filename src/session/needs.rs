@@ -45,8 +45,8 @@ impl MemoryNeeds {
         let values = |n: usize| 4 * n as u64;
         let ssm = &config.ssm;
         let per_block = (ssm.conv - 1) * ssm.conv_channels() + ssm.inner * ssm.state;
-        // The state that answers start from, and the one that the document goes on with.
-        let states = if config.segments.size().is_some() { 1 } else { 2 };
+        // That of an answer; and where the recurrence carries on, those that the document goes on with, and that answers start from.
+        let states = if config.segments.size().is_some() { 1 } else { 3 };
         // What is read again with a question in sight has a state and activations of its own.
         let again = u64::from(config.rereading.is_some());
         // An embedding that is not the output matrix too is only looked up.

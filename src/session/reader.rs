@@ -41,7 +41,15 @@ impl Reader {
         let segments = model.config().segments;
         let Some(size) = segments.size() else {
             let (state, step) = (model.state()?, model.tile() as u64);
-            return Ok(Reader::InSequence(SequenceReader { read_to: 0, state, step, skip_hsa, computed: 0 }));
+            return Ok(Reader::InSequence(SequenceReader {
+                read_to: 0,
+                state,
+                rest: None,
+                ready: false,
+                step,
+                skip_hsa,
+                computed: 0,
+            }));
         };
         let at_once = model.segments_at_once() as u64;
         let times = if at_once > 1 { WINDOW_AT_ONCE } else { 2 };
@@ -248,6 +256,10 @@ pub(super) struct SequenceReader {
     read_to: u64,
     /// After the token before `read_to`.
     state: State,
+    /// After all tokens, for questions about them. Made when it is first needed.
+    rest: Option<State>,
+    /// Whether `rest` and the memory are those after all tokens.
+    ready: bool,
     /// Tokens that are read at once.
     step: u64,
     skip_hsa: bool,
@@ -265,6 +277,16 @@ impl SequenceReader {
         &self.state
     }
 
+    /// To be called when the memories of what was read for now are forgotten.
+    pub fn forget_rest(&mut self) {
+        self.ready = false;
+    }
+
+    /// The state after [`SequenceReader::read_rest`]; before the first, that after the tokens that are read for good.
+    pub fn rest(&self) -> &State {
+        self.rest.as_ref().unwrap_or(&self.state)
+    }
+
     /// Whether a whole step of a document of `tokens` tokens is to be read, with a token after it to continue from.
     pub fn is_due(&self, tokens: u64) -> bool {
         tokens > self.read_to + self.step
@@ -275,7 +297,8 @@ impl SequenceReader {
     /// # Errors
     /// Failures of the model, the memory and the device.
     pub fn read(&mut self, r: &mut Resources, tokens: &Tokens) -> Result<()> {
-        let Self { read_to, state, step, skip_hsa, computed } = self;
+        let Self { read_to, state, ready, step, skip_hsa, computed, .. } = self;
+        *ready = false;
         let chunk = r.chunk_size();
         r.truncate(*read_to / chunk)?;
         let end = *read_to + *step;
@@ -286,6 +309,33 @@ impl SequenceReader {
         })?;
         *read_to = end;
         *computed += *step;
+        Ok(())
+    }
+
+    /// Reads what is left of `tokens` for now, once for all questions about them. The memories of chunks that end there are to be
+    /// forgotten before the document goes on.
+    ///
+    /// # Errors
+    /// Failures of the model, the memory and the device.
+    pub fn read_rest(&mut self, r: &mut Resources, tokens: &Tokens) -> Result<()> {
+        if self.ready {
+            return Ok(());
+        }
+        let chunk = r.chunk_size();
+        r.truncate(self.read_to / chunk)?;
+        let model = &r.engine.shared.model;
+        let state = match &mut self.rest {
+            Some(state) => state,
+            none => none.insert(model.state()?),
+        };
+        model.copy_state(&self.state, state)?;
+        let ids = tokens.ids(self.read_to..tokens.end());
+        let source = |c: u64| tokens.source(c * chunk..(c + 1) * chunk);
+        r.run(state, Pass::default(), |model, state, scratch, pass| {
+            let remember = pass.memory.is_some().then_some(&source as _);
+            model.advance(state, scratch, ids, Pass { remember, ..pass })
+        })?;
+        self.ready = true;
         Ok(())
     }
 }
