@@ -4,9 +4,10 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use ramba::{Answer, AskOptions, Engine, EngineOptions, ErrorKind, Library, Precision, Session, SessionOptions};
+use ramba::{AskOptions, Engine, EngineOptions, ErrorKind, Library, Precision, Session, SessionOptions};
 use tempfile::TempDir;
-use test_support::random::{self, Shape};
+use test_support::document::{content, text};
+use test_support::random::{self, Shape, shapes};
 
 const QUESTION: &str = "What is the pass key of QXRT?";
 
@@ -40,32 +41,9 @@ impl World {
     }
 }
 
-/// Read in segments, with and without overlap; in sequence, with and without chunk memories.
-fn shapes() -> [Shape; 3] {
-    [Shape::default(), Shape { overlap: 0, ..Shape::default() }, Shape { segment: 0, overlap: 0, ..Shape::default() }]
-}
-
-fn content(answer: &Answer) -> String {
-    let Answer { text, tokens, stop, support, weight, probability, sources, .. } = answer;
-    format!("{text:?} {tokens:?} {stop:?} {support:?} {weight:?} {probability:?} {sources:?}")
-}
-
 fn ask(session: &mut Session) -> String {
     let options = AskOptions::default().max_tokens(8).min_source_weight(0.0);
     content(&session.answer(QUESTION, &options).unwrap())
-}
-
-/// Text of about `len` bytes, with characters of several bytes.
-fn text(len: usize) -> String {
-    let words = ["the", "three", "naïve", "month", "über", "with", "日本", "path", "x", "thistle", "42", "…"];
-    let mut out = String::new();
-    let mut n = 1u32;
-    while out.len() < len {
-        n = n.wrapping_mul(1664525).wrapping_add(1013904223);
-        out.push_str(words[(n >> 16) as usize % words.len()]);
-        out.push(if n >> 28 == 0 { '\n' } else { ' ' });
-    }
-    out
 }
 
 /// At the boundaries of chunks, segments and steps, and one token before and after each.

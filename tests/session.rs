@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use ramba::{
-    Answer, AskOptions, Decoding, Device, Engine, EngineOptions, ErrorKind, Precision, Session, SessionOptions,
-    StopReason,
+    AskOptions, Decoding, Device, Engine, EngineOptions, ErrorKind, Precision, Session, SessionOptions, StopReason,
 };
 use tempfile::TempDir;
+use test_support::document::{content, text};
 use test_support::model::{Fixture, ids};
-use test_support::random::{self, Shape};
+use test_support::random::{self, Shape, shapes};
 
 const QUESTION: &str = "What is the pass key of QXRT?";
 
@@ -43,29 +43,6 @@ fn short() -> AskOptions {
 /// The random model writes on and on, if it is let.
 fn rambling() -> AskOptions {
     short().decoding(Decoding::Free)
-}
-
-/// What identifies an answer; the time does not. Debug formatting tells every bit of a weight.
-fn content(answer: &Answer) -> String {
-    let Answer { text, tokens, stop, support, weight, probability, sources, .. } = answer;
-    format!("{text:?} {tokens:?} {stop:?} {support:?} {weight:?} {probability:?} {sources:?}")
-}
-
-/// Text of `len` bytes or a few more, with characters of several bytes and places where tokens merge.
-fn text(len: usize) -> String {
-    let words = ["the", "three", "naïve", "month", "über", "with", "日本", "path", "x", "thistle", "42", "…"];
-    let mut out = String::new();
-    let mut n = 1u32;
-    while out.len() < len {
-        n = n.wrapping_mul(1664525).wrapping_add(1013904223);
-        out.push_str(words[(n >> 16) as usize % words.len()]);
-        out.push(if n >> 28 == 0 { '\n' } else { ' ' });
-    }
-    out
-}
-
-fn shapes() -> [Shape; 3] {
-    [Shape::default(), Shape { overlap: 0, ..Shape::default() }, Shape { segment: 0, overlap: 0, ..Shape::default() }]
 }
 
 #[test]

@@ -20,36 +20,7 @@ import torch.nn.functional as F
 import tasks
 from batches import Batcher, load_books
 from model import Ramba
-
-
-class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalized by Newton-Schulz iterations (Jordan et al. 2024), for hidden matrices."""
-
-    def __init__(self, params, lr, momentum=0.95, weight_decay=0.01):
-        super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay))
-
-    @torch.no_grad()
-    def step(self):
-        for group in self.param_groups:
-            alike = {}  # matrices of one shape are iterated together: one launch instead of one each
-            for p in group["params"]:
-                if p.grad is not None:
-                    alike.setdefault(p.shape, []).append(p)
-            for (rows, columns), ps in alike.items():
-                grad = torch.stack([p.grad for p in ps])
-                buf = torch.stack([self.state[p].get("momentum", torch.zeros_like(p)) for p in ps])
-                buf.lerp_(grad, 1 - group["momentum"])
-                g = grad.lerp(buf, group["momentum"])
-                x = g.mT if rows > columns else g
-                x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-                for _ in range(5):
-                    a = x @ x.mT
-                    x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
-                x = x.mT if rows > columns else x
-                for p, m, change in zip(ps, buf, x):
-                    self.state[p]["momentum"] = m
-                    p.mul_(1 - group["lr"] * group["weight_decay"])
-                    p.add_(change, alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
+from muon import Muon
 
 
 def stage(progress, rng, scale):

@@ -147,6 +147,14 @@ impl Model {
         }
     }
 
+    /// The state in `slot`, made if there is none.
+    pub fn state_in<'s>(&self, slot: &'s mut Option<State>) -> Result<&'s mut State> {
+        match slot {
+            Some(state) => Ok(state),
+            none => Ok(none.insert(self.state()?)),
+        }
+    }
+
     pub fn reset(&self, state: &mut State, position: u64) -> Result<()> {
         on_device!((self, state), (Model(model), State(state)) => model.reset(state, position))
     }

@@ -112,7 +112,7 @@ impl Generation {
             return rereading.pass(&r.engine, ids, pass);
         }
         let chunk = r.chunk_size();
-        let state = made(state, r)?;
+        let state = r.engine.shared.model.state_in(state)?;
         let Some(tokens) = growing else {
             return r.run(state, pass, |model, state, scratch, pass| model.forward(state, scratch, ids, pass));
         };
@@ -124,18 +124,12 @@ impl Generation {
     }
 
     fn reset(&mut self, r: &Resources, position: u64) -> Result<()> {
-        r.engine.shared.model.reset(made(&mut self.state, r)?, position)
+        let model = &r.engine.shared.model;
+        model.reset(model.state_in(&mut self.state)?, position)
     }
 
     fn copy(&mut self, r: &Resources, from: &State) -> Result<()> {
-        r.engine.shared.model.copy_state(from, made(&mut self.state, r)?)
-    }
-}
-
-/// The state in `slot`, made if there is none.
-fn made<'s>(slot: &'s mut Option<State>, r: &Resources) -> Result<&'s mut State> {
-    match slot {
-        Some(state) => Ok(state),
-        none => Ok(none.insert(r.engine.shared.model.state()?)),
+        let model = &r.engine.shared.model;
+        model.copy_state(from, model.state_in(&mut self.state)?)
     }
 }

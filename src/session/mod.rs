@@ -419,7 +419,8 @@ impl Session {
 
     /// Tokens that the model has run over for the document since the session was made or opened: a document that is opened and
     /// asked has 0. Tokens that segments overlap, and those at the end that were read before it was known what follows,
-    /// count each time.
+    /// count each time. With models that never restart the recurrence, the tokens after the last whole step are run again for the
+    /// questions of each session, and do not count.
     pub fn tokens_computed(&self) -> u64 {
         self.reader.computed()
     }

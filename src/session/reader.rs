@@ -112,7 +112,7 @@ impl Reader {
     }
 
     /// Tokens that the model has read for the document since it was opened: those that segments overlap, and those that were
-    /// read for now and again, are counted each time.
+    /// read for now and again, are counted each time; but not what is read in sequence after the last whole step.
     pub fn computed(&self) -> u64 {
         match self {
             Reader::BySegment(reader) => reader.computed,
@@ -324,10 +324,7 @@ impl SequenceReader {
         let chunk = r.chunk_size();
         r.truncate(self.read_to / chunk)?;
         let model = &r.engine.shared.model;
-        let state = match &mut self.rest {
-            Some(state) => state,
-            none => none.insert(model.state()?),
-        };
+        let state = model.state_in(&mut self.rest)?;
         model.copy_state(&self.state, state)?;
         let ids = tokens.ids(self.read_to..tokens.end());
         let source = |c: u64| tokens.source(c * chunk..(c + 1) * chunk);

@@ -25,7 +25,7 @@ import reread
 import teach
 from data import token_span
 from model import Ramba
-from optimizer import Muon
+from muon import Muon
 
 torch.set_num_threads(1)
 HERE = Path(__file__).resolve().parent
@@ -241,7 +241,7 @@ def test_a_tiny_model_learns():
     model = Ramba(CFG | dict(dropout=0.0))
     hidden = [p for n, p in model.named_parameters() if p.dim() == 2 and "embeddings" not in n]
     other = [p for n, p in model.named_parameters() if not (p.dim() == 2 and "embeddings" not in n)]
-    optimizers = Muon(hidden, 0.02, 0.0), torch.optim.AdamW(other, 3e-3, weight_decay=0.0)
+    optimizers = Muon(hidden, 0.02, 0.0, torch.bfloat16), torch.optim.AdamW(other, 3e-3, weight_decay=0.0)
     batches = [tensors(batch(s)) for s in range(2)]
     vectors = [torch.nn.functional.normalize(torch.randn(len(b["real"]) + len(b["qs"]), 384), dim=-1) for b in batches]
     bank = losses.Bank(96, CFG["retrieval_dim"], 384, CFG["chunk_size"])

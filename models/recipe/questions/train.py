@@ -27,7 +27,7 @@ import pack
 import teach
 from evaluate import DEVICE, calibrate, evaluate, generated
 from model import EncoderLayer, Mamba, Ramba
-from optimizer import Muon
+from muon import Muon
 from pools import KINDS, Batcher
 
 WARM = 15  # steps that compile: the clock of the schedule starts behind them
@@ -186,7 +186,7 @@ def main():
     names = dict(model.named_parameters())
     is_hidden = lambda n, p: p.dim() == 2 and "embeddings" not in n
     hidden = [p for n, p in names.items() if is_hidden(n, p)]
-    muon = Muon(hidden, args.rate, args.decay)
+    muon = Muon(hidden, args.rate, args.decay, torch.bfloat16)
     other = [p for n, p in names.items() if not is_hidden(n, p)]
     adam = torch.optim.AdamW(other, args.adam, betas=(0.9, 0.95), weight_decay=0.0, fused=DEVICE == "cuda")
     checkpoints.restore(checkpoint.get("moments", {}), names, hidden, muon, adam, DEVICE)

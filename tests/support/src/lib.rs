@@ -3,6 +3,7 @@
 pub mod build;
 pub mod checkpoint;
 pub mod chunks;
+pub mod document;
 pub mod gguf;
 pub mod model;
 pub mod random;

@@ -23,6 +23,11 @@ impl Default for Shape {
     }
 }
 
+/// Read in segments, with and without overlap; in sequence.
+pub fn shapes() -> [Shape; 3] {
+    [Shape::default(), Shape { overlap: 0, ..Shape::default() }, Shape { segment: 0, overlap: 0, ..Shape::default() }]
+}
+
 // Widths of the model. Rows are whole blocks of 32, so that all but the super-block types fit.
 const D: usize = 32;
 const E: usize = 64;

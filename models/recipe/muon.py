@@ -4,15 +4,15 @@ import torch
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalized by Newton-Schulz iterations (Jordan et al. 2024)."""
+    """Momentum, orthogonalized by Newton-Schulz iterations (Jordan et al. 2024) in `precision`."""
 
-    def __init__(self, params, lr, decay):
-        super().__init__(params, dict(lr=lr, decay=decay))
+    def __init__(self, params, lr, decay=0.01, precision=torch.float32):
+        super().__init__(params, dict(lr=lr, decay=decay, precision=precision))
 
     @torch.no_grad()
     def step(self):
         for group in self.param_groups:
-            alike = {}
+            alike = {}  # matrices of one shape are iterated together: one launch instead of one each
             for p in group["params"]:
                 if p.grad is not None:
                     alike.setdefault(p.shape, []).append(p)
@@ -22,7 +22,7 @@ class Muon(torch.optim.Optimizer):
                 buf.lerp_(grad, 0.05)
                 g = grad.lerp(buf, 0.95)
                 x = g.mT if rows > columns else g
-                x = (x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
+                x = (x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)).to(group["precision"])
                 for _ in range(5):
                     a = x @ x.mT
                     x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
