@@ -5,14 +5,14 @@
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::ptr;
 
 use crate::{
-    Answer, AskOptions, Decoding, Engine, EngineOptions, Error, ErrorKind, Result, Session, SessionOptions, StopReason,
-    Support,
+    Answer, AskOptions, Decoding, Engine, EngineOptions, Error, ErrorKind, Quote, Result, Session, SessionOptions,
+    StopReason, Support,
 };
 
 /// What a call came to. Everything but RAMBA_STATUS_OK leaves a message for ramba_last_error().
@@ -427,7 +427,8 @@ pub unsafe extern "C" fn ramba_quote_at(
         *out = RambaRange::default();
         // SAFETY: the caller's promise about `session`; it is only read.
         let quotes = unsafe { quotes(session) };
-        let bytes = quotes.get(index).ok_or_else(|| Error::invalid(format!("quote {index} of {}", quotes.len())))?;
+        let quote = quotes.get(index).ok_or_else(|| Error::invalid(format!("quote {index} of {}", quotes.len())))?;
+        let bytes = &quote.bytes;
         *out = RambaRange { byte_start: bytes.start, byte_end: bytes.end };
         Ok(())
     })
@@ -487,7 +488,7 @@ unsafe fn answer<'a>(session: *const RambaSession) -> Option<&'a Answer> {
 
 /// # Safety
 /// As for [`answer`].
-unsafe fn quotes<'a>(session: *const RambaSession) -> &'a [Range<u64>] {
+unsafe fn quotes<'a>(session: *const RambaSession) -> &'a [Quote] {
     // SAFETY: the caller's promise.
     match unsafe { answer(session) }.map(|answer| &answer.support) {
         Some(Support::Quoted(quotes)) => quotes,

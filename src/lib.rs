@@ -83,10 +83,10 @@ mod topk;
 pub use chunk_encoder::{EncoderOptions, OrtOptions, Provider};
 pub use cpu::MAX_THREADS;
 pub use error::{Error, ErrorKind, Result, printable};
-pub use memory::Precision;
+pub use memory::{Mark, Precision};
 pub use quant::DType;
 pub use sampler::SamplerOptions;
 pub use session::{
     Answer, AskOptions, Damage, Decoding, Device, Engine, EngineOptions, Library, MemoryNeeds, OnProgress, Progress,
-    Session, SessionOptions, Source, StopReason, Support,
+    Quote, Session, SessionOptions, Source, StopReason, Support,
 };

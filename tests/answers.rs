@@ -1,11 +1,10 @@
 //! What an answer says of itself, with the shipped model: it is copied from the document, word by word, or said not to be there;
 //! it names the exact place; it says when it is cut off; and a question is one question however it is written.
 
-use std::ops::Range;
 use std::sync::LazyLock;
 
 use ramba::{
-    Answer, AskOptions, Decoding, Engine, EngineOptions, ErrorKind, Session, SessionOptions, StopReason, Support,
+    Answer, AskOptions, Decoding, Engine, EngineOptions, ErrorKind, Quote, Session, SessionOptions, StopReason, Support,
 };
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
@@ -35,7 +34,7 @@ fn ask(session: &mut Session, question: &str) -> Answer {
     session.answer(question, &AskOptions::default()).unwrap()
 }
 
-fn quoted(answer: &Answer) -> &[Range<u64>] {
+fn quoted(answer: &Answer) -> &[Quote] {
     match &answer.support {
         Support::Quoted(quotes) => quotes,
         other => panic!("{other:?}: {:?}", answer.text),
@@ -67,14 +66,15 @@ fn an_answer_is_copied_digit_by_digit() {
         free_wrong += usize::from(free.text.trim() != number);
         // What is written freely may differ from what stands there, but then it does not say that it is quoted.
         if let Support::Quoted(quotes) = &free.support {
-            let text = &text[quotes[0].start as usize..quotes[0].end as usize];
-            assert_eq!(free.text.trim(), text);
+            let text = &text[quotes[0].bytes.start as usize..quotes[0].bytes.end as usize];
+            assert_eq!((free.text.trim(), &*quotes[0].text), (text, text));
         }
 
         let answer = ask(&mut session, &question);
         assert_eq!((answer.text.trim(), answer.stop), (number, StopReason::End), "{key}");
         let [quote] = quoted(&answer) else { panic!("{:?}", answer.support) };
         let place = text.find(&format!("{key} is {number}")).unwrap() + key.len() + 4;
+        let quote = &quote.bytes;
         assert_eq!(*quote, place as u64..(place + number.len()) as u64, "{key}");
         assert!(answer.sources.iter().any(|s| s.bytes.start < quote.end && quote.start < s.bytes.end));
     }
@@ -106,7 +106,7 @@ fn an_answer_across_the_border_of_two_chunks_is_quoted_whole() {
         let answer = ask(&mut session(&text), "What is the pass key of QXRT?");
         let place = text.find("482913").unwrap() as u64;
         let [quote] = quoted(&answer) else { panic!("{lead}: {:?}", answer.support) };
-        assert_eq!((answer.text.trim(), quote.clone()), ("482913", place..place + 6), "{lead}");
+        assert_eq!((answer.text.trim(), quote.bytes.clone()), ("482913", place..place + 6), "{lead}");
     }
 }
 

@@ -41,7 +41,7 @@ fn a_c_program_gets_the_answer_that_rust_gets() {
     let Support::Quoted(quotes) = &answer.support else { panic!("{answer:?}") };
     let mut expected = format!("{}\n", answer.text);
     for quote in quotes {
-        expected += &format!("stands at bytes {} to {}\n", quote.start, quote.end);
+        expected += &format!("stands at bytes {} to {}\n", quote.bytes.start, quote.bytes.end);
     }
     for s in &answer.sources {
         let (weight, bytes) = (s.weight, &s.bytes);

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use ramba::{AskOptions, Engine, EngineOptions, ErrorKind, Library, Precision, Session, SessionOptions};
+use ramba::{AskOptions, Engine, EngineOptions, ErrorKind, Library, Mark, Precision, Session, SessionOptions, Support};
 use tempfile::TempDir;
 use test_support::document::{content, text};
 use test_support::random::{self, Shape, shapes};
@@ -43,7 +43,13 @@ impl World {
 
 fn ask(session: &mut Session) -> String {
     let options = AskOptions::default().max_tokens(8).min_source_weight(0.0);
-    content(&session.answer(QUESTION, &options).unwrap())
+    let mut answer = session.answer(QUESTION, &options).unwrap();
+    // The same text under another name.
+    answer.sources.iter_mut().for_each(|source| source.document = None);
+    if let Support::Quoted(quotes) = &mut answer.support {
+        quotes.iter_mut().for_each(|quote| quote.document = None);
+    }
+    content(&answer)
 }
 
 /// At the boundaries of chunks, segments and steps, and one token before and after each.
@@ -279,13 +285,14 @@ fn damage_is_found_and_belongs_to_a_document() {
     let world = world(Shape::default());
     for name in ["good", "bad"] {
         let mut session = world.library().add(name).unwrap();
-        session.feed(&text(6000)).unwrap();
+        let marks: Vec<Mark> = (0..400).map(|i| Mark::new(15 * i).origin(20 * i).label(format!("row {i}"))).collect();
+        session.feed_marked(&text(6000), &marks).unwrap();
         session.commit().unwrap();
     }
     assert_eq!(world.library().verify().unwrap(), []);
     let folder = world.path().join(folders(&world.path()).into_iter().max().unwrap());
     let mut chunks = 0;
-    for file in ["chunks", "landmarks", "text", "commit.1"] {
+    for file in ["chunks", "landmarks", "text", "marks", "commit.1"] {
         let path = folder.join(file);
         let sound = std::fs::read(&path).unwrap();
         for at in [0, 20, 130, 4096 + 70, sound.len() / 2, sound.len() - 1] {
@@ -305,4 +312,65 @@ fn damage_is_found_and_belongs_to_a_document() {
     }
     assert!(chunks >= 4, "{chunks}");
     assert_eq!(world.library().verify().unwrap(), []);
+}
+
+/// Labels and places in the original file come back with every source and quote, in the session that was told of them, in one that
+/// opened the document, and where reading was stopped and went on.
+#[test]
+fn marks_come_back_with_sources_and_quotes() {
+    let engine = Engine::open(test_support::shipped(), &EngineOptions::default().threads(2)).unwrap();
+    let dir = TempDir::new().unwrap();
+    let library = engine.library(dir.path(), &options()).unwrap();
+    let filler = "Nothing of interest is written on this page of the book, which is long. ";
+    let (mut text, mut marks) = (String::new(), Vec::new());
+    for page in 0..300u64 {
+        // A running header of 100 bytes before each page of the original is not in the text.
+        marks.push(Mark::new(text.len() as u64).origin(text.len() as u64 + 100 * page).label(format!("page {page}")));
+        text += &filler.repeat(12);
+        if page == 141 {
+            text += "The pass key of QXRT is 482913. ";
+        }
+    }
+    let key = text.find("482913").unwrap() as u64;
+    let check = |session: &mut Session| {
+        let answer = session.answer(QUESTION, &AskOptions::default()).unwrap();
+        let Support::Quoted(quotes) = &answer.support else { panic!("{answer:?}") };
+        let quote = &quotes[0];
+        assert_eq!((quote.bytes.clone(), &*quote.text), (key..key + 6, "482913"));
+        assert_eq!((quote.label.as_deref(), quote.origin.clone()), (Some("page 141"), Some(key + 14100..key + 14106)));
+        assert_eq!(quote.document.as_deref(), Some("book"));
+        for source in &answer.sources {
+            let at = source.bytes.start;
+            let page = marks.iter().rposition(|mark| mark.at <= at).unwrap() as u64;
+            assert_eq!(source.label, Some(format!("page {page}")));
+            assert_eq!(source.origin.clone().map(|bytes| bytes.start), Some(at + 100 * page));
+            assert_eq!(source.document.as_deref(), Some("book"));
+        }
+    };
+
+    let mut session = library.add("book").unwrap();
+    for wrong in [&[Mark::new(5), Mark::new(3)][..], &[Mark::new(7)], &[Mark::new(2).label("x".repeat(2000))]] {
+        assert_eq!(session.feed_marked("A text", wrong).unwrap_err().kind(), ErrorKind::InvalidArgument);
+        assert_eq!(session.bytes(), 0);
+    }
+    let mut calls = 0;
+    session.on_progress(Some(Box::new(move |_| {
+        calls += 1;
+        if calls >= 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })));
+    assert_eq!(session.feed_marked(&text, &marks).unwrap_err().kind(), ErrorKind::Cancelled);
+    session.commit().unwrap();
+    drop(session);
+
+    let mut session = library.open("book").unwrap();
+    let taken = session.bytes();
+    assert!(taken > 0 && taken < text.len() as u64, "{taken}");
+    assert_eq!(session.mark(&Mark::new(taken + 1)).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    let rest: Vec<Mark> = marks.iter().filter(|mark| mark.at >= taken).cloned().collect();
+    session.feed_marked(&text[taken as usize..], &rest).unwrap();
+    check(&mut session);
+    session.commit().unwrap();
+    drop(session);
+    check(&mut library.open("book").unwrap());
+    assert_eq!(library.verify().unwrap(), []);
 }

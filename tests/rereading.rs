@@ -120,7 +120,8 @@ fn a_copied_answer_is_quoted_from_the_document_and_none_is_none() {
     for question in ["b?", "f g?"] {
         let answer = ask(&mut never, question, &AskOptions::default());
         let Support::Quoted(places) = &answer.support else { panic!("{:?}", answer.support) };
-        let quoted: Vec<&str> = places.iter().map(|place| &text[place.start as usize..place.end as usize]).collect();
+        let quoted: Vec<&str> =
+            places.iter().map(|place| &text[place.bytes.start as usize..place.bytes.end as usize]).collect();
         // White space counts as one space.
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(quoted.join(","), answer.text.split(',').map(words).collect::<Vec<_>>().join(","));

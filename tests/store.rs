@@ -193,7 +193,7 @@ fn any_failing_operation_leaves_the_memory_consistent() {
             };
             let failing = if transient { fail_at..fail_at + 1 } else { fail_at..u64::MAX };
             faults.set(failing);
-            let made = ChunkMemory::with_storage([0; 3].map(storage), SMALL, Precision::F16, budget);
+            let made = ChunkMemory::with_storage([0; 4].map(storage), SMALL, Precision::F16, budget);
             let mut memory = match made {
                 Ok(memory) => memory,
                 Err(e) => {
@@ -298,9 +298,9 @@ fn any_failing_operation_leaves_the_memory_consistent() {
 /// The bytes of a file.
 type Bytes = Arc<Mutex<Vec<u8>>>;
 
-/// A memory of the smallest budget, and the bytes of its files: chunks, landmarks, text.
-fn with_files(shape: ChunkShape, precision: Precision) -> (ChunkMemory, [Bytes; 3]) {
-    let files: [Bytes; 3] = Default::default();
+/// A memory of the smallest budget, and the bytes of its files: chunks, landmarks, text, marks.
+fn with_files(shape: ChunkShape, precision: Precision) -> (ChunkMemory, [Bytes; 4]) {
+    let files: [Bytes; 4] = Default::default();
     let storage = |bytes: Bytes| Box::new(Memory { bytes, faults: Arc::default() }) as Box<dyn Storage>;
     let budget = smallest(&shape, precision);
     let memory = ChunkMemory::with_storage(files.clone().map(storage), shape, precision, budget);
@@ -358,7 +358,7 @@ fn text_is_kept_and_can_be_cut_off() {
 
 #[test]
 fn every_flipped_byte_of_text_is_noticed() {
-    let (mut memory, [.., text]) = with_files(SMALL, Precision::F16);
+    let (mut memory, [.., text, _]) = with_files(SMALL, Precision::F16);
     memory.text().append(&vec![b'a'; 9000]).unwrap();
     memory.sync().unwrap();
     let whole = read(&text);
@@ -376,7 +376,7 @@ fn every_flipped_byte_of_text_is_noticed() {
 #[test]
 fn every_flipped_byte_of_a_record_is_noticed() {
     for precision in PRECISIONS {
-        let (mut memory, [chunks, landmarks, _]) = with_files(SMALL, precision);
+        let (mut memory, [chunks, landmarks, ..]) = with_files(SMALL, precision);
         let mut naive = Naive::default();
         // More than the landmarks and slots in RAM, so that all is read from the files.
         fill(&mut memory, &mut naive, 700);
@@ -447,7 +447,7 @@ fn the_bytes_are_those_of_the_format_document() {
         (1, Precision::F16, [f16s(&keys), f16s(&values)].concat(), f16s(&landmark), (64, 40)),
         (2, Precision::Int8, int8, f16s(&landmark), (64, 40)),
     ] {
-        let (mut memory, [chunks, landmarks, text]) = with_files(shape, precision);
+        let (mut memory, [chunks, landmarks, text, _]) = with_files(shape, precision);
         memory.append(&values, &keys, &landmark, 0..9).unwrap();
         memory.append(&keys, &values, &landmark, 0x0102_0304..0x1122_3344_5566).unwrap();
         memory.sync().unwrap();

@@ -1,9 +1,10 @@
 //! Answers as people and programs get them.
 
+use std::ops::Range;
 use std::process::ExitCode;
 
 use clap::Args;
-use ramba::{Answer, AskOptions, Decoding, Result, Session, Source, StopReason, Support};
+use ramba::{Answer, AskOptions, Decoding, Quote, Source, StopReason, Support};
 use serde_json::{Value, json};
 
 use crate::show::one_line;
@@ -54,31 +55,34 @@ pub fn line(answer: &Answer) -> String {
 /// A source on one line.
 pub fn source_line(source: &Source) -> String {
     let Source { weight, bytes, text, .. } = source;
-    format!("bytes {}–{}, weight {weight:.2}  “{}”", bytes.start, bytes.end, one_line(text))
+    let place = [&source.document, &source.label].into_iter().flatten();
+    let place: String = place.map(|name| format!("{}, ", one_line(name))).collect();
+    format!("{place}bytes {}–{}, weight {weight:.2}  “{}”", bytes.start, bytes.end, one_line(text))
 }
 
 /// An answer for programs. What rests on nothing is there too: `support` says so.
-pub fn json(session: &Session, question: &str, answer: &Answer) -> Result<Value> {
+pub fn json(question: &str, answer: &Answer) -> Value {
     let (support, quotes) = match &answer.support {
         Support::Quoted(quotes) => ("quoted", &quotes[..]),
         Support::Found => ("found", &[][..]),
         Support::None => ("none", &[][..]),
         _ => ("unknown", &[][..]),
     };
-    let quote = |bytes: &std::ops::Range<u64>| {
-        let text = session.text(bytes.clone())?;
-        Ok(json!({"byte_start": bytes.start, "byte_end": bytes.end, "text": text}))
+    let quote = |q: &Quote| {
+        let json = json!({"byte_start": q.bytes.start, "byte_end": q.bytes.end, "text": q.text});
+        placed(json, &q.document, &q.label, &q.origin)
     };
     let source = |s: &Source| {
-        json!({
+        let json = json!({
             "chunk": s.chunk, "weight": s.weight, "byte_start": s.bytes.start, "byte_end": s.bytes.end, "text": s.text,
-        })
+        });
+        placed(json, &s.document, &s.label, &s.origin)
     };
-    Ok(json!({
+    json!({
         "question": question,
         "answer": answer.text,
         "support": support,
-        "quotes": quotes.iter().map(quote).collect::<Result<Vec<_>>>()?,
+        "quotes": quotes.iter().map(quote).collect::<Vec<_>>(),
         "stop": match answer.stop {
             StopReason::End => "end",
             StopReason::Length => "length",
@@ -88,5 +92,18 @@ pub fn json(session: &Session, question: &str, answer: &Answer) -> Result<Value>
         "probability": answer.probability,
         "first_token_ms": answer.first_token.as_secs_f64() * 1e3,
         "sources": answer.sources.iter().map(source).collect::<Vec<_>>(),
-    }))
+    })
+}
+
+/// `json` with what is known of the place that it is about.
+fn placed(mut json: Value, document: &Option<String>, label: &Option<String>, origin: &Option<Range<u64>>) -> Value {
+    for (key, text) in [("document", document), ("label", label)] {
+        if let Some(text) = text {
+            json[key] = text.as_str().into();
+        }
+    }
+    if let Some(origin) = origin {
+        (json["origin_start"], json["origin_end"]) = (origin.start.into(), origin.end.into());
+    }
+    json
 }

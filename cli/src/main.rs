@@ -149,9 +149,12 @@ fn ask(args: &AskArgs) -> Result<ExitCode> {
         all.push(answer);
     }
     if args.json {
-        let answers =
-            args.question.iter().zip(&all).map(|(question, answer)| answers::json(&session, question, answer));
-        let answers = answers.collect::<Result<Vec<_>>>()?;
+        let answers = args
+            .question
+            .iter()
+            .zip(&all)
+            .map(|(question, answer)| answers::json(question, answer))
+            .collect::<Vec<_>>();
         print_json(&json!({"tokens": session.tokens(), "chunks": session.chunks(), "answers": answers}))?;
     }
     Ok(answers::status(&all))

@@ -81,10 +81,10 @@ fuzz_target!(|input: Input| {
                     let _ = split.answer("?", &options);
                 }
                 let (a, b) = (whole.answer(&question, &options), split.answer(&question, &options));
-                if let Ok(Answer { support: Support::Quoted(ranges), .. }) = &a {
-                    assert!(!ranges.is_empty());
-                    for range in ranges {
-                        assert!(!split.text(range.clone()).expect("a part of the document").is_empty());
+                if let Ok(Answer { support: Support::Quoted(quotes), .. }) = &a {
+                    assert!(!quotes.is_empty());
+                    for quote in quotes {
+                        assert!(!split.text(quote.bytes.clone()).expect("a part of the document").is_empty());
                     }
                 }
                 assert_eq!(told(a), told(b));

@@ -22,7 +22,7 @@ fuzz_target!(|input: Input| {
         ChunkShape { chunk_size: size, kv_heads: 1, head_dim: 5, retrieval_heads: 1, retrieval_width: 3 + size };
     let faults = Arc::new(Faults::default());
     // Of chunks, of landmarks, and of the text.
-    let files: [Arc<Mutex<Vec<u8>>>; 3] = Default::default();
+    let files: [Arc<Mutex<Vec<u8>>>; 4] = Default::default();
     let storages =
         files.clone().map(|bytes| Box::new(Memory { bytes, faults: Arc::clone(&faults) }) as Box<dyn Storage>);
     let budget = ChunkMemory::minimum_budget(&shape, precision, 8).expect("small") + u64::from(budget);

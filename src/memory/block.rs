@@ -204,7 +204,8 @@ mod tests {
         assert!(plan.landmarks > 1, "some are kept");
         let files = [Shared::default(), Shared::default()];
         let [chunks, landmarks] = files.clone();
-        let storages = [chunks, landmarks, Shared::default()].map(|file| Box::new(file) as Box<dyn Storage>);
+        let storages = [chunks, landmarks, Shared::default(), Shared::default()];
+        let storages = storages.map(|file| Box::new(file) as Box<dyn Storage>);
         (ChunkMemory::build(layout, plan, &[id; 16], storages).unwrap(), files)
     }
 

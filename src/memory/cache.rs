@@ -12,6 +12,8 @@ const MIN_SLOTS: usize = 8;
 const OVERHEAD: usize = 4096;
 /// Records of text collected before a write, at most.
 const MAX_TEXT: usize = 16;
+/// Records of marks collected before a write.
+const MARKS: usize = 1;
 /// A larger buffer for reads or writes would not make them faster.
 const MAX_IO_BYTES: usize = 1 << 20;
 /// Bytes per slot beside the record: those of [`Slots`], and two places in the list of misses.
@@ -19,7 +21,7 @@ const SLOT_INDEX_BYTES: usize = Slots::BYTES_EACH + 2 * size_of::<u64>();
 
 /// How a byte budget is divided. Up to a quarter holds landmarks, up to a sixteenth each the read and the write
 /// buffer (at most 1 MiB each, at least one record), up to a sixty-fourth the buffer of text (at most 16 records, at
-/// least one), the rest cached chunks and their index.
+/// least one), one record marks, the rest cached chunks and their index.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     /// Chunks in the cache.
@@ -56,7 +58,7 @@ impl Plan {
         let read_bytes = io.max(layout.landmark_stride);
         let landmarks = budget / 4 / layout.landmark_bytes;
         let text = (budget / 64 / text::STRIDE).clamp(1, MAX_TEXT);
-        let fixed = OVERHEAD + batch * record + read_bytes + text * text::STRIDE;
+        let fixed = OVERHEAD + batch * record + read_bytes + (text + MARKS) * text::STRIDE;
         // Large rows can leave half of a part empty.
         let parts = budget / PART_BYTES * 2 * PART_OVERHEAD;
         let slot = layout.chunk_stride + SLOT_INDEX_BYTES;
@@ -77,7 +79,9 @@ impl Plan {
         // record.
         (slots.max(MIN_SLOTS) as u64)
             .checked_mul(slot)
-            .and_then(|b| b.checked_add((OVERHEAD + text::STRIDE + layout.landmark_stride) as u64 + record))
+            .and_then(|b| {
+                b.checked_add((OVERHEAD + (1 + MARKS) * text::STRIDE + layout.landmark_stride) as u64 + record)
+            })
             .and_then(|b| Some(b.checked_mul(64)?.div_ceil(39)))
             .ok_or_else(|| Error::capacity(format!("a cache of {slots} chunks is too large")))
     }

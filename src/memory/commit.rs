@@ -17,7 +17,7 @@ use crate::bytes::{Put, Take};
 use crate::{Error, Result, room};
 
 /// Format version of commits.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes of the head.
 const HEAD: usize = 128;
 /// The names of the two files.
@@ -38,9 +38,13 @@ pub(super) struct Head {
     pub(super) text: u64,
     /// Bytes of its end, which are in the commit.
     text_end: u64,
+    /// Bytes of all marks.
+    pub(super) marks: u64,
+    /// Bytes of their end, which are in the commit.
+    marks_end: u64,
     /// Bytes of what the session needs.
     session: u64,
-    /// Checksum of the two.
+    /// Checksum of the three.
     body: u32,
 }
 
@@ -51,7 +55,8 @@ impl Head {
         bytes.put_u32(VERSION);
         bytes.put_u32(self.body);
         bytes.put_bytes(id);
-        for n in [self.sequence, self.chunks, self.provisional, self.text, self.text_end, self.session] {
+        let Self { sequence, chunks, provisional, text, text_end, marks, marks_end, session, .. } = *self;
+        for n in [sequence, chunks, provisional, text, text_end, session, marks, marks_end] {
             bytes.put_u64(n);
         }
         bytes.resize(HEAD - 4, 0);
@@ -73,15 +78,17 @@ impl Head {
         }
         let body = take.u32()?;
         let id = take.bytes(16)?.first_chunk().copied().unwrap_or_default();
-        let [sequence, chunks, provisional, text, text_end, session] = [(); 6].map(|()| take.u64().unwrap_or_default());
-        let head = Self { sequence, chunks, provisional, text, text_end, session, body };
-        let sound = text_end <= text.min(MAX_TEXT) && session <= 1 << 40 && provisional <= 1 << 32;
+        let [sequence, chunks, provisional, text, text_end, session, marks, marks_end] =
+            [(); 8].map(|()| take.u64().unwrap_or_default());
+        let head = Self { sequence, chunks, provisional, text, text_end, marks, marks_end, session, body };
+        let ends = text_end <= text.min(MAX_TEXT) && marks_end <= marks.min(MAX_TEXT);
+        let sound = ends && session <= 1 << 40 && provisional <= 1 << 32;
         if sound { Ok(Some((head, id))) } else { Err(Error::format(format!("a commit that cannot be: {head:?}"))) }
     }
 
     /// Where the body ends.
     fn end(&self) -> u64 {
-        HEAD as u64 + self.text_end + self.session
+        HEAD as u64 + self.text_end + self.marks_end + self.session
     }
 
     /// Where the records of provisional landmarks and chunks begin, and where the last one ends.
@@ -97,10 +104,19 @@ impl Head {
 pub(super) struct Body {
     /// The end of the text.
     pub(super) text_end: Vec<u8>,
+    /// The end of the marks.
+    pub(super) marks_end: Vec<u8>,
     /// What the session needs to go on.
     pub(super) session: Vec<u8>,
     /// Records of provisional landmarks, and of chunks.
     pub(super) records: [Vec<u8>; 2],
+}
+
+impl Body {
+    /// Over all but the records, which have their own.
+    fn checksum(&self) -> u32 {
+        checksum(checksum(checksum(0, &self.text_end), &self.marks_end), &self.session)
+    }
 }
 
 /// The two files of the commits of one document.
@@ -146,7 +162,7 @@ impl Commits {
         }
     }
 
-    /// The text and the session of the last commit.
+    /// The ends of text and marks, and the session, of the last commit.
     ///
     /// # Errors
     /// `Io` if they cannot be read, `Format` if they are damaged, `Capacity` if there is not enough memory.
@@ -166,19 +182,27 @@ impl Commits {
             Ok(bytes)
         };
         let text_end = read(HEAD as u64, head.text_end)?;
-        let session = read(HEAD as u64 + head.text_end, head.session)?;
-        if checksum(checksum(0, &text_end), &session) != head.body {
+        let marks_end = read(HEAD as u64 + head.text_end, head.marks_end)?;
+        let session = read(HEAD as u64 + head.text_end + head.marks_end, head.session)?;
+        let body = Body { text_end, marks_end, session, records: Default::default() };
+        if body.checksum() != head.body {
             return Err(Error::format(format!("{}: commit {} is damaged", file.name(), head.sequence)));
         }
-        Ok(Body { text_end, session, records: Default::default() })
+        Ok(body)
     }
 
-    /// Makes a commit: `chunks` chunks and the text before its end are in the data files and on the device. When this returns,
+    /// Makes a commit: `chunks` chunks, and text and marks before their ends, are in the data files and on the device. When this returns,
     /// it is the last one; until then, the one before is.
     ///
     /// # Errors
     /// `Capacity` if the disk is full, `Io` if writing failed otherwise. The files may no longer be written to then.
-    pub(super) fn write(&mut self, layout: Option<&Layout>, chunks: u64, text: u64, body: &Body) -> Result<()> {
+    pub(super) fn write(
+        &mut self,
+        layout: Option<&Layout>,
+        chunks: u64,
+        (text, marks): (u64, u64),
+        body: &Body,
+    ) -> Result<()> {
         let provisional = match layout {
             Some(layout) => (body.records[1].len() / layout.chunk_stride) as u64,
             None => 0,
@@ -189,13 +213,16 @@ impl Commits {
             provisional,
             text,
             text_end: body.text_end.len() as u64,
+            marks,
+            marks_end: body.marks_end.len() as u64,
             session: body.session.len() as u64,
-            body: checksum(checksum(0, &body.text_end), &body.session),
+            body: body.checksum(),
         };
         let file = self.files.of(head.sequence);
         let write = |bytes: &[u8], at: u64| file.write_all_at(bytes, at).map_err(|e| write_error(file, e));
         write(&body.text_end, HEAD as u64)?;
-        write(&body.session, HEAD as u64 + head.text_end)?;
+        write(&body.marks_end, HEAD as u64 + head.text_end)?;
+        write(&body.session, HEAD as u64 + head.text_end + head.marks_end)?;
         if let Some(layout) = layout {
             let [landmarks, chunks, _] = head.records(layout);
             write(&body.records[0], landmarks)?;

@@ -9,7 +9,7 @@ use super::io::{Storage, unique_id};
 use super::shape::{ChunkShape, Precision};
 use super::store::{Layout, Store};
 use super::text::Text;
-use super::{ChunkMemory, Error, Result};
+use super::{ChunkMemory, Error, Marks, Result, TEXT};
 
 /// Chunks that a question may make for now of a document that is opened for reading only.
 const LEAST_BATCH: usize = 32;
@@ -83,14 +83,15 @@ impl Document {
         let body = commits.body()?;
         let memory = match layout {
             Some((layout, plan)) => {
-                let [chunks, landmarks, text] = storages(&*folder, number, access)?;
+                let [chunks, landmarks, text, marks] = storages(&*folder, number, access)?;
                 let at = (commits.head.chunks, commits.provisional());
                 // Where nothing can be written, what a question needs for now stays in the buffer.
                 let batch = if access == Access::Read { plan.batch.max(LEAST_BATCH) } else { plan.batch };
                 let store = Store::open(layout, &commits.id, [chunks, landmarks], batch, at)?;
                 let end = (commits.head.text, &body.text_end[..]);
-                let text = Text::open(&layout, &commits.id, text, plan.text, end)?;
-                Some(ChunkMemory::of(store, text, plan)?)
+                let text = Text::open(&layout, (TEXT, &commits.id), text, plan.text, end)?;
+                let end = (commits.head.marks, &body.marks_end[..]);
+                Some(ChunkMemory::of(store, text, Marks::open(&layout, &commits.id, marks, end)?, plan)?)
             }
             None => None,
         };
@@ -115,12 +116,14 @@ impl Document {
     /// `Capacity` if the disk is full, `Io` if writing failed otherwise: the document is to be opened again then.
     pub fn commit(&mut self, memory: Option<&mut ChunkMemory>, chunks: u64, session: Vec<u8>) -> Result<()> {
         let mut body = Body { session, ..Body::default() };
-        let mut text = 0;
+        let (mut text, mut marks) = (0, 0);
         let first = self.commits.head.sequence == 0;
         if let Some(memory) = memory {
             memory.sync()?;
             text = memory.text.len();
             body.text_end = memory.text.end()?;
+            marks = memory.marks.pages().len();
+            body.marks_end = memory.marks.pages().end()?;
             body.records = memory.store.sealed(chunks, self.commits.head.sequence + 1)?;
             memory.store.commit(chunks);
         }
@@ -131,15 +134,15 @@ impl Document {
                 synced.map_err(|e| Error::io(format!("writing to the folder {}", self.folder.name()), e))?;
             }
         }
-        self.commits.write(self.layout.as_ref(), chunks, text, &body)
+        self.commits.write(self.layout.as_ref(), chunks, (text, marks), &body)
     }
 }
 
-/// The files of chunks, landmarks and text.
-fn storages(folder: &dyn Folder, number: u64, access: Access) -> Result<[Box<dyn Storage>; 3]> {
+/// The files of chunks, landmarks, text and marks.
+fn storages(folder: &dyn Folder, number: u64, access: Access) -> Result<[Box<dyn Storage>; 4]> {
     let open = |name| {
         let opened = folder.open(Place::Document(number), name, access);
         opened.map_err(|e| Error::io(format!("opening the {name} of document {number:016x} in {}", folder.name()), e))
     };
-    Ok([open("chunks")?, open("landmarks")?, open("text")?])
+    Ok([open("chunks")?, open("landmarks")?, open("text")?, open("marks")?])
 }

@@ -178,6 +178,7 @@ pub(super) struct Files {
     pub(super) chunks: Striped,
     pub(super) landmarks: Striped,
     pub(super) text: Striped,
+    pub(super) marks: Striped,
     pub(super) id: [u8; 16],
 }
 
@@ -198,7 +199,7 @@ pub(super) fn create_files(dir: &Path) -> Result<Files> {
         }
     };
     let (chunks, landmarks, text) = (create("chunk", PARTS)?, create("landmark", 1)?, create("text", 1)?);
-    Ok(Files { chunks, landmarks, text, id: unique_id() })
+    Ok(Files { chunks, landmarks, text, marks: create("marks", 1)?, id: unique_id() })
 }
 
 /// Sixteen bytes that no other memory has: the standard library's hash keys are random and differ at every call.

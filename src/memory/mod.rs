@@ -1,7 +1,7 @@
 //! The chunk memory: what the model remembers of a document of any length, in a fixed amount of RAM.
 //!
 //! Keys, values and landmarks of every finished chunk go to two files, the first of them in several parts, and the text
-//! that the chunks are made of to a third one. A byte budget, of which as much is taken as is used, holds the chunks in
+//! that the chunks are made of to a third one, what that was made from to a fourth. A byte budget, of which as much is taken as is used, holds the chunks in
 //! use, the landmarks of the first chunks and the buffers; nothing in RAM grows with the number of chunks. Files are
 //! read with positioned reads, never mapped, so that the budget is the whole truth.
 
@@ -14,6 +14,7 @@ mod folder;
 mod io;
 mod landmarks;
 mod manifest;
+mod marks;
 mod shape;
 mod store;
 mod text;
@@ -28,6 +29,7 @@ pub use document::{Document, Kept};
 pub use folder::{Access, DiskFolder, Folder, Place, WriteLock};
 pub use io::Storage;
 pub use manifest::{Entry, Maker, Manifest, check_name};
+pub use marks::{Mark, Marks, Origin};
 pub use shape::{ChunkShape, ChunkView, KvData, LandmarkBlock, LandmarkData, Precision};
 pub use text::Text;
 
@@ -36,6 +38,9 @@ use buffer::Buffer;
 use cache::{Cache, Plan};
 use landmarks::Landmarks;
 use store::{Files, Layout, Store};
+
+/// Magic of the file of text.
+const TEXT: &[u8; 8] = b"RAMBATXT";
 
 /// The [`ChunkMemory::id`] of the next memory.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -64,6 +69,7 @@ pub struct Stats {
 pub struct ChunkMemory {
     store: Store,
     text: Arc<Text>,
+    marks: Arc<Marks>,
     cache: Cache,
     landmarks: Landmarks,
     /// Records on their way from the disk: runs of chunks, or a block of landmarks.
@@ -93,16 +99,17 @@ impl ChunkMemory {
         let layout = Layout::new(shape, precision)?;
         let plan = Plan::new(&layout, budget_bytes)?;
         let files = io::create_files(dir)?;
-        let storages = [files.chunks, files.landmarks, files.text].map(|file| Box::new(file) as Box<dyn Storage>);
+        let storages =
+            [files.chunks, files.landmarks, files.text, files.marks].map(|file| Box::new(file) as Box<dyn Storage>);
         Self::build(layout, plan, &files.id, storages)
     }
 
-    /// As [`ChunkMemory::create`], in three empty storages of the caller's: of chunks, landmarks and text.
+    /// As [`ChunkMemory::create`], in four empty storages of the caller's: of chunks, landmarks, text and marks.
     ///
     /// # Errors
     /// As [`ChunkMemory::create`].
     pub fn with_storage(
-        storages: [Box<dyn Storage>; 3],
+        storages: [Box<dyn Storage>; 4],
         shape: ChunkShape,
         precision: Precision,
         budget_bytes: u64,
@@ -112,18 +119,20 @@ impl ChunkMemory {
         Self::build(layout, plan, &io::unique_id(), storages)
     }
 
-    fn build(layout: Layout, plan: Plan, id: &[u8; 16], storages: [Box<dyn Storage>; 3]) -> Result<Self> {
-        let [chunks, landmarks, text] = storages;
+    fn build(layout: Layout, plan: Plan, id: &[u8; 16], storages: [Box<dyn Storage>; 4]) -> Result<Self> {
+        let [chunks, landmarks, text, marks] = storages;
         let store = Store::new(layout, id, chunks, landmarks, plan.batch)?;
-        Self::of(store, Text::new(&layout, id, text, plan.text)?, plan)
+        let text = Text::new(&layout, (TEXT, id), text, plan.text)?;
+        Self::of(store, text, Marks::new(&layout, id, marks)?, plan)
     }
 
-    /// A memory of these records and this text, with nothing of them in RAM.
-    fn of(store: Store, text: Text, plan: Plan) -> Result<Self> {
+    /// A memory of these records, this text and these marks, with nothing of them in RAM.
+    fn of(store: Store, text: Text, marks: Marks, plan: Plan) -> Result<Self> {
         let layout = store.files.layout;
         Ok(Self {
             store,
             text: Arc::new(text),
+            marks: Arc::new(marks),
             cache: Cache::new(plan.slots, layout.chunk_stride),
             landmarks: Landmarks::new(&layout, plan.landmarks),
             read: Buffer::new(plan.read_bytes)?,
@@ -185,23 +194,23 @@ impl ChunkMemory {
         (self.fixed + self.landmarks.bytes() + self.cache.bytes() + missing) as u64
     }
 
-    /// Bytes of the files in use. Chunks and text still in the write buffers are not among them.
+    /// Bytes of the files in use. Chunks, text and marks still in the write buffers are not among them.
     pub fn disk_bytes(&self) -> u64 {
-        self.store.disk_bytes() + self.text.disk_bytes()
+        self.store.disk_bytes() + self.text.disk_bytes() + self.marks.pages().disk_bytes()
     }
 
     /// What this memory has done so far.
     pub fn stats(&self) -> Stats {
         let Files { reads, writes, .. } = &*self.store.files;
-        let count = |[a, b]: [&AtomicU64; 2]| a.load(Ordering::Relaxed) + b.load(Ordering::Relaxed);
-        let text = &*self.text;
+        let count = |all: [&AtomicU64; 3]| all.into_iter().map(|one| one.load(Ordering::Relaxed)).sum();
+        let (text, marks) = (&*self.text, self.marks.pages());
         Stats {
             hits: self.hits,
             misses: self.misses,
-            reads: count([&reads.calls, &text.reads.calls]),
-            bytes_read: count([&reads.bytes, &text.reads.bytes]),
-            writes: count([&writes.calls, &text.writes.calls]),
-            bytes_written: count([&writes.bytes, &text.writes.bytes]),
+            reads: count([&reads.calls, &text.reads.calls, &marks.reads.calls]),
+            bytes_read: count([&reads.bytes, &text.reads.bytes, &marks.reads.bytes]),
+            writes: count([&writes.calls, &text.writes.calls, &marks.writes.calls]),
+            bytes_written: count([&writes.bytes, &text.writes.bytes, &marks.writes.bytes]),
         }
     }
 
@@ -209,6 +218,11 @@ impl ChunkMemory {
     /// change with the chunks.
     pub fn text(&self) -> &Arc<Text> {
         &self.text
+    }
+
+    /// What the text was made from.
+    pub fn marks(&self) -> &Arc<Marks> {
+        &self.marks
     }
 
     /// Adds a chunk and returns its id: keys and values (S, G, d), its landmark (Gr, R/Gr), and the bytes of the
@@ -293,7 +307,8 @@ impl ChunkMemory {
     /// `Capacity` if the disk is full, `Io` if writing failed otherwise.
     pub fn sync(&mut self) -> Result<()> {
         self.store.sync()?;
-        self.text.sync()
+        self.text.sync()?;
+        self.marks.pages().sync()
     }
 
     /// The bytes of the source that chunk `id` was made of, read from the disk.
@@ -418,7 +433,9 @@ impl ChunkMemory {
                 read.unwrap_or_else(|e| damaged(Some(id), e));
             }
         }
-        self.text.verify(&mut |e| damaged(None, e));
+        for text in [&*self.text, self.marks.pages()] {
+            text.verify(&mut |e| damaged(None, e));
+        }
         Ok(())
     }
 

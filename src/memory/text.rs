@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// Bytes from one record of text to the next.
 pub(super) const STRIDE: usize = 4096;
 /// Bytes of text in a record; only the last one may have fewer.
-const PAYLOAD: usize = STRIDE - RECORD_HEADER;
+pub(super) const PAYLOAD: usize = STRIDE - RECORD_HEADER;
 
 /// The text that the chunks of one memory were made of, byte for byte as it was fed. It is appended to on one thread
 /// while others add chunks; byte `i` of it is byte `i` of their source ranges.
@@ -45,12 +45,17 @@ impl Pending {
 }
 
 impl Text {
-    /// An empty text in an empty storage, with a buffer of `capacity` records, at least one.
+    /// An empty text in an empty storage of this kind and id, with a buffer of `capacity` records, at least one.
     ///
     /// # Errors
     /// `Capacity` if there is not enough memory or disk, `Io` if writing failed otherwise.
-    pub(super) fn new(layout: &Layout, id: &[u8; 16], storage: Box<dyn Storage>, capacity: usize) -> Result<Self> {
-        let records = Records::new(storage, layout.header(b"RAMBATXT", id, STRIDE), STRIDE)?;
+    pub(super) fn new(
+        layout: &Layout,
+        (magic, id): (&[u8; 8], &[u8; 16]),
+        storage: Box<dyn Storage>,
+        capacity: usize,
+    ) -> Result<Self> {
+        let records = Records::new(storage, layout.header(magic, id, STRIDE), STRIDE)?;
         let data = Buffer::new(capacity.max(1) * STRIDE)?;
         let pending = Mutex::new(Pending { data, first: 0, len: 0 });
         Ok(Self { records, pending, reads: Traffic::default(), writes: Traffic::default() })
@@ -62,12 +67,12 @@ impl Text {
     /// `Io` if the storage cannot be read, `Format` if it is not of this text, `Capacity` if there is not enough memory.
     pub(super) fn open(
         layout: &Layout,
-        id: &[u8; 16],
+        (magic, id): (&[u8; 8], &[u8; 16]),
         storage: Box<dyn Storage>,
         capacity: usize,
         (len, end): (u64, &[u8]),
     ) -> Result<Self> {
-        let records = Records::open(storage, layout.header(b"RAMBATXT", id, STRIDE), STRIDE)?;
+        let records = Records::open(storage, layout.header(magic, id, STRIDE), STRIDE)?;
         let whole = len.checked_sub(end.len() as u64).filter(|whole| whole.is_multiple_of(PAYLOAD as u64));
         let whole = whole.ok_or_else(|| Error::format(format!("{} bytes end no text of {len}", end.len())))?;
         let data = Buffer::new(capacity.max(end.len() / PAYLOAD + 1) * STRIDE)?;

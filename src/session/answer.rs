@@ -65,10 +65,9 @@ pub enum Decoding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Support {
-    /// It stands in cited sources, as whole words and apart from white space: these are the bytes of the document, one
-    /// range or, for an answer of several parts with commas between them, one for each. A range may begin or end in the
-    /// chunk beside a source, where a word of it does.
-    Quoted(Vec<Range<u64>>),
+    /// It stands in cited sources, as whole words and apart from white space: one quote or, for an answer of several parts
+    /// with commas between them, one for each.
+    Quoted(Vec<Quote>),
     /// The model has read the sources with weight, but the answer does not stand there in these words.
     Found,
     /// The document seems not to hold an answer: what the model wrote is a guess. docs/quality.md says how that is
@@ -116,7 +115,10 @@ pub struct Answer {
 
 /// A chunk of the document that was read for an answer.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Source {
+    /// The name of the document, if it is one of a [`Library`](crate::Library).
+    pub document: Option<String>,
     /// Number of the chunk in the document.
     pub chunk: u64,
     /// Mean weight of the chunk over the tokens of the answer (and over retrieval groups and heads), 0 to 1.
@@ -127,6 +129,26 @@ pub struct Source {
     /// The text at these bytes, as it was fed. What tokens that were fed stand for need not be UTF-8: such bytes show
     /// as U+FFFD.
     pub text: String,
+    /// The label that holds where the chunk begins, such as a page or a heading, if the document has [marks](crate::Mark).
+    pub label: Option<String>,
+    /// The bytes of the original file, where marks say which they are.
+    pub origin: Option<Range<u64>>,
+}
+
+/// A passage of the document that an answer stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Quote {
+    /// The name of the document, if it is one of a [`Library`](crate::Library).
+    pub document: Option<String>,
+    /// The bytes of the document's text. They may begin or end in the chunk beside a source, where a word of the answer does.
+    pub bytes: Range<u64>,
+    /// The text at these bytes, as it was fed; what is no UTF-8 there shows as U+FFFD.
+    pub text: String,
+    /// The label of the place, such as a page or a heading, if the document has [marks](crate::Mark).
+    pub label: Option<String>,
+    /// The bytes of the original file, where marks say which they are.
+    pub origin: Option<Range<u64>>,
 }
 
 /// What chunks must weigh together for an answer to rest on them.
@@ -168,8 +190,16 @@ impl Session {
                 passage::add(&mut passages, &text, chunk..chunk + 1, &mut |chunk| self.resources.chunk_bytes(chunk))?;
             }
         }
-        let quotes = passage::quote(answer, &passages);
+        let quotes = passage::quote(answer, &passages).into_iter().map(|bytes| self.quote(bytes));
+        let quotes = quotes.collect::<Result<Vec<_>>>()?;
         Ok(if quotes.is_empty() { Support::Found } else { Support::Quoted(quotes) })
+    }
+
+    /// The passage at `bytes` of the document.
+    fn quote(&self, bytes: Range<u64>) -> Result<Quote> {
+        let origin = self.resources.origin(bytes.clone())?;
+        let text = self.text(bytes.clone())?;
+        Ok(Quote { document: self.name(), bytes, text, label: origin.label, origin: origin.bytes })
     }
 }
 

@@ -7,6 +7,7 @@ use super::answer::mean_weights;
 use super::copying::Copying;
 use super::{Answer, AskOptions, Decoding, Session, Source, StopReason, Support, passage};
 use crate::Result;
+use crate::memory::Origin;
 use crate::model::{Logits, Pass, Trace};
 use crate::sampler::Sampler;
 use crate::topk::TopK;
@@ -91,12 +92,14 @@ impl Decode<'_> {
     /// The chunks of `trace`, what `tokens` tokens have read, as sources.
     fn sources(&self, session: &mut Session, trace: &Trace, tokens: u64) -> Result<Vec<Source>> {
         let selections = session.resources.selections(tokens);
+        let document = session.name();
         let Some(memory) = &mut session.resources.memory else { return Ok(Vec::new()) };
         let means = mean_weights(trace, selections, self.options.min_source_weight);
         let source = |(chunk, weight)| {
             let bytes = memory.source(chunk)?;
             let (bytes, text) = passage::text(memory.text(), bytes)?;
-            Ok(Source { chunk, weight, bytes, text })
+            let Origin { label, bytes: origin } = memory.marks().origin(bytes.clone())?;
+            Ok(Source { document: document.clone(), chunk, weight, bytes, text, label, origin })
         };
         means.into_iter().map(source).collect()
     }

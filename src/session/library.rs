@@ -144,7 +144,8 @@ impl Library {
         table.check()?;
         let number = table.manifest.number();
         let (document, memory) = Document::create(Arc::clone(&self.shared.folder), number, &self.shared.kept())?;
-        let stored = Stored { document, library: self.write_to(&mut table, number)?, unlisted: Some(name.to_owned()) };
+        let library = self.write_to(&mut table, number)?;
+        let stored = Stored { document, library, name: name.to_owned(), listed: false };
         // It is taken again when a session ends.
         drop(table);
         self.session(memory, stored)
@@ -168,10 +169,8 @@ impl Library {
         drop(table);
         let opened = Document::open(Arc::clone(&self.shared.folder), number, access, &self.shared.kept());
         let (document, memory, saved) = opened.map_err(|e| e.context(format_args!("document {name:?}")))?;
-        let stored = match library {
-            Some(library) => Stored { document, library, unlisted: None },
-            None => Stored { document, library: Writing { library: None, number }, unlisted: None },
-        };
+        let library = library.unwrap_or(Writing { library: None, number });
+        let stored = Stored { document, library, name: name.to_owned(), listed: true };
         let mut session = self.session(memory, stored)?;
         session.load(&saved).map_err(|e| e.context(format_args!("document {name:?}")))?;
         Ok(session)
@@ -324,11 +323,17 @@ impl Drop for Writing {
 pub(super) struct Stored {
     document: Document,
     library: Writing,
-    /// Its name, if it is not in the table yet.
-    unlisted: Option<String>,
+    name: String,
+    /// Whether it is in the table.
+    listed: bool,
 }
 
 impl Stored {
+    /// The name of the document.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Fails if the document can only be read.
     ///
     /// # Errors
@@ -346,12 +351,12 @@ impl Stored {
     /// Those of [`Document::commit`] and of writing the table.
     pub fn commit(&mut self, memory: Option<&mut ChunkMemory>, chunks: u64, saved: Vec<u8>) -> Result<()> {
         self.document.commit(memory, chunks, saved)?;
-        if let (Some(name), Some(library)) = (&self.unlisted, &self.library.library) {
+        if let (false, Some(library)) = (self.listed, &self.library.library) {
             let mut table = library.shared.table();
             table.check()?;
-            let listed = table.manifest.list(&*library.shared.folder, self.document.number(), name);
+            let listed = table.manifest.list(&*library.shared.folder, self.document.number(), &self.name);
             let before = table.keep(listed)?;
-            self.unlisted = None;
+            self.listed = true;
             if let Some(before) = before {
                 library.shared.delete(before);
             }
@@ -363,7 +368,7 @@ impl Stored {
 impl Drop for Stored {
     fn drop(&mut self) {
         // A document that was never committed is not in the library.
-        if let (Some(_), Some(library)) = (&self.unlisted, &self.library.library) {
+        if let (false, Some(library)) = (self.listed, &self.library.library) {
             library.shared.delete(self.document.number());
         }
     }

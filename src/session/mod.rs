@@ -37,14 +37,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 use std::{process, thread};
 
-pub use answer::{Answer, AskOptions, Decoding, Source, StopReason, Support};
+pub use answer::{Answer, AskOptions, Decoding, Quote, Source, StopReason, Support};
 pub use device::Device;
 pub use engine::{Engine, EngineOptions};
 pub use library::{Damage, Library};
 pub use needs::MemoryNeeds;
 
 use crate::bytes::{Put, Take};
-use crate::memory::{ChunkMemory, Precision};
+use crate::memory::{ChunkMemory, Mark, Precision};
 use crate::model::{Pass, Trace};
 use crate::options::setters;
 use crate::{Error, ErrorKind, Result, room};
@@ -232,6 +232,47 @@ impl Session {
         self.take_in(Input::tokens(tokens))
     }
 
+    /// Says what stands at a byte of the text and after it: where that is in the original file, and what people call the place.
+    /// Answers give it back with their sources and quotes. Marks come in order, each when the text before it has been fed;
+    /// where two stand at one byte, the second one counts. They last with the document, and do not change what is answered.
+    ///
+    /// With models that keep no chunks, whose answers have no sources, marks are of no use and not kept.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the mark lies before the last one or behind the text, or its label is too long; `Capacity` and `Io`
+    /// if it cannot be kept: the session is unusable then.
+    pub fn mark(&mut self, mark: &Mark) -> Result<()> {
+        self.growing()?;
+        mark.check()?;
+        if mark.at > self.bytes() {
+            return Err(Error::invalid(format!("a mark at byte {} of a text of {}", mark.at, self.bytes())));
+        }
+        let Self { resources, poison, committed, .. } = self;
+        let Some(memory) = &resources.memory else { return Ok(()) };
+        *committed = false;
+        poison.on_loss(memory.marks().push(mark))
+    }
+
+    /// Feeds `text` with the `marks` of places in it, which may be its end: as [`feed`](Self::feed) and then
+    /// [`mark`](Self::mark) for each, but of a text that was stopped in the middle, what was taken has its marks.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, before anything is taken, if marks are not in order or not in the text; else as for `feed` and `mark`.
+    pub fn feed_marked(&mut self, text: &str, marks: &[Mark]) -> Result<()> {
+        self.growing()?;
+        let (start, end) = (self.bytes(), self.bytes() + text.len() as u64);
+        if !marks.iter().map(|mark| mark.at).is_sorted() || marks.iter().any(|mark| !(start..=end).contains(&mark.at)) {
+            return Err(Error::invalid(format!("marks out of order, or not at bytes {start} to {end} of the text")));
+        }
+        marks.iter().try_for_each(Mark::check)?;
+        let fed = self.feed(text);
+        if self.poison.0.is_none() {
+            let taken = self.bytes();
+            marks.iter().filter(|mark| mark.at <= taken).try_for_each(|mark| self.mark(mark))?;
+        }
+        fed
+    }
+
     /// Reads everything that was fed, up to the unfinished end, so that the next question is answered at once.
     ///
     /// # Errors
@@ -331,6 +372,10 @@ impl Session {
     ) -> Result<Answer> {
         let started = Instant::now();
         self.growing()?;
+        if self.resources.memory.as_ref().is_some_and(|memory| !memory.marks().is_empty()) {
+            // What follows stands nowhere.
+            self.mark(&Mark::new(self.bytes()).label(""))?;
+        }
         self.feed(prompt)?;
         self.end_text()?;
         if self.unread.tokens().end() == 0 {
@@ -445,6 +490,11 @@ impl Session {
         let text = self.resources.text();
         let text = text.ok_or_else(|| Error::unsupported("the model keeps no chunks, and no text with them"))?;
         Ok(String::from_utf8_lossy(&text.read(bytes)?).into_owned())
+    }
+
+    /// The name of the document, if it is one of a library.
+    fn name(&self) -> Option<String> {
+        self.stored.as_ref().map(|stored| stored.name().to_owned())
     }
 
     /// Tokens of the document. Text at its end may be held back until it is certain how it divides into tokens, or

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::device::{Model, Scratch};
 use super::{Engine, SessionOptions};
-use crate::memory::{ChunkMemory, Text};
+use crate::memory::{ChunkMemory, Origin, Text};
 use crate::model::{Config, Pass};
 use crate::{Error, Result};
 
@@ -75,6 +75,14 @@ impl Resources {
     /// The text of the document, for models with chunks.
     pub fn text(&self) -> Option<Arc<Text>> {
         self.memory.as_ref().map(|memory| Arc::clone(memory.text()))
+    }
+
+    /// What `bytes` of the document were made from.
+    ///
+    /// # Errors
+    /// Those of reading the marks.
+    pub fn origin(&self, bytes: Range<u64>) -> Result<Origin> {
+        self.memory.as_ref().map_or(Ok(Origin::default()), |memory| memory.marks().origin(bytes))
     }
 
     /// The number of the chunk that is not full yet, if the recurrence has read it and the memory has it not.

@@ -55,7 +55,7 @@ fn a_failed_write_makes_the_session_unusable() {
     let broken = Arc::new(AtomicBool::new(false));
     let disk = |_| Box::new(Fragile { data: Mutex::default(), broken: broken.clone() }) as Box<dyn Storage>;
     let shape = engine.config().chunk_shape().unwrap();
-    let memory = ChunkMemory::with_storage([0; 3].map(disk), shape, Precision::F16, 1 << 20).unwrap();
+    let memory = ChunkMemory::with_storage([0; 4].map(disk), shape, Precision::F16, 1 << 20).unwrap();
     let options = SessionOptions::default();
     let mut session = Session::with_memory(engine, Some(memory), &options).unwrap();
 
