@@ -26,6 +26,7 @@
 )]
 
 mod bytes;
+mod cancel;
 #[cfg(feature = "capi")]
 pub mod capi;
 #[cfg(feature = "convert")]
@@ -80,6 +81,7 @@ mod tokenizer;
 #[cfg(not(feature = "unstable"))]
 mod topk;
 
+pub use cancel::Cancel;
 pub use chunk_encoder::{EncoderOptions, OrtOptions, Provider};
 pub use cpu::MAX_THREADS;
 pub use error::{Error, ErrorKind, Result, printable};
@@ -90,3 +92,4 @@ pub use session::{
     Answer, AskOptions, Damage, Decoding, Device, Engine, EngineOptions, Library, MemoryNeeds, OnProgress, Progress,
     Quote, Session, SessionOptions, Source, StopReason, Support,
 };
+pub use weights::OnLoad;

@@ -7,9 +7,13 @@
 //! A tensor is handed out only after its shape has matched what the model wants and all its scales (or, for plain
 //! floats, all its values) have been seen to be finite.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::Mmap;
 
@@ -23,12 +27,51 @@ pub struct Weights {
     /// One, or the parts of a split model in their order.
     files: Arc<[Arc<Bytes>]>,
     gguf: Arc<Gguf>,
+    /// Told of the tensors that are handed out.
+    watch: Option<Arc<Watch>>,
 }
 
 /// Where bytes are kept.
 enum Bytes {
     Mapped(Mmap),
-    Owned(Vec<u8>),
+    Owned(Cow<'static, [u8]>),
+}
+
+/// Told how far the loading of a model has come: bytes of tensors that are loaded, and of all of them. May ask to stop.
+#[derive(Clone)]
+pub struct OnLoad(Arc<Tell>);
+
+type Tell = dyn Fn(u64, u64) -> ControlFlow<()> + Send + Sync;
+
+impl OnLoad {
+    /// Calls `tell` now and then, always when all is loaded, on the thread that loads.
+    pub fn new(tell: impl Fn(u64, u64) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+}
+
+impl fmt::Debug for OnLoad {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnLoad(…)")
+    }
+}
+
+/// Who is told of the tensors that are handed out.
+struct Watch {
+    on_load: OnLoad,
+    loaded: AtomicU64,
+    all: u64,
+}
+
+impl Watch {
+    fn tell(&self, loaded: u64) -> Result<()> {
+        match (self.on_load.0)(loaded.min(self.all), self.all) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => {
+                Err(Error::new(ErrorKind::Cancelled, "loading the model was stopped by the caller"))
+            }
+        }
+    }
 }
 
 impl Bytes {
@@ -56,7 +99,7 @@ impl Bytes {
     fn as_slice(&self) -> &[u8] {
         match self {
             Bytes::Mapped(map) => map,
-            Bytes::Owned(vec) => vec,
+            Bytes::Owned(bytes) => bytes,
         }
     }
 }
@@ -85,14 +128,15 @@ impl Weights {
             ErrorKind::Io => e,
             _ => e.context(format_args!("model {path:?}")),
         })?;
-        Ok(Weights { files: files.into_iter().map(|(_, bytes)| bytes).collect(), gguf: Arc::new(gguf) })
+        Ok(Weights { files: files.into_iter().map(|(_, bytes)| bytes).collect(), gguf: Arc::new(gguf), watch: None })
     }
 
-    /// A model file that is in memory already.
+    /// A model file that is in memory already: owned, or of the program itself and then not copied.
     ///
     /// # Errors
     /// Those of [`Gguf::parse`], and `Format` for a part of a split model.
-    pub fn from_bytes(bytes: Vec<u8>) -> Result<Weights> {
+    pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>) -> Result<Weights> {
+        let bytes = bytes.into();
         let gguf = Gguf::parse(&bytes)?;
         if let Some((no, count)) = gguf.part()? {
             return Err(Error::format(format!(
@@ -100,8 +144,24 @@ impl Weights {
                 no + 1
             )));
         }
-        Ok(Weights { files: [Arc::new(Bytes::Owned(bytes))].into(), gguf: Arc::new(gguf) })
+        Ok(Weights { files: [Arc::new(Bytes::Owned(bytes))].into(), gguf: Arc::new(gguf), watch: None })
     }
+
+    /// The same, whose tensors `on_load` is told of as they are handed out.
+    pub(crate) fn watched(&self, on_load: Option<OnLoad>) -> Weights {
+        let all = self.gguf.tensors().iter().map(|t| t.bytes as u64).sum();
+        let watch = on_load.map(|on_load| Arc::new(Watch { on_load, loaded: AtomicU64::new(0), all }));
+        Weights { watch, ..self.clone() }
+    }
+
+    /// Tells whoever watches that all is loaded.
+    ///
+    /// # Errors
+    /// `Cancelled` if that is the answer.
+    pub(crate) fn loaded(&self) -> Result<()> {
+        self.watch.as_ref().map_or(Ok(()), |watch| watch.tell(watch.all))
+    }
+
     /// The metadata and the tensor table.
     pub fn gguf(&self) -> &Gguf {
         &self.gguf
@@ -194,7 +254,13 @@ impl Weights {
                 info.dtype,
                 info.offset
             ))),
-            None => Ok(tensor),
+            None => {
+                if let Some(watch) = &self.watch {
+                    let bytes = tensor.len as u64;
+                    watch.tell(watch.loaded.fetch_add(bytes, Ordering::Relaxed) + bytes)?;
+                }
+                Ok(tensor)
+            }
         }
     }
 }
@@ -234,7 +300,7 @@ impl Tensor {
         if dtype.row_bytes(cols).and_then(|b| b.checked_mul(rows)) != Some(bytes.len()) {
             return Err(Error::invalid(format!("{} bytes are not {rows} x {cols} values of {dtype}", bytes.len())));
         }
-        Ok(Tensor { dtype, rows, cols, offset: 0, len: bytes.len(), data: Arc::new(Bytes::Owned(bytes)) })
+        Ok(Tensor { dtype, rows, cols, offset: 0, len: bytes.len(), data: Arc::new(Bytes::Owned(bytes.into())) })
     }
 
     /// How the values are stored.
@@ -296,8 +362,8 @@ impl Tensor {
     }
 }
 
-impl std::fmt::Debug for Tensor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Tensor({} x {}, {})", self.rows, self.cols, self.dtype)
     }
 }

@@ -1,8 +1,8 @@
 //! A Mamba-2 block: x + out_proj(mixer(in_proj(RMSNorm(x)))).
 
-use crate::Result;
 use crate::backend::{Backend, MambaScratch, MambaWeights, Norm, SsmParams, SsmShape, SsmState};
 use crate::weights::Weights;
+use crate::{Cancel, Result};
 
 use super::config::Config;
 
@@ -82,20 +82,22 @@ impl<B: Backend> MambaBlock<B> {
 }
 
 /// Adds the output of each of `blocks`, one after the other, to the residual stream `x` (sequences, n, D), and moves
-/// their states on by n tokens in each sequence. `size` is sequences and n.
+/// their states on by n tokens in each sequence. `size` is sequences and n. Stops between two blocks if `cancel` asks for it.
 pub(super) fn forward<'a, 's: 'a, B: Backend>(
-    config: &'a Config,
-    backend: &B,
+    (config, backend): (&'a Config, &B),
     blocks: &'a [MambaBlock<B>],
     states: impl Iterator<Item = &'s mut SsmState<B::Buffer>>,
     x: &mut B::Buffer,
     size: [usize; 2],
     scratch: &mut MambaScratch<B::Buffer>,
+    cancel: &Cancel,
 ) -> Result<()>
 where
     B::Weight: 'a,
     B::Buffer: 's,
 {
-    let blocks = blocks.iter().zip(states).map(|(block, state)| (block.weights(config), state));
-    backend.mamba_blocks(&config.ssm, blocks, x, size, scratch)
+    let blocks = blocks.iter().zip(states).take_while(|_| !cancel.is_cancelled());
+    let blocks = blocks.map(|(block, state)| (block.weights(config), state));
+    backend.mamba_blocks(&config.ssm, blocks, x, size, scratch)?;
+    cancel.check()
 }

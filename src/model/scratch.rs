@@ -1,7 +1,7 @@
 //! Working memory of one call at a time.
 
-use crate::Result;
 use crate::backend::{Backend, MambaScratch, Reader, ReaderOptions, SsmState};
+use crate::{Cancel, Result};
 
 use super::{Model, Upper, chunking, hsa, mamba2, retrieval};
 
@@ -26,6 +26,8 @@ pub struct Scratch<B: Backend> {
     pub(super) head_rows: usize,
     /// (wanted, vocab)
     pub(super) host_logits: Vec<f32>,
+    /// Ends the call early.
+    pub(super) cancel: Cancel,
 }
 
 /// What a RAMba needs besides.
@@ -75,6 +77,7 @@ impl<B: Backend> Model<B> {
             logits: backend.buffer(config.vocab)?,
             head_rows: 1,
             host_logits: Vec::new(),
+            cancel: Cancel::default(),
         })
     }
 
@@ -90,6 +93,11 @@ impl<B: Backend> Model<B> {
 }
 
 impl<B: Backend> Scratch<B> {
+    /// Calls with this scratch end with `Cancelled` between two layers once `cancel` asks for it.
+    pub fn stop_with(&mut self, cancel: Cancel) {
+        self.cancel = cancel;
+    }
+
     /// Makes room for `rows` rows of logits.
     pub(super) fn make_head_room(&mut self, model: &Model<B>, rows: usize) -> Result<()> {
         if rows > self.head_rows {

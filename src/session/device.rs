@@ -9,7 +9,7 @@ use crate::cuda::Cuda;
 use crate::memory::ChunkShape;
 use crate::model::{self, ChunkEncoder, Config, EncodedChunk, Pass};
 use crate::weights::Weights;
-use crate::{Error, Result};
+use crate::{Cancel, Error, Result};
 
 /// Where the model runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -125,15 +125,20 @@ impl Model {
         }
     }
 
-    /// Working memory that keeps chunk memories in up to `budget` bytes of the device's own.
+    /// Working memory that keeps chunk memories in up to `budget` bytes of the device's own. Calls with it end when `cancel` asks for it.
     #[cfg_attr(not(feature = "cuda"), allow(unused_variables))]
-    pub fn scratch(&self, budget: u64) -> Result<Scratch> {
+    pub fn scratch(&self, budget: u64, cancel: &Cancel) -> Result<Scratch> {
         match self {
-            Model::Cpu(model) => Ok(Scratch::Cpu(model.scratch()?)),
+            Model::Cpu(model) => {
+                let mut scratch = model.scratch()?;
+                scratch.stop_with(cancel.clone());
+                Ok(Scratch::Cpu(scratch))
+            }
             #[cfg(feature = "cuda")]
             Model::Cuda(model) => {
                 let mut scratch = model.scratch()?;
                 model.set_device_budget(&mut scratch, budget);
+                scratch.stop_with(cancel.clone());
                 Ok(Scratch::Cuda(scratch))
             }
         }

@@ -1,5 +1,6 @@
 //! The loaded model.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -13,7 +14,7 @@ use crate::options::setters;
 use crate::session::device::{Device, Model};
 use crate::session::{Session, SessionOptions};
 use crate::tokenizer::Tokenizer;
-use crate::weights::Weights;
+use crate::weights::{OnLoad, Weights};
 use crate::{Error, ErrorKind, Result};
 
 /// How to open a model.
@@ -31,9 +32,17 @@ pub struct EngineOptions {
     /// repacking them into memory of the process, as much as the file has of them. Tokens then take two to four times as long to
     /// generate; results are the same.
     pub no_repack: bool,
+    /// Told how far opening has come, and may stop it.
+    pub on_load: Option<OnLoad>,
 }
 
-setters!(EngineOptions { device: Device, threads: usize, encoder: EncoderOptions, no_repack: bool });
+setters!(EngineOptions {
+    device: Device,
+    threads: usize,
+    encoder: EncoderOptions,
+    no_repack: bool,
+    on_load: impl Into<Option<OnLoad>>,
+});
 
 /// A loaded model: weights, tokenizer and worker threads. A clone is the same engine; sessions of one engine may be
 /// used from several threads at once.
@@ -69,11 +78,29 @@ impl Engine {
     /// # Errors
     /// `Io` if a file cannot be read, `Format` if it is damaged or an ONNX file has other shapes than the model, `Unsupported` if it is
     /// of another kind or this build lacks the encoder's runtime, `InvalidArgument` if an encoder is named for a model without chunk
-    /// memories or threads are too many, `Device` if ONNX Runtime cannot be loaded or its provider does not run the whole encoder.
+    /// memories or threads are too many, `Device` if ONNX Runtime cannot be loaded or its provider does not run the whole encoder,
+    /// `Cancelled` if [`EngineOptions::on_load`] asked for it.
     pub fn open(path: impl AsRef<Path>, options: &EngineOptions) -> Result<Self> {
         let path = path.as_ref();
         let weights = Weights::open(path)?;
         Self::new(weights, options).map_err(|e| e.context(format_args!("model {}", path.display())))
+    }
+
+    /// [`Engine::open`] for a model file that is in memory: owned, or part of the program and then not copied.
+    ///
+    /// ```no_run
+    /// # fn main() -> ramba::Result<()> {
+    /// # use ramba::{Engine, EngineOptions};
+    /// static MODEL: &[u8] = b"..."; // include_bytes!("model.gguf")
+    /// let engine = Engine::from_bytes(MODEL, &EngineOptions::default())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for `open`, but `Io`; `Format` for a part of a split model as well.
+    pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>, options: &EngineOptions) -> Result<Self> {
+        Self::new(Weights::from_bytes(bytes)?, options).map_err(|e| e.context("model in memory"))
     }
 
     fn new(weights: Weights, options: &EngineOptions) -> Result<Self> {
@@ -90,7 +117,9 @@ impl Engine {
             Err(e) => return Err(e),
         };
         let encoder = chunk_encoder::open(&options.encoder, &weights, threads)?;
-        let model = Model::load(&weights, options.device, threads, !options.no_repack, encoder)?;
+        let watched = weights.watched(options.on_load.clone());
+        let model = Model::load(&watched, options.device, threads, !options.no_repack, encoder)?;
+        watched.loaded()?;
         let encoder = chunk_encoder::identity(&options.encoder)?;
         if let Some(tokenizer) = &tokenizer {
             // Padding of the embedding beyond the vocabulary is common and harmless; the reverse is not.

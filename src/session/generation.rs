@@ -8,8 +8,8 @@ use super::rereading::Rereading;
 use super::resources::Resources;
 use super::tokens::Tokens;
 use super::{Engine, SessionOptions};
-use crate::Result;
 use crate::model::{Pass, Trace};
+use crate::{Cancel, Result};
 
 /// The state of a question and its answer, or of a continuation of the document.
 #[derive(Default)]
@@ -25,8 +25,8 @@ pub(super) struct Generation {
 impl Generation {
     /// # Errors
     /// Those of [`Rereading::new`].
-    pub fn new(engine: &Engine, options: &SessionOptions) -> Result<Self> {
-        Ok(Self { rereading: Rereading::new(engine, options)?, ..Self::default() })
+    pub fn new(engine: &Engine, options: &SessionOptions, cancel: &Cancel) -> Result<Self> {
+        Ok(Self { rereading: Rereading::new(engine, options, cancel)?, ..Self::default() })
     }
 
     /// Position of the next token.

@@ -47,7 +47,7 @@ use crate::bytes::{Put, Take};
 use crate::memory::{ChunkMemory, Mark, Precision};
 use crate::model::{Pass, Trace};
 use crate::options::setters;
-use crate::{Error, ErrorKind, Result, room};
+use crate::{Cancel, Error, ErrorKind, Result, room};
 use copying::Copying;
 use decode::Decode;
 use generation::Generation;
@@ -172,10 +172,11 @@ impl Session {
     fn with_memory(engine: Engine, memory: Option<ChunkMemory>, options: &SessionOptions) -> Result<Self> {
         let reader = Reader::new(&engine, options.skip_hsa_while_reading)?;
         let text = memory.as_ref().map(|memory| memory.text().clone());
+        let cancel = Cancel::default();
         Ok(Self {
-            unread: Unread::new(engine.tokenizer().ok(), engine.threads(), text),
-            generation: Generation::new(&engine, options)?,
-            resources: Resources::new(engine, memory, options)?,
+            unread: Unread::new(engine.tokenizer().ok(), engine.threads(), text, cancel.clone()),
+            generation: Generation::new(&engine, options, &cancel)?,
+            resources: Resources::new(engine, memory, options, cancel)?,
             reader,
             prefilled: None,
             on_progress: None,
@@ -194,8 +195,8 @@ impl Session {
     /// device, pieces of several megabytes gain by that.
     ///
     /// # Errors
-    /// `Unsupported` if the model has no tokenizer. `Cancelled` if the progress callback asked for it: the text up to
-    /// [`bytes`](Self::bytes) has been taken, and the session can go on from there. After any other error in reading
+    /// `Unsupported` if the model has no tokenizer. `Cancelled` if the progress callback or [`Session::cancel`] asked for it: the text up
+    /// to [`bytes`](Self::bytes) has been taken, and the session can go on from there. After any other error in reading
     /// the session is unusable, and says so.
     pub fn feed(&mut self, text: &str) -> Result<()> {
         self.feed_bytes(text.as_bytes())
@@ -293,6 +294,7 @@ impl Session {
         if self.prefilled.is_some() {
             return Ok(());
         }
+        self.resources.cancel.check()?;
         if !self.resources.carries() {
             self.stored.as_ref().map_or(Ok(()), Stored::writable).map_err(|e| e.context("its end is not read yet"))?;
         }
@@ -324,6 +326,7 @@ impl Session {
         on_token: &mut dyn FnMut(u32, &str) -> ControlFlow<()>,
     ) -> Result<Answer> {
         self.usable()?;
+        self.resources.cancel.check()?;
         let prompt = self.engine().prompt(question)?;
         self.ask_tokens(&prompt, options, on_token)
     }
@@ -340,6 +343,7 @@ impl Session {
     ) -> Result<Answer> {
         let started = Instant::now();
         self.usable()?;
+        self.resources.cancel.check()?;
         let room = self.engine().room(prompt.len(), options)?;
         if self.tokens() == 0 && self.bytes() == 0 {
             return Err(Error::invalid("the document is empty: there is nothing to ask about"));
@@ -397,7 +401,7 @@ impl Session {
     /// the machine takes anything of it away. Until then, the document is what it was at the commit before. A commit of what is
     /// committed costs nothing.
     ///
-    /// If reading is stopped by the progress callback, or the text ends inside a character, what is read is committed, and
+    /// If reading is stopped by the progress callback or is [cancelled](Self::cancel), or the text ends inside a character, what is read is committed, and
     /// the rest is read later.
     ///
     /// # Errors
@@ -470,6 +474,11 @@ impl Session {
         self.reader.computed()
     }
 
+    /// What stops this session from other threads.
+    pub fn cancel(&self) -> Cancel {
+        self.resources.cancel.clone()
+    }
+
     /// Sets what is told of progress while text is read, and may stop it.
     pub fn on_progress(&mut self, callback: Option<OnProgress>) {
         self.on_progress = callback;
@@ -533,9 +542,10 @@ impl Session {
         }
     }
 
-    /// Fails if the document cannot grow.
+    /// Fails if the document cannot grow, or is to be left alone.
     fn growing(&self) -> Result<()> {
         self.usable()?;
+        self.resources.cancel.check()?;
         self.stored.as_ref().map_or(Ok(()), Stored::writable)
     }
 

@@ -10,7 +10,7 @@ use crate::memory::{Block, ChunkMemory};
 use crate::session::device::{Model, Scratch};
 use crate::session::tokens::Tokens;
 use crate::session::work_queue::{CloseOnDrop, WorkQueue};
-use crate::{Result, room};
+use crate::{Cancel, Result, room};
 
 /// One segment to read.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(super) struct Prefill<'a> {
     pub scratches: &'a mut Vec<Scratch>,
     /// Blocks for the results of threads.
     pub queue: &'a mut WorkQueue,
+    /// Ends the work early.
+    pub cancel: &'a Cancel,
 }
 
 impl Prefill<'_> {
@@ -53,7 +55,7 @@ impl Prefill<'_> {
         memory: &mut ChunkMemory,
         on_segments: &mut dyn FnMut(&ChunkMemory) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        let Self { model, threads, scratches, queue } = self;
+        let Self { model, threads, scratches, queue, cancel } = self;
         let groups = groups(segments, model.segments_at_once());
         let threads = threads.min(groups.len());
         // For each thread one to fill and one that waits until those before it are there.
@@ -79,7 +81,7 @@ impl Prefill<'_> {
                         let group = groups.get(i).copied().unwrap_or_default();
                         let scratch = match &mut given {
                             Some(scratch) => Ok(&mut **scratch),
-                            None => scratch_of(model, &mut own),
+                            None => scratch_of(model, cancel, &mut own),
                         };
                         let done = scratch.and_then(|scratch| compute(model, scratch, group, &source, &mut block));
                         let done = done.and_then(|()| block.write()).map(|()| block);
@@ -120,10 +122,10 @@ impl Prefill<'_> {
 }
 
 /// The scratch of a thread, made when it is first needed. It only reads segments, for which a device keeps no chunks.
-fn scratch_of<'a>(model: &Model, own: &'a mut Option<Scratch>) -> Result<&'a mut Scratch> {
+fn scratch_of<'a>(model: &Model, cancel: &Cancel, own: &'a mut Option<Scratch>) -> Result<&'a mut Scratch> {
     match own {
         Some(scratch) => Ok(scratch),
-        None => Ok(own.insert(model.scratch(0)?)),
+        None => Ok(own.insert(model.scratch(0, cancel)?)),
     }
 }
 

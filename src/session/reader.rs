@@ -216,9 +216,9 @@ fn prefill(
     bytes: u64,
     tell: Tell<'_>,
 ) -> Result<()> {
-    let Resources { engine, memory: Some(memory), scratches } = r else { return Ok(()) };
+    let Resources { engine, memory: Some(memory), scratches, cancel } = r else { return Ok(()) };
     let chunk = memory.shape().chunk_size as u64;
-    let prefill = Prefill { model: &engine.shared.model, threads: engine.threads(), scratches, queue };
+    let prefill = Prefill { model: &engine.shared.model, threads: engine.threads(), scratches, queue, cancel };
     let done = prefill.run(jobs, tokens, memory, &mut |memory| {
         let tokens = (memory.len() * chunk).min(tokens.end());
         tell(Progress { bytes, tokens, chunks: memory.len() })
@@ -256,7 +256,7 @@ pub(super) struct SequenceReader {
     read_to: u64,
     /// After the token before `read_to`.
     state: State,
-    /// After all tokens, for questions about them. Made when it is first needed.
+    /// After all tokens, for questions about them; while reading goes on, that after the next step. Made when it is first needed.
     rest: Option<State>,
     /// Whether `rest` and the memory are those after all tokens.
     ready: bool,
@@ -297,16 +297,21 @@ impl SequenceReader {
     /// # Errors
     /// Failures of the model, the memory and the device.
     pub fn read(&mut self, r: &mut Resources, tokens: &Tokens) -> Result<()> {
-        let Self { read_to, state, ready, step, skip_hsa, computed, .. } = self;
+        let Self { read_to, state, rest, ready, step, skip_hsa, computed } = self;
         *ready = false;
         let chunk = r.chunk_size();
         r.truncate(*read_to / chunk)?;
+        // The state before the step stays, so that reading can go on from there if it is stopped within.
+        let model = &r.engine.shared.model;
+        let next = model.state_in(rest)?;
+        model.copy_state(state, next)?;
         let end = *read_to + *step;
         let source = |c: u64| tokens.source(c * chunk..(c + 1) * chunk);
         let pass = Pass { remember: Some(&source), skip_hsa: *skip_hsa, ..Pass::default() };
-        r.run(state, pass, |model, state, scratch, pass| {
+        r.run(next, pass, |model, state, scratch, pass| {
             model.forward(state, scratch, tokens.ids(*read_to..end), pass)
         })?;
+        std::mem::swap(state, next);
         *read_to = end;
         *computed += *step;
         Ok(())

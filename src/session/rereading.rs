@@ -12,9 +12,9 @@
 
 use super::device::{Scratch, State};
 use super::{Engine, SessionOptions};
-use crate::Result;
 use crate::memory::ChunkMemory;
 use crate::model::{Pass, RereadingConfig, RetrievedChunk, Trace};
+use crate::{Cancel, Result};
 
 /// Room for the windows of one question: their memories, and a state to ask them with.
 pub(super) struct Rereading {
@@ -52,7 +52,7 @@ impl Rereading {
     ///
     /// # Errors
     /// `Io` if the directory of `options` cannot be written, `Capacity` if there is no memory for them.
-    pub fn new(engine: &Engine, options: &SessionOptions) -> Result<Option<Self>> {
+    pub fn new(engine: &Engine, options: &SessionOptions, cancel: &Cancel) -> Result<Option<Self>> {
         let model = &engine.shared.model;
         let (Some(config), Some(shape)) = (engine.config().rereading, model.chunk_shape()) else { return Ok(None) };
         let (Ok(_), Some(end)) = (engine.tokenizer(), engine.shared.eos) else {
@@ -68,7 +68,7 @@ impl Rereading {
             config,
             end,
             memory: ChunkMemory::create(&directory, shape, options.precision, budget)?,
-            scratch: model.scratch(budget)?,
+            scratch: model.scratch(budget, cancel)?,
             state: model.state()?,
             shares: Vec::new(),
         }))

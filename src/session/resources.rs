@@ -7,7 +7,7 @@ use super::device::{Model, Scratch};
 use super::{Engine, SessionOptions};
 use crate::memory::{ChunkMemory, Origin, Text};
 use crate::model::{Config, Pass};
-use crate::{Error, Result};
+use crate::{Cancel, Error, Result};
 
 /// The model, the chunk memory of the document and working memory.
 pub(super) struct Resources {
@@ -16,17 +16,19 @@ pub(super) struct Resources {
     pub memory: Option<ChunkMemory>,
     /// Working memory of threads. The first is that of whatever is not read by segments, and there is always one.
     pub scratches: Vec<Scratch>,
+    /// Ends what is under way.
+    pub cancel: Cancel,
 }
 
 impl Resources {
     /// # Errors
     /// `Capacity` if `memory` cannot hold what one token reads, or there is no memory for the scratch.
-    pub fn new(engine: Engine, memory: Option<ChunkMemory>, options: &SessionOptions) -> Result<Self> {
+    pub fn new(engine: Engine, memory: Option<ChunkMemory>, options: &SessionOptions, cancel: Cancel) -> Result<Self> {
         let model = &engine.shared.model;
         if let Some(memory) = &memory {
             enough_slots(model, memory, options)?;
         }
-        Ok(Self { scratches: vec![model.scratch(options.device_budget)?], engine, memory })
+        Ok(Self { scratches: vec![model.scratch(options.device_budget, &cancel)?], engine, memory, cancel })
     }
 
     pub fn config(&self) -> &Config {
@@ -55,7 +57,7 @@ impl Resources {
         pass: Pass<'s>,
         call: impl FnOnce(&'s Model, &mut S, &'s mut Scratch, Pass<'s>) -> Result<&'s [f32]>,
     ) -> Result<&'s [f32]> {
-        let Self { engine, memory, scratches } = self;
+        let Self { engine, memory, scratches, .. } = self;
         let scratch = scratches.first_mut().ok_or_else(|| Error::invalid("a session without a scratch"))?;
         let remember = pass.remember.filter(|_| memory.is_some());
         call(&engine.shared.model, state, scratch, Pass { memory: memory.as_mut(), remember, ..pass })

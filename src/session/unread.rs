@@ -8,7 +8,7 @@ use super::tokens::Tokens;
 use crate::bytes::{Put, Take};
 use crate::memory::Text;
 use crate::tokenizer::{EncodeStream, Tokenizer};
-use crate::{Error, Result};
+use crate::{Cancel, Error, Result};
 
 /// Bytes of text that are taken between two looks at what is due to be read, for each thread that makes tokens of it;
 /// and as many tokens.
@@ -40,6 +40,8 @@ pub(super) struct Encoder {
     base: u64,
     /// Where the text of the document is kept, for models with chunks.
     text: Option<Arc<Text>>,
+    /// Ends the taking of text between two pieces.
+    cancel: Cancel,
 }
 
 impl Encoder {
@@ -51,7 +53,8 @@ impl Encoder {
     /// Takes pieces of `input` into `tokens` until there is a token after position `end`. Whether there is one.
     ///
     /// # Errors
-    /// `Format` if the text is not UTF-8, `Capacity` without memory or disk, `Io` if the text cannot be kept otherwise.
+    /// `Cancelled` if that is asked for, `Format` if the text is not UTF-8, `Capacity` without memory or disk, `Io` if the text cannot be kept
+    /// otherwise.
     pub fn fill(&mut self, input: &mut Input<'_>, tokens: &mut Tokens, end: u64) -> Result<bool> {
         while tokens.end() <= end {
             if !self.take(input, tokens)? {
@@ -66,6 +69,7 @@ impl Encoder {
     /// # Errors
     /// As [`Encoder::fill`].
     pub fn take(&mut self, input: &mut Input<'_>, tokens: &mut Tokens) -> Result<bool> {
+        self.cancel.check()?;
         match input {
             Input::Text(pieces) => match (pieces.next(), &mut self.stream) {
                 (Some(piece), Some(stream)) => {
@@ -113,10 +117,10 @@ pub(super) struct Unread {
 }
 
 impl Unread {
-    /// Of an empty document, whose text goes to `text`.
-    pub fn new(tokenizer: Option<&Tokenizer>, threads: usize, text: Option<Arc<Text>>) -> Self {
+    /// Of an empty document, whose text goes to `text`. No more is taken when `cancel` asks for it.
+    pub fn new(tokenizer: Option<&Tokenizer>, threads: usize, text: Option<Arc<Text>>, cancel: Cancel) -> Self {
         let stream = tokenizer.map(|tokenizer| tokenizer.stream().with_threads(threads));
-        let encoder = Encoder { tokenizer: tokenizer.cloned(), stream, base: 0, text };
+        let encoder = Encoder { tokenizer: tokenizer.cloned(), stream, base: 0, text, cancel };
         Self { encoder, tokens: Tokens::default(), ahead: Tokens::default() }
     }
 
@@ -244,7 +248,7 @@ mod tests {
         let all: Vec<u32> = (0..100).collect();
         for (overlap, end) in [(0, 40), (7, 40), (7, 50)] {
             for read_to in [10, end - 1, end] {
-                let mut unread = Unread::new(None, 1, None);
+                let mut unread = Unread::new(None, 1, None, Cancel::default());
                 unread.fill(&mut Input::tokens(&all[..50]), 49).unwrap();
                 let (tokens, encoder, ahead) = unread.split(end - overlap);
                 assert_eq!(tokens.end(), 50);
