@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ramba::{AskOptions, Engine, EngineOptions, Session, SessionOptions};
+use test_support::document::unnamed;
 use test_support::random::{self, Random, Shape};
 
 /// Names the folder to a process that is to be killed.
@@ -40,7 +41,7 @@ fn text(from: u64, len: usize) -> String {
 
 fn answer(session: &mut Session) -> String {
     let options = AskOptions::default().max_tokens(4).min_source_weight(0.0);
-    let answer = session.answer("Which line?", &options).unwrap();
+    let answer = unnamed(session.answer("Which line?", &options).unwrap());
     format!("{:?} {:?}", answer.tokens, answer.sources)
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ramba::{AskOptions, Engine, EngineOptions, ErrorKind, Library, Mark, Precision, Session, SessionOptions, Support};
 use tempfile::TempDir;
-use test_support::document::{content, text};
+use test_support::document::{content, text, unnamed};
 use test_support::random::{self, Shape, shapes};
 
 const QUESTION: &str = "What is the pass key of QXRT?";
@@ -43,13 +43,7 @@ impl World {
 
 fn ask(session: &mut Session) -> String {
     let options = AskOptions::default().max_tokens(8).min_source_weight(0.0);
-    let mut answer = session.answer(QUESTION, &options).unwrap();
-    // The same text under another name.
-    answer.sources.iter_mut().for_each(|source| source.document = None);
-    if let Support::Quoted(quotes) = &mut answer.support {
-        quotes.iter_mut().for_each(|quote| quote.document = None);
-    }
-    content(&answer)
+    content(&unnamed(session.answer(QUESTION, &options).unwrap()))
 }
 
 /// At the boundaries of chunks, segments and steps, and one token before and after each.
@@ -373,4 +367,124 @@ fn marks_come_back_with_sources_and_quotes() {
     drop(session);
     check(&mut library.open("book").unwrap());
     assert_eq!(library.verify().unwrap(), []);
+}
+
+/// A segment that begins anew knows nothing of what was before: documents of whole segments that are asked together are as one that
+/// has them one after the other, bit for bit, whatever fits into RAM.
+#[test]
+fn documents_are_asked_together_as_if_they_were_one() {
+    let world = world(Shape { overlap: 0, ..Shape::default() });
+    let segment = Shape::default().segment as usize;
+    let library = world.library();
+    let tokens: Vec<u32> = (0..segment as u32 * 150).map(|i| (i * i / 7 + i * 7919) % 250).collect();
+    // The last one ends anywhere.
+    let lengths = [1, 3, 1, 40, 2].into_iter().cycle().map(|segments| segments * segment).take(40);
+    let (mut from, mut names) = (0, Vec::new());
+    for (i, len) in lengths.enumerate() {
+        let name = format!("document {i}");
+        let len = if i == 39 { 3 * segment + 5 } else { len };
+        let Some(part) = tokens.get(from..from + len) else { break };
+        let mut session = library.add(&name).unwrap();
+        session.feed_tokens(part).unwrap();
+        session.commit().unwrap();
+        from += len;
+        names.push((name, from));
+    }
+    assert!(names.len() > 10);
+    let mut whole = world.temporary();
+    whole.feed_tokens(&tokens[..from]).unwrap();
+    let chosen: Vec<&str> = names.iter().rev().map(|(name, _)| name.as_str()).collect();
+    for budget in [1 << 18, 1 << 20, 64 << 20] {
+        let library = world.engine.read_library(world.path(), &options().budget(budget));
+        let mut together =
+            library.as_ref().unwrap_or_else(|_| panic!("a budget of {budget}")).open_many(&chosen).unwrap();
+        assert_eq!((together.tokens(), together.bytes()), (whole.tokens(), whole.bytes()));
+        let asked = AskOptions::default().max_tokens(8).min_source_weight(0.0);
+        for question in [QUESTION, "b?", "And the other one?"] {
+            let [mut expected, mut found] = [&mut whole, &mut together].map(|s| s.answer(question, &asked).unwrap());
+            assert!(found.sources.len() > 1);
+            // Chunks are counted in their documents.
+            for source in &mut found.sources {
+                let at = names.iter().position(|(name, _)| Some(name) == source.document.as_ref()).unwrap();
+                let first = at.checked_sub(1).map_or(0, |before| names[before].1);
+                source.chunk += first as u64 / Shape::default().chunk as u64;
+            }
+            for answer in [&mut expected, &mut found] {
+                answer.sources.iter_mut().for_each(|source| (source.document, source.bytes) = (None, 0..0));
+                if let Support::Quoted(quotes) = &mut answer.support {
+                    quotes.iter_mut().for_each(|quote| (quote.document, quote.bytes) = (None, 0..0));
+                }
+            }
+            assert_eq!(content(&found), content(&expected), "{question} with {budget} bytes");
+        }
+        assert_eq!(together.tokens_computed(), 0);
+        for error in [together.feed("more"), together.commit(), together.text(0..1).map(drop)] {
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidArgument);
+        }
+    }
+}
+
+#[test]
+fn one_of_many_is_that_one() {
+    for shape in shapes() {
+        let world = world(shape);
+        let library = world.library();
+        for (i, name) in ["a", "b", "c"].into_iter().enumerate() {
+            let mut session = library.add(name).unwrap();
+            session.feed(&text(1000 + 777 * i)).unwrap();
+            session.commit().unwrap();
+        }
+        for name in ["a", "b", "c"] {
+            let expected = ask(&mut library.open(name).unwrap());
+            assert_eq!(ask(&mut library.open_many(&[name, name]).unwrap()), expected);
+        }
+        let mut all = library.open_many(&library.documents()).unwrap();
+        ask(&mut all);
+        assert_eq!(all.tokens_computed(), 0);
+        for names in [&[][..], &["a", "d"]] {
+            assert_eq!(library.open_many(names).unwrap_err().kind(), ErrorKind::InvalidArgument);
+        }
+        // What is asked is what was committed when it was chosen, or it is an error.
+        let mut chosen = library.open_many(&["a", "b"]).unwrap();
+        library.remove("a").unwrap();
+        let asked = chosen.answer(QUESTION, &AskOptions::default());
+        assert_eq!(asked.unwrap_err().kind(), ErrorKind::Busy);
+        assert_eq!(library.verify().unwrap(), []);
+    }
+}
+
+/// The answer names the document that it is from, and the place there.
+#[test]
+fn the_answer_names_its_document() {
+    let engine = Engine::open(test_support::shipped(), &EngineOptions::default().threads(2)).unwrap();
+    let dir = TempDir::new().unwrap();
+    let library = engine.library(dir.path(), &options()).unwrap();
+    let filler = "Nothing of interest is written here, on this page of the manual, which is long. ".repeat(100);
+    let facts = [("pump", "RENT", "1250"), ("drill", "QXRT", "482913"), ("lathe", "DOOR", "417")];
+    for (name, key, number) in facts {
+        let mut session = library.add(name).unwrap();
+        session.feed_marked(&filler, &[Mark::new(0).label("front matter")]).unwrap();
+        let fact = format!("The pass key of {key} is {number}. ");
+        session.feed_marked(&fact, &[Mark::new(filler.len() as u64).label(format!("keys of {name}"))]).unwrap();
+        session.feed(&filler).unwrap();
+        session.commit().unwrap();
+    }
+    let mut all = library.open_many(&library.documents()).unwrap();
+    for (name, key, number) in facts {
+        let answer = all.answer(&format!("What is the pass key of {key}?"), &AskOptions::default()).unwrap();
+        assert_eq!(answer.text.trim(), number);
+        let Support::Quoted(quotes) = &answer.support else { panic!("{answer:?}") };
+        let (document, label) = (quotes[0].document.as_deref(), quotes[0].label.clone());
+        assert_eq!((document, label), (Some(name), Some(format!("keys of {name}"))));
+        assert_eq!(answer.sources[0].document.as_deref(), Some(name));
+        let text = library.open(name).unwrap().text(quotes[0].bytes.clone()).unwrap();
+        assert_eq!((&*text, &*quotes[0].text), (number, number));
+        // Asked of the others, it is not there.
+        let others: Vec<&str> = facts.iter().map(|fact| fact.0).filter(|other| *other != name).collect();
+        let answer = library
+            .open_many(&others)
+            .unwrap()
+            .answer(&format!("What is the pass key of {key}?"), &AskOptions::default());
+        assert_ne!(answer.unwrap().text.trim(), number);
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use ramba::ErrorKind;
+use ramba::Mark;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision, Storage};
 use test_support::chunks::{Chunk, Faults, Memory, Naive, Rng};
 
@@ -447,7 +448,7 @@ fn the_bytes_are_those_of_the_format_document() {
         (1, Precision::F16, [f16s(&keys), f16s(&values)].concat(), f16s(&landmark), (64, 40)),
         (2, Precision::Int8, int8, f16s(&landmark), (64, 40)),
     ] {
-        let (mut memory, [chunks, landmarks, text, _]) = with_files(shape, precision);
+        let (mut memory, [chunks, landmarks, text, marks]) = with_files(shape, precision);
         memory.append(&values, &keys, &landmark, 0..9).unwrap();
         memory.append(&keys, &values, &landmark, 0x0102_0304..0x1122_3344_5566).unwrap();
         memory.sync().unwrap();
@@ -475,7 +476,7 @@ fn the_bytes_are_those_of_the_format_document() {
             assert_eq!(&second[4..], record, "{precision:?}");
             assert_eq!(second[..4], crc32(&[&header[..], &record].concat()).to_le_bytes());
         }
-        let pages = 3 * 4096;
+        let pages = 4 * 4096;
         assert_eq!(memory.disk_bytes(), pages + 2 * (strides.0 + strides.1) as u64);
 
         // Text: a full record, then the rest of it.
@@ -498,6 +499,52 @@ fn the_bytes_are_those_of_the_format_document() {
             let found = &file[4096 * (1 + id)..][..4096];
             assert_eq!(&found[4..], record);
             assert_eq!(found[..4], crc32(&[&header[..], &record].concat()).to_le_bytes());
+        }
+
+        // Marks: pages of whole entries, which do not need those of other pages.
+        let label = "§".repeat(500);
+        for mark in [
+            Mark::new(1).origin(7).label("one"),
+            Mark::new(2),
+            Mark::new(3).label(&label),
+            Mark::new(4).origin(8).label(format!("{label}!")),
+            Mark::new(5).label(&label),
+            Mark::new(6).origin(9).label(&label),
+            Mark::new(7).origin(7),
+            Mark::new(8).origin(5).label(format!("{label}!")),
+            Mark::new(9),
+        ] {
+            memory.marks().push(&mark).unwrap();
+        }
+        memory.sync().unwrap();
+        let file = read(&marks);
+        assert_eq!((&file[..8], file.len()), (&b"RAMBAMRK"[..], 3 * 4096));
+        let long = format!("{label}!");
+        let pages: [&[(u64, u64, Option<&str>)]; 2] = [
+            &[
+                (1, 7, Some("one")),
+                (2, u64::MAX, None),
+                (3, u64::MAX, Some(&label)),
+                (4, 8, Some(&long)),
+                (5, u64::MAX, Some(&label)),
+                (6, 9, None),
+                (7, 7, None),
+            ],
+            // For the label there is no more room on the first page.
+            &[(8, 5, Some(&long)), (9, u64::MAX, None)],
+        ];
+        for (number, page) in pages.into_iter().enumerate() {
+            let mut entries = Vec::new();
+            for (at, origin, label) in page {
+                entries.extend(at.to_le_bytes());
+                entries.extend(origin.to_le_bytes());
+                entries.extend(label.map_or(u32::MAX, |label| label.len() as u32).to_le_bytes());
+                entries.extend(label.unwrap_or_default().as_bytes());
+            }
+            let found = &file[4096 * (1 + number) + 32..][..4064];
+            assert_eq!(&found[..entries.len()], entries);
+            let rest = if number == 0 { 0xff } else { 0 };
+            assert!(found[entries.len()..].iter().all(|&byte| byte == rest));
         }
     }
 }

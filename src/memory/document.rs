@@ -11,9 +11,6 @@ use super::store::{Layout, Store};
 use super::text::Text;
 use super::{ChunkMemory, Error, Marks, Result, TEXT};
 
-/// Chunks that a question may make for now of a document that is opened for reading only.
-const LEAST_BATCH: usize = 32;
-
 /// How a document is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Kept {
@@ -28,7 +25,7 @@ pub struct Kept {
 impl Kept {
     /// # Errors
     /// `InvalidArgument` for a shape out of range, `Capacity` if the budget is too small.
-    fn layout(&self) -> Result<Option<(Layout, Plan)>> {
+    pub(super) fn layout(&self) -> Result<Option<(Layout, Plan)>> {
         let Some(shape) = self.shape else { return Ok(None) };
         let layout = Layout::new(shape, self.precision)?;
         Ok(Some((layout, Plan::new(&layout, self.budget)?)))
@@ -85,9 +82,7 @@ impl Document {
             Some((layout, plan)) => {
                 let [chunks, landmarks, text, marks] = storages(&*folder, number, access)?;
                 let at = (commits.head.chunks, commits.provisional());
-                // Where nothing can be written, what a question needs for now stays in the buffer.
-                let batch = if access == Access::Read { plan.batch.max(LEAST_BATCH) } else { plan.batch };
-                let store = Store::open(layout, &commits.id, [chunks, landmarks], batch, at)?;
+                let store = Store::open(layout, &commits.id, [chunks, landmarks], plan.batch, at)?;
                 let end = (commits.head.text, &body.text_end[..]);
                 let text = Text::open(&layout, (TEXT, &commits.id), text, plan.text, end)?;
                 let end = (commits.head.marks, &body.marks_end[..]);
@@ -124,8 +119,8 @@ impl Document {
             body.text_end = memory.text.end()?;
             marks = memory.marks.pages().len();
             body.marks_end = memory.marks.pages().end()?;
-            body.records = memory.store.sealed(chunks, self.commits.head.sequence + 1)?;
-            memory.store.commit(chunks);
+            body.records = memory.stores.own.sealed(chunks, self.commits.head.sequence + 1)?;
+            memory.stores.own.commit(chunks);
         }
         if first {
             // The names of the files, and that of their folder.
@@ -139,7 +134,7 @@ impl Document {
 }
 
 /// The files of chunks, landmarks, text and marks.
-fn storages(folder: &dyn Folder, number: u64, access: Access) -> Result<[Box<dyn Storage>; 4]> {
+pub(super) fn storages(folder: &dyn Folder, number: u64, access: Access) -> Result<[Box<dyn Storage>; 4]> {
     let open = |name| {
         let opened = folder.open(Place::Document(number), name, access);
         opened.map_err(|e| Error::io(format!("opening the {name} of document {number:016x} in {}", folder.name()), e))

@@ -18,6 +18,7 @@ mod marks;
 mod shape;
 mod store;
 mod text;
+mod union;
 
 use std::ops::Range;
 use std::path::Path;
@@ -32,12 +33,14 @@ pub use manifest::{Entry, Maker, Manifest, check_name};
 pub use marks::{Mark, Marks, Origin};
 pub use shape::{ChunkShape, ChunkView, KvData, LandmarkBlock, LandmarkData, Precision};
 pub use text::Text;
+pub use union::Committed;
 
 use crate::{Error, Result, room};
 use buffer::Buffer;
 use cache::{Cache, Plan};
 use landmarks::Landmarks;
 use store::{Files, Layout, Store};
+use union::{Stores, Union};
 
 /// Magic of the file of text.
 const TEXT: &[u8; 8] = b"RAMBATXT";
@@ -63,11 +66,36 @@ pub struct Stats {
     pub bytes_written: u64,
 }
 
+impl Stats {
+    /// Adds what was read and written of these files.
+    fn add(&mut self, store: &Store, text: &Text, marks: &Marks) {
+        let Files { reads, writes, .. } = &*store.files;
+        let marks = marks.pages();
+        let sum = |all: [&AtomicU64; 3]| all.into_iter().map(|one| one.load(Ordering::Relaxed)).sum::<u64>();
+        self.reads += sum([&reads.calls, &text.reads.calls, &marks.reads.calls]);
+        self.bytes_read += sum([&reads.bytes, &text.reads.bytes, &marks.reads.bytes]);
+        self.writes += sum([&writes.calls, &text.writes.calls, &marks.writes.calls]);
+        self.bytes_written += sum([&writes.bytes, &text.writes.bytes, &marks.writes.bytes]);
+    }
+}
+
+/// The document that a chunk belongs to.
+pub struct Part {
+    /// Which one, in their order.
+    pub index: usize,
+    /// Its chunks.
+    pub chunks: Range<u64>,
+    /// The text that their source ranges point into.
+    pub text: Arc<Text>,
+    /// What the text was made from.
+    pub marks: Arc<Marks>,
+}
+
 /// The memories of all chunks of one timeline, in order; a chunk's id is its position.
 ///
 /// After an error the memory is as it was before the call, save for what the cache holds; the call can be repeated.
 pub struct ChunkMemory {
-    store: Store,
+    stores: Stores,
     text: Arc<Text>,
     marks: Arc<Marks>,
     cache: Cache,
@@ -130,7 +158,7 @@ impl ChunkMemory {
     fn of(store: Store, text: Text, marks: Marks, plan: Plan) -> Result<Self> {
         let layout = store.files.layout;
         Ok(Self {
-            store,
+            stores: Stores { before: None, own: store },
             text: Arc::new(text),
             marks: Arc::new(marks),
             cache: Cache::new(plan.slots, layout.chunk_stride),
@@ -165,17 +193,17 @@ impl ChunkMemory {
 
     /// The shape of every chunk.
     pub fn shape(&self) -> ChunkShape {
-        self.store.files.layout.shape
+        self.stores.own.files.layout.shape
     }
 
     /// How keys and values are stored.
     pub fn precision(&self) -> Precision {
-        self.store.files.layout.precision
+        self.stores.own.files.layout.precision
     }
 
     /// The number of chunks.
     pub fn len(&self) -> u64 {
-        self.store.len()
+        self.stores.len()
     }
 
     /// Whether there is no chunk.
@@ -196,21 +224,65 @@ impl ChunkMemory {
 
     /// Bytes of the files in use. Chunks, text and marks still in the write buffers are not among them.
     pub fn disk_bytes(&self) -> u64 {
-        self.store.disk_bytes() + self.text.disk_bytes() + self.marks.pages().disk_bytes()
+        self.stores.disk_bytes() + self.text.disk_bytes() + self.marks.pages().disk_bytes()
     }
 
     /// What this memory has done so far.
     pub fn stats(&self) -> Stats {
-        let Files { reads, writes, .. } = &*self.store.files;
-        let count = |all: [&AtomicU64; 3]| all.into_iter().map(|one| one.load(Ordering::Relaxed)).sum();
-        let (text, marks) = (&*self.text, self.marks.pages());
-        Stats {
-            hits: self.hits,
-            misses: self.misses,
-            reads: count([&reads.calls, &text.reads.calls, &marks.reads.calls]),
-            bytes_read: count([&reads.bytes, &text.reads.bytes, &marks.reads.bytes]),
-            writes: count([&writes.calls, &text.writes.calls, &marks.writes.calls]),
-            bytes_written: count([&writes.bytes, &text.writes.bytes, &marks.writes.bytes]),
+        let mut stats = self.stores.before.as_ref().map_or(Stats::default(), Union::stats);
+        stats.add(&self.stores.own, &self.text, &self.marks);
+        Stats { hits: self.hits, misses: self.misses, ..stats }
+    }
+
+    /// Puts the chunks of other documents before those of this one. From then on the memory can only be read.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there are such chunks already or `kept` is not of this memory.
+    pub fn put_before(
+        &mut self,
+        folder: Arc<dyn Folder>,
+        documents: impl IntoIterator<Item = Committed>,
+        kept: &Kept,
+    ) -> Result<()> {
+        self.alone()?;
+        if (kept.shape, kept.precision) != (Some(self.shape()), self.precision()) {
+            return Err(Error::invalid("chunks of another shape or precision"));
+        }
+        self.stores.before = Some(Union::new(folder, documents, kept)?);
+        // What is in RAM is that of other chunks now.
+        self.cache.slots.truncate(0);
+        self.landmarks.truncate(0);
+        self.id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The document that a chunk, or what follows the last one, belongs to.
+    ///
+    /// # Errors
+    /// `Io` or `Format` if its files cannot be opened, `Busy` if it was written to or removed after it was put before this one.
+    pub fn part(&mut self, chunk: u64) -> Result<Part> {
+        let chunks = self.stores.first()..self.len();
+        match &mut self.stores.before {
+            Some(before) if chunk < chunks.start => before.part(chunk),
+            before => Ok(Part {
+                index: before.as_ref().map_or(0, Union::documents),
+                chunks,
+                text: Arc::clone(&self.text),
+                marks: Arc::clone(&self.marks),
+            }),
+        }
+    }
+
+    /// The first chunk of the document itself, behind those of others.
+    pub fn first(&self) -> u64 {
+        self.stores.first()
+    }
+
+    /// Fails if there are chunks of other documents.
+    fn alone(&self) -> Result<()> {
+        match &self.stores.before {
+            Some(_) => Err(Error::invalid("a memory of several documents is for reading only")),
+            None => Ok(()),
         }
     }
 
@@ -232,9 +304,10 @@ impl ChunkMemory {
     /// `InvalidArgument` if a slice has the wrong length or the range ends before it starts; `Capacity` if the disk
     /// is full and `Io` if writing failed otherwise. The chunk is then not added.
     pub fn append(&mut self, keys: &[f32], values: &[f32], landmark: &[f32], source: Range<u64>) -> Result<u64> {
-        let (layout, id) = (self.store.files.layout, self.len());
+        self.alone()?;
+        let (layout, id) = (self.stores.own.files.layout, self.len());
         self.landmarks.reserve(id + 1)?;
-        let record = self.store.append(keys, values, landmark, source)?;
+        let record = self.stores.own.append(keys, values, landmark, source)?;
         self.landmarks.keep(&layout, id, record);
         Ok(id)
     }
@@ -245,7 +318,7 @@ impl ChunkMemory {
     /// # Errors
     /// `Capacity` if there is not enough memory.
     pub fn block(&self, capacity: usize) -> Result<Block> {
-        self.store.block(capacity)
+        self.stores.own.block(capacity)
     }
 
     /// Adds the chunks of `block`, which must be those that follow. This is as good as [`ChunkMemory::append`] for each
@@ -255,9 +328,10 @@ impl ChunkMemory {
     /// `InvalidArgument` if the block was made for another memory or its first chunk is not the next one; `Capacity` if
     /// the disk is full and `Io` if writing failed otherwise. No chunk is then added.
     pub fn append_block(&mut self, block: &Block) -> Result<()> {
+        self.alone()?;
         self.landmarks.reserve(block.end())?;
-        self.store.append_block(block)?;
-        self.landmarks.keep(&self.store.files.layout, block.first(), block.landmarks());
+        self.stores.own.append_block(block)?;
+        self.landmarks.keep(&self.stores.own.files.layout, block.first(), block.landmarks());
         Ok(())
     }
 
@@ -266,13 +340,14 @@ impl ChunkMemory {
     /// # Errors
     /// `InvalidArgument` if there are fewer than `len` chunks, or some of the others are committed.
     pub fn truncate(&mut self, len: u64) -> Result<()> {
+        self.alone()?;
         if len > self.len() {
             return Err(Error::invalid(format!("cutting a memory of {} chunks off at {len}", self.len())));
         }
-        self.store.check_truncate(len)?;
+        self.stores.own.check_truncate(len)?;
         self.cache.slots.truncate(len);
         self.landmarks.truncate(len);
-        self.store.truncate(len);
+        self.stores.own.truncate(len);
         if self.cuts.is_full() {
             self.cuts.pop_front();
         }
@@ -306,7 +381,8 @@ impl ChunkMemory {
     /// # Errors
     /// `Capacity` if the disk is full, `Io` if writing failed otherwise.
     pub fn sync(&mut self) -> Result<()> {
-        self.store.sync()?;
+        self.alone()?;
+        self.stores.own.sync()?;
         self.text.sync()?;
         self.marks.pages().sync()
     }
@@ -317,8 +393,8 @@ impl ChunkMemory {
     /// `InvalidArgument` if there is no such chunk, `Io` or `Format` if its record cannot be read or is damaged.
     pub fn source(&mut self, id: u64) -> Result<Range<u64>> {
         self.check_id(id)?;
-        let record = &mut self.read.bytes_mut()[..self.store.files.layout.landmark_stride];
-        self.store.read_landmarks(id, record)?;
+        let record = &mut self.read.bytes_mut()[..self.stores.own.files.layout.landmark_stride];
+        self.stores.read_landmarks(id, record)?;
         Ok(Store::source(record))
     }
 
@@ -337,7 +413,7 @@ impl ChunkMemory {
         if upto > self.len() {
             return Err(Error::invalid(format!("landmarks of {upto} chunks, there are {}", self.len())));
         }
-        let layout = self.store.files.layout;
+        let layout = self.stores.own.files.layout;
         let kept = upto.min(self.landmarks.kept());
         while first < kept {
             let block = self.landmarks.block(&layout, first..kept)?;
@@ -346,9 +422,9 @@ impl ChunkMemory {
         }
         while first < upto {
             let room = self.read.bytes().len() / layout.landmark_stride;
-            let count = (upto - first).min(self.store.contiguous(first)).min(room as u64);
+            let count = (upto - first).min(self.stores.contiguous(first)?).min(room as u64);
             let records = &mut self.read.bytes_mut()[..count as usize * layout.landmark_stride];
-            self.store.read_landmarks(first, records)?;
+            self.stores.read_landmarks(first, records)?;
             // After a memory was opened, they come to stay as they are first read.
             if first <= self.landmarks.kept() {
                 self.landmarks.reserve(first + count)?;
@@ -391,28 +467,29 @@ impl ChunkMemory {
         self.sort_missing()?;
         self.hits += hits;
 
-        let stride = self.store.files.layout.chunk_stride;
+        let stride = self.stores.own.files.layout.chunk_stride;
         let longest = (self.read.bytes().len() / stride).max(1);
-        let mut rest = self.missing.as_slice();
+        let Self { stores, cache, read, missing, misses, .. } = self;
+        let mut rest = missing.as_slice();
         while let Some(&first) = rest.first() {
-            let longest = longest.min(usize::try_from(self.store.contiguous(first)).unwrap_or(usize::MAX));
+            let longest = longest.min(usize::try_from(stores.contiguous(first)?).unwrap_or(usize::MAX));
             let adjacent = (first..).zip(rest).take(longest).take_while(|(a, b)| a == *b).count();
             // One record goes straight to its slot; the slots of several need not be adjacent.
             let run = adjacent.max(1);
             if run > 1 {
-                self.store.read_chunks(first, &mut self.read.bytes_mut()[..run * stride])?;
+                stores.read_chunks(first, &mut read.bytes_mut()[..run * stride])?;
             }
             for (i, &id) in rest.iter().take(run).enumerate() {
-                let slot = self.cache.claim()?.ok_or_else(|| too_many(slots + 1, slots))?;
-                let record = self.cache.record_mut(slot);
+                let slot = cache.claim()?.ok_or_else(|| too_many(slots + 1, slots))?;
+                let record = cache.record_mut(slot);
                 if run > 1 {
-                    record.copy_from_slice(&self.read.bytes()[i * stride..][..stride]);
+                    record.copy_from_slice(&read.bytes()[i * stride..][..stride]);
                 } else {
-                    self.store.read_chunks(id, record)?;
+                    stores.read_chunks(id, record)?;
                 }
-                self.cache.slots.publish(slot, id);
+                cache.slots.publish(slot, id);
             }
-            self.misses += run as u64;
+            *misses += run as u64;
             rest = rest.get(run..).unwrap_or_default();
         }
         Ok(())
@@ -424,12 +501,13 @@ impl ChunkMemory {
     /// # Errors
     /// `Capacity` if there is not enough memory.
     pub fn verify(&self, damaged: &mut dyn FnMut(Option<u64>, Error)) -> Result<()> {
-        let layout = self.store.files.layout;
+        let layout = self.stores.own.files.layout;
         let (mut chunk, mut landmark) = (Buffer::new(layout.chunk_stride)?, Buffer::new(layout.landmark_stride)?);
         for id in 0..self.len() {
-            for read in
-                [self.store.read_chunks(id, chunk.bytes_mut()), self.store.read_landmarks(id, landmark.bytes_mut())]
-            {
+            for read in [
+                self.stores.own.read_chunks(id, chunk.bytes_mut()),
+                self.stores.own.read_landmarks(id, landmark.bytes_mut()),
+            ] {
                 read.unwrap_or_else(|e| damaged(Some(id), e));
             }
         }
@@ -441,7 +519,7 @@ impl ChunkMemory {
 
     /// Keys and values of a resident chunk; None unless [`ChunkMemory::fetch`] has brought it in.
     pub fn view(&self, id: u64) -> Option<ChunkView<'_>> {
-        self.store.files.layout.view(self.cache.get(id)?).ok()
+        self.stores.own.files.layout.view(self.cache.get(id)?).ok()
     }
 
     /// Makes the list of misses ascending and free of repetitions, and checks that there is room for all.

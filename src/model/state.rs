@@ -31,6 +31,12 @@ impl<B: Backend> State<B> {
         self.position
     }
 
+    /// Moves the positions of all tokens, those before too, on by `by`: whole chunks.
+    pub fn shift(&mut self, by: u64) {
+        self.position += by;
+        self.origin += by;
+    }
+
     /// Tokens of the incomplete chunk that are kept for its memory.
     pub fn begun(&self) -> usize {
         self.incomplete.as_ref().map_or(0, |incomplete| incomplete.len)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Session, passage};
 use crate::Result;
+use crate::memory::{Origin, Part};
 use crate::model::{Trace, Weighting};
 use crate::options::setters;
 use crate::sampler::SamplerOptions;
@@ -159,19 +160,20 @@ const LEAST_WEIGHT: f32 = 0.25;
 const LEAST_PROBABILITY: f32 = 0.4;
 
 impl Session {
-    /// What an answer rests on that was given with `sources` and `weight`, and if it is `copied`, with this
+    /// What an answer rests on that was given with these `chunks` and `weight`, and if it is `copied`, with this
     /// probability.
     pub(super) fn support(
         &mut self,
         answer: &str,
-        sources: &[Source],
+        chunks: impl IntoIterator<Item = u64>,
         weight: f32,
         copied: Option<f32>,
     ) -> Result<Support> {
         let carried = self.resources.carries();
-        let chunks = sources.iter().map(|source| source.chunk).chain(self.resources.unfinished_chunk());
-        let chunks: Vec<u64> = chunks.collect();
-        let Some(text) = self.resources.text() else { return Ok(Support::Unknown) };
+        let chunks: Vec<u64> = chunks.into_iter().chain(self.resources.unfinished_chunk()).collect();
+        if self.resources.memory.is_none() {
+            return Ok(Support::Unknown);
+        }
         let hsa = self.resources.config().hsa.as_ref();
         // Those of a softmax sum to 1 whatever there is to read.
         let softmax = hsa.is_some_and(|hsa| matches!(hsa.weighting, Weighting::Softmax { .. }));
@@ -187,19 +189,19 @@ impl Session {
         let mut passages = Vec::new();
         for chunk in chunks {
             if !passage::has(&passages, chunk) {
-                passage::add(&mut passages, &text, chunk..chunk + 1, &mut |chunk| self.resources.chunk_bytes(chunk))?;
+                passage::add(&mut passages, chunk, &mut |chunk| self.resources.place(chunk))?;
             }
         }
-        let quotes = passage::quote(answer, &passages).into_iter().map(|bytes| self.quote(bytes));
-        let quotes = quotes.collect::<Result<Vec<_>>>()?;
+        let quotes = passage::quote(answer, &passages).into_iter();
+        let quotes = quotes.map(|(part, bytes)| self.quote(part, bytes)).collect::<Result<Vec<_>>>()?;
         Ok(if quotes.is_empty() { Support::Found } else { Support::Quoted(quotes) })
     }
 
-    /// The passage at `bytes` of the document.
-    fn quote(&self, bytes: Range<u64>) -> Result<Quote> {
-        let origin = self.resources.origin(bytes.clone())?;
-        let text = self.text(bytes.clone())?;
-        Ok(Quote { document: self.name(), bytes, text, label: origin.label, origin: origin.bytes })
+    /// The passage at `bytes` of a document.
+    fn quote(&self, part: &Part, bytes: Range<u64>) -> Result<Quote> {
+        let Origin { label, bytes: origin } = part.marks.origin(bytes.clone())?;
+        let text = String::from_utf8_lossy(&part.text.read(bytes.clone())?).into_owned();
+        Ok(Quote { document: self.name(part.index), bytes, text, label, origin })
     }
 }
 

@@ -5,11 +5,8 @@
 //! words do; it is written token by token, and since a token need not be cut as the text was, bytes are compared. White
 //! space is one space, before a span too, where a model may or may not write one.
 
-use std::ops::Range;
-
-use super::passage::{self, Cursor, Passage, folded, has};
+use super::passage::{self, Cursor, Passage, Place, folded, has};
 use crate::Result;
-use crate::memory::Text;
 use crate::sampler::Sampler;
 use crate::tokenizer::Tokenizer;
 
@@ -55,16 +52,14 @@ impl Copying {
         self.starts.is_empty()
     }
 
-    /// Adds the text of those of `chunks` that are not among the passages. `bytes` says which bytes of the document a
-    /// chunk is.
+    /// Adds the text of those of `chunks` that are not among the passages. `place` says where a chunk stands.
     ///
     /// # Errors
-    /// Those of `bytes` and of reading the text.
+    /// Those of `place` and of reading the text.
     pub fn add(
         &mut self,
-        text: &Text,
         chunks: impl IntoIterator<Item = u64>,
-        bytes: &mut dyn FnMut(u64) -> Result<Range<u64>>,
+        place: &mut dyn FnMut(u64) -> Result<Place>,
     ) -> Result<()> {
         let mut chunks = chunks.into_iter().filter(|&chunk| !has(&self.passages, chunk)).peekable();
         if chunks.peek().is_none() {
@@ -78,7 +73,7 @@ impl Copying {
         };
         let new: Vec<u64> = chunks.collect();
         for chunk in new {
-            passage::add(&mut self.passages, text, chunk..chunk + 1, bytes)?;
+            passage::add(&mut self.passages, chunk, place)?;
         }
 
         let Self { passages, starts, spans, .. } = self;
@@ -218,7 +213,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::memory::{ChunkMemory, ChunkShape, Precision};
+    use crate::memory::{ChunkMemory, ChunkShape, Part, Precision};
     use crate::weights::Weights;
 
     /// Documents of two chunks, cut at a byte, both of which have been read or only the first.
@@ -244,9 +239,12 @@ mod tests {
         fn copy(&self, chunks: &[u64], pieces: &[&str]) -> (usize, bool) {
             let eos = self.tokenizer.eos().unwrap();
             let mut copying = Copying::new(self.tokenizer.clone(), eos);
-            let text = self.memory.text();
-            let mut bytes = |chunk| Ok(if chunk == 0 { 0..self.cut } else { self.cut..text.len() });
-            copying.add(text, chunks.iter().copied(), &mut bytes).unwrap();
+            let (text, marks) = (self.memory.text(), self.memory.marks());
+            let mut place = |chunk| {
+                let part = Part { index: 0, chunks: 0..2, text: text.clone(), marks: marks.clone() };
+                Ok((part, if chunk == 0 { 0..self.cut } else { self.cut..text.len() }))
+            };
+            copying.add(chunks.iter().copied(), &mut place).unwrap();
             for (i, piece) in pieces.iter().enumerate() {
                 for id in self.tokenizer.encode(piece).unwrap() {
                     // As a model does that would write just this.

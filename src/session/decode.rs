@@ -75,34 +75,32 @@ impl Decode<'_> {
         };
         text.push_str(decoder.as_mut().map_or("", |d| d.finish()));
         let tokens_read = session.generation.position() - answer_from;
-        let sources = self.sources(session, &next.trace, tokens_read)?;
+        let means =
+            mean_weights(&next.trace, session.resources.selections(tokens_read), self.options.min_source_weight);
+        let sources =
+            means.iter().map(|&(chunk, weight)| source(session, chunk, weight)).collect::<Result<Vec<_>>>()?;
         let chosen = tokens.len() + usize::from(stop == StopReason::End);
         let probability = (next.log_probability / chosen.max(1) as f64).exp() as f32;
         let (support, probability) = match self.grows {
             true => (Support::Unknown, 1.0),
             false => {
                 let copied = next.copying.map(|_| probability);
-                (session.support(&text, &sources, weight, copied)?, probability)
+                (session.support(&text, means.iter().map(|mean| mean.0), weight, copied)?, probability)
             }
         };
         let first_token = first_token.unwrap_or_else(|| self.started.elapsed());
         Ok(Answer { text, stop, support, weight, probability, first_token, sources, tokens })
     }
+}
 
-    /// The chunks of `trace`, what `tokens` tokens have read, as sources.
-    fn sources(&self, session: &mut Session, trace: &Trace, tokens: u64) -> Result<Vec<Source>> {
-        let selections = session.resources.selections(tokens);
-        let document = session.name();
-        let Some(memory) = &mut session.resources.memory else { return Ok(Vec::new()) };
-        let means = mean_weights(trace, selections, self.options.min_source_weight);
-        let source = |(chunk, weight)| {
-            let bytes = memory.source(chunk)?;
-            let (bytes, text) = passage::text(memory.text(), bytes)?;
-            let Origin { label, bytes: origin } = memory.marks().origin(bytes.clone())?;
-            Ok(Source { document: document.clone(), chunk, weight, bytes, text, label, origin })
-        };
-        means.into_iter().map(source).collect()
-    }
+/// A chunk that was read, as a source.
+fn source(session: &mut Session, chunk: u64, weight: f32) -> Result<Source> {
+    let (part, bytes) = session.resources.place(chunk)?;
+    let (bytes, text) = passage::text(&part.text, bytes)?;
+    let Origin { label, bytes: origin } = part.marks.origin(bytes.clone())?;
+    // In the document.
+    let chunk = chunk - part.chunks.start;
+    Ok(Source { document: session.name(part.index), chunk, weight, bytes, text, label, origin })
 }
 
 /// What chooses the next token.

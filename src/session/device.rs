@@ -231,4 +231,12 @@ impl State {
             State::Cuda(state) => state.position(),
         }
     }
+
+    pub fn shift(&mut self, by: u64) {
+        match self {
+            State::Cpu(state) => state.shift(by),
+            #[cfg(feature = "cuda")]
+            State::Cuda(state) => state.shift(by),
+        }
+    }
 }

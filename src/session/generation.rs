@@ -46,7 +46,7 @@ impl Generation {
         match reader {
             // After the padded end, so that all chunks are visible, with nothing but the chunks to know the document
             // by.
-            Reader::BySegment(_) => self.reset(r, tokens.next_multiple_of(r.chunk_size())),
+            Reader::BySegment(_) => self.reset(r, r.memory.as_ref().map_or(tokens, |m| m.len() * r.chunk_size())),
             Reader::InSequence(reader) => self.copy(r, reader.rest()),
         }
     }
@@ -57,7 +57,7 @@ impl Generation {
     /// # Errors
     /// Failures of the model, the memory and the device.
     pub fn reread(&mut self, r: &mut Resources, prompt: &[u32]) -> Result<()> {
-        let (Some(rereading), Some(text)) = (&self.rereading, r.text()) else { return Ok(()) };
+        let (Some(rereading), true) = (&self.rereading, r.memory.is_some()) else { return Ok(()) };
         let most = rereading.chunks();
         let mut trace = Trace::new();
         self.pass(r, prompt, None, Pass { trace: Some(&mut trace), ..Pass::default() })?;
@@ -65,7 +65,8 @@ impl Generation {
         trace.retain(|read| read.position == last);
         let mut chunks = Vec::new();
         for (chunk, _) in mean_weights(&trace, r.selections(1), 0.0).into_iter().take(most) {
-            let text = passage::text(&text, r.chunk_bytes(chunk)?)?.1;
+            let (part, bytes) = r.place(chunk)?;
+            let text = passage::text(&part.text, bytes)?.1;
             chunks.push((chunk, r.engine.tokenize(&text)?));
         }
         let Some(rereading) = &mut self.rereading else { return Ok(()) };

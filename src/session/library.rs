@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Engine, Session, SessionOptions};
+use super::{Before, Engine, Session, SessionOptions};
 use crate::memory::{
-    Access, ChunkMemory, DiskFolder, Document, Entry, Folder, Kept, Maker, Manifest, WriteLock, check_name,
+    Access, ChunkMemory, Committed, DiskFolder, Document, Entry, Folder, Kept, Maker, Manifest, WriteLock, check_name,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -160,19 +160,82 @@ impl Library {
     pub fn open(&self, name: &str) -> Result<Session> {
         let mut table = self.shared.table();
         table.check()?;
-        let number = table.number(name)?;
-        let access = if self.shared.lock.is_some() { Access::Write } else { Access::Read };
-        let library = match access {
-            Access::Read => None,
-            _ => Some(self.write_to(&mut table, number)?),
-        };
+        let entry = Entry { number: table.number(name)?, name: name.to_owned() };
+        if self.shared.lock.is_none() {
+            drop(table);
+            return self.read(&entry);
+        }
+        let writing = self.write_to(&mut table, entry.number)?;
         drop(table);
-        let opened = Document::open(Arc::clone(&self.shared.folder), number, access, &self.shared.kept());
-        let (document, memory, saved) = opened.map_err(|e| e.context(format_args!("document {name:?}")))?;
-        let library = library.unwrap_or(Writing { library: None, number });
-        let stored = Stored { document, library, name: name.to_owned(), listed: true };
-        let mut session = self.session(memory, stored)?;
-        session.load(&saved).map_err(|e| e.context(format_args!("document {name:?}")))?;
+        self.load(&entry, writing)
+    }
+
+    /// A document for reading only.
+    fn read(&self, entry: &Entry) -> Result<Session> {
+        self.load(entry, Writing { library: None, number: entry.number })
+    }
+
+    /// A document as it was last committed.
+    fn load(&self, Entry { number, name }: &Entry, library: Writing) -> Result<Session> {
+        let access = if library.library.is_some() { Access::Write } else { Access::Read };
+        let about = |e: Error| e.context(format_args!("document {name:?}"));
+        let opened = Document::open(Arc::clone(&self.shared.folder), *number, access, &self.shared.kept());
+        let (document, memory, saved) = opened.map_err(about)?;
+        let mut session = self.session(memory, Stored { document, library, name: name.clone(), listed: true })?;
+        session.load(&saved).map_err(about)?;
+        Ok(session)
+    }
+
+    /// Documents to be asked together, as they were last committed: the chunks that a question reads are the best of all of them.
+    /// They stand one after the other in the order of [`Library::documents`], each once, whatever the order of `names`; each was
+    /// read by itself, as if there were no other. Nothing is read again, and what they take in RAM does not grow with their lengths.
+    /// The session is for questions only. Others may write to the library meanwhile, but a document that changes before its
+    /// part has been looked at makes the question fail with `Busy`.
+    ///
+    /// With models that restart the recurrence at segments, a question begins with no state, as for one document. With others
+    /// the recurrence before it is that of the end of the last document: a model that carries its state on has never seen a
+    /// question without one, and with a single document nothing changes. Of the other documents, it knows whole chunks only: of each,
+    /// what follows the last one, less than a chunk, is not found.
+    ///
+    /// A document whose reading was stopped is asked as far as it was read, and [`log`] has a warning that names it.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there is no name or no document of a name; `Unsupported` for several documents and a model that keeps
+    /// no chunks; else as for [`Library::open`].
+    pub fn open_many<S: AsRef<str>>(&self, names: &[S]) -> Result<Session> {
+        let entries = {
+            let table = self.shared.table();
+            table.check()?;
+            let numbers = names.iter().map(|name| table.number(name.as_ref())).collect::<Result<BTreeSet<u64>>>()?;
+            let chosen = table.manifest.documents().iter().filter(|entry| numbers.contains(&entry.number));
+            chosen.cloned().collect::<Vec<_>>()
+        };
+        let (last, others) = entries.split_last().ok_or_else(|| Error::invalid("no document is to be asked"))?;
+        let kept = self.shared.kept();
+        let mut session = self.read(last)?;
+        if !others.is_empty() {
+            let memory = session.resources.memory.as_mut();
+            let memory =
+                memory.ok_or_else(|| Error::unsupported("the model keeps no chunks: ask its documents one by one"))?;
+            let (mut committed, mut before) = (Vec::new(), Before::default());
+            for Entry { number, name } in others {
+                let mut document = Committed::read(&*self.shared.folder, *number)
+                    .map_err(|e| e.context(format_args!("document {name:?}")))?;
+                match super::saved_tokens(&std::mem::take(&mut document.session))? {
+                    Some(tokens) => before.tokens += tokens,
+                    None => warn_unfinished(name),
+                }
+                before.bytes += document.text;
+                before.names.push(name.clone());
+                committed.push(document);
+            }
+            memory.put_before(Arc::clone(&self.shared.folder), committed, &kept)?;
+            session.put_after(before);
+        }
+        if session.prefilled.is_none() {
+            warn_unfinished(&last.name);
+            session.take_as_read();
+        }
         Ok(session)
     }
 
@@ -298,6 +361,10 @@ fn remove_leftovers(folder: &dyn Folder, manifest: &Manifest) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn warn_unfinished(name: &str) {
+    log::warn!("the document {name:?} is not read to its end: it is asked as far as it is");
 }
 
 fn busy(name: &str) -> Error {

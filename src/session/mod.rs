@@ -125,10 +125,21 @@ pub struct Session {
     poison: Poison,
     /// Where the document lasts, if it does.
     stored: Option<Stored>,
+    /// Documents that are asked together with this one.
+    before: Before,
     /// Whether the last commit has all there is.
     committed: bool,
     /// The process that this was made in.
     process: u32,
+}
+
+/// Documents of a library that are asked together with another one, and come before it.
+#[derive(Debug, Default)]
+struct Before {
+    names: Vec<String>,
+    /// Bytes of their texts.
+    bytes: u64,
+    tokens: u64,
 }
 
 /// What failed, if memories may be missing since: then the session is unusable.
@@ -182,6 +193,7 @@ impl Session {
             on_progress: None,
             poison: Poison::default(),
             stored: None,
+            before: Before::default(),
             committed: false,
             process: process::id(),
         })
@@ -288,16 +300,14 @@ impl Session {
         }
     }
 
-    /// Reads everything that was fed; in sequence, all that lasts of it.
+    /// Reads everything that was fed; in sequence, whole steps of it.
     fn read_all(&mut self) -> Result<()> {
         self.usable()?;
         if self.prefilled.is_some() {
             return Ok(());
         }
         self.resources.cancel.check()?;
-        if !self.resources.carries() {
-            self.stored.as_ref().map_or(Ok(()), Stored::writable).map_err(|e| e.context("its end is not read yet"))?;
-        }
+        self.stored.as_ref().map_or(Ok(()), Stored::writable).map_err(|e| e.context("its end is not read yet"))?;
         self.committed = false;
         self.advance()?;
         let all = self.unread.all_tokens()?;
@@ -413,12 +423,9 @@ impl Session {
         stored
             .ok_or_else(|| Error::invalid("the session is temporary: only documents of a library last"))?
             .writable()?;
-        match self.read_all() {
-            Err(e) if matches!(e.kind(), ErrorKind::Cancelled | ErrorKind::Format) => self.drop_provisional()?,
+        match self.prefill() {
+            Err(e) if matches!(e.kind(), ErrorKind::Cancelled | ErrorKind::Format) => self.invalidate()?,
             done => done?,
-        }
-        if self.resources.carries() {
-            self.drop_provisional()?;
         }
         if self.committed {
             return Ok(());
@@ -442,6 +449,23 @@ impl Session {
         Ok(bytes)
     }
 
+    /// Puts documents before this one, whose chunks are in the memory before its own.
+    fn put_after(&mut self, before: Before) {
+        let own = self.resources.memory.as_mut().map_or(0, |memory| memory.first());
+        if let Reader::InSequence(reader) = &mut self.reader {
+            reader.put_after(own * self.resources.chunk_size());
+        }
+        self.before = before;
+    }
+
+    /// Takes what has been read of the document as all there is.
+    fn take_as_read(&mut self) {
+        if let Reader::InSequence(reader) = &mut self.reader {
+            reader.put_after(0);
+        }
+        self.prefilled = Some(self.reader.read_to());
+    }
+
     /// Goes on as what was saved, in the place of an empty document, whose chunk memory and text are there already.
     fn load(&mut self, saved: &[u8]) -> Result<()> {
         let mut take = Take::new(saved);
@@ -453,11 +477,16 @@ impl Session {
         let (tokens, read_to) = (self.unread.tokens(), self.reader.read_to());
         let chunks = match (&self.reader, prefilled) {
             (Reader::BySegment(_), Some(tokens)) => tokens.div_ceil(chunk),
-            _ => read_to / chunk,
+            (Reader::BySegment(_), None) => read_to / chunk,
+            (Reader::InSequence(reader), _) => reader.end() / chunk,
+        };
+        let ready = match &self.reader {
+            Reader::BySegment(_) => true,
+            Reader::InSequence(reader) => prefilled.is_none_or(|tokens| reader.end() == tokens),
         };
         let there = self.resources.memory.as_ref().map_or(chunks, ChunkMemory::len);
         let positions = [tokens.start(), self.reader.needs(), read_to, tokens.end(), prefilled.unwrap_or(u64::MAX)];
-        if there != chunks || !positions.is_sorted() {
+        if !ready || there != chunks || !positions.is_sorted() {
             return Err(Error::format(format!(
                 "a commit of {there} chunks, {chunks} expected, and tokens {positions:?}"
             )));
@@ -468,8 +497,7 @@ impl Session {
 
     /// Tokens that the model has run over for the document since the session was made or opened: a document that is opened and
     /// asked has 0. Tokens that segments overlap, and those at the end that were read before it was known what follows,
-    /// count each time. With models that never restart the recurrence, the tokens after the last whole step are run again for the
-    /// questions of each session, and do not count.
+    /// count each time.
     pub fn tokens_computed(&self) -> u64 {
         self.reader.computed()
     }
@@ -486,30 +514,34 @@ impl Session {
 
     /// Bytes of text taken.
     pub fn bytes(&self) -> u64 {
-        self.unread.bytes()
+        self.before.bytes + self.unread.bytes()
     }
 
     /// The text of the document at `bytes`, as it was fed. Bytes that are no UTF-8, as those of a character that the
     /// range cuts, show as U+FFFD.
     ///
     /// # Errors
-    /// `InvalidArgument` if there are no such bytes, `Unsupported` if the model keeps no chunks, `Io` or `Format` if
+    /// `InvalidArgument` if there are no such bytes or several documents, `Unsupported` if the model keeps no chunks, `Io` or `Format` if
     /// the text cannot be read or is damaged.
     pub fn text(&self, bytes: Range<u64>) -> Result<String> {
+        if !self.before.names.is_empty() {
+            return Err(Error::invalid("the text of several documents: open the one that it is of"));
+        }
         let text = self.resources.text();
         let text = text.ok_or_else(|| Error::unsupported("the model keeps no chunks, and no text with them"))?;
         Ok(String::from_utf8_lossy(&text.read(bytes)?).into_owned())
     }
 
-    /// The name of the document, if it is one of a library.
-    fn name(&self) -> Option<String> {
-        self.stored.as_ref().map(|stored| stored.name().to_owned())
+    /// The name of document number `index` of those that are asked, if it is one of a library.
+    fn name(&self, index: usize) -> Option<String> {
+        let name = self.before.names.get(index).map(String::as_str);
+        name.or(self.stored.as_ref().map(Stored::name)).map(str::to_owned)
     }
 
     /// Tokens of the document. Text at its end may be held back until it is certain how it divides into tokens, or
     /// until [`prefill`](Self::prefill).
     pub fn tokens(&self) -> u64 {
-        self.prefilled.unwrap_or_else(|| self.unread.tokens().end())
+        self.before.tokens + self.prefilled.unwrap_or_else(|| self.unread.tokens().end())
     }
 
     /// Chunks in the memory: those of the whole document after [`prefill`](Self::prefill), the last one padded.
@@ -647,10 +679,14 @@ impl Session {
     /// Adds to `copying` the text of what the tokens of `trace` have read.
     fn copy_from(&mut self, copying: &mut Copying, trace: &Trace) -> Result<()> {
         let r = &mut self.resources;
-        let Some(text) = r.text() else { return Ok(()) };
         let chunks = trace.iter().map(|read| read.chunk).chain(r.unfinished_chunk());
-        copying.add(&text, chunks, &mut |chunk| r.chunk_bytes(chunk))
+        copying.add(chunks, &mut |chunk| r.place(chunk))
     }
+}
+
+/// Tokens of the document whose session saved these bytes; None if it was not read to its end.
+fn saved_tokens(saved: &[u8]) -> Result<Option<u64>> {
+    Ok(Take::new(saved).u64()?.checked_sub(1))
 }
 
 fn tell(on_progress: &mut Option<OnProgress>, progress: Progress) -> ControlFlow<()> {

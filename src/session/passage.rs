@@ -1,11 +1,12 @@
 //! Passages of the document: the text of chunks that were read, with the places where words begin and end.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::Result;
-use crate::memory::Text;
+use crate::memory::{Part, Text};
 
 /// Bytes before and after chunks that are looked at for the other part of a word that a chunk ends in.
 const CONTEXT: u64 = 256;
@@ -13,6 +14,8 @@ const CONTEXT: u64 = 256;
 /// Neighbouring chunks and the whole words that they hold, in a form to compare with: runs of white space are one
 /// space, so that where lines end is no matter.
 pub(super) struct Passage {
+    /// The document.
+    pub part: Part,
     /// The chunks.
     pub chunks: Range<u64>,
     /// The text, white space folded.
@@ -32,11 +35,12 @@ pub(super) struct Cursor {
 }
 
 impl Passage {
-    /// The text of `chunks`, which are `bytes` of `text`.
+    /// The text of `chunks`, which are `bytes` of the document `part`.
     ///
     /// # Errors
     /// Those of reading the text.
-    pub fn read(text: &Text, chunks: Range<u64>, bytes: Range<u64>) -> Result<Self> {
+    pub fn read(part: Part, chunks: Range<u64>, bytes: Range<u64>) -> Result<Self> {
+        let text = Arc::clone(&part.text);
         let from = bytes.start.saturating_sub(CONTEXT);
         let to = bytes.end.saturating_add(CONTEXT).min(text.len());
         let mut around = text.read(from..to)?;
@@ -53,7 +57,7 @@ impl Passage {
         let start = words.iter().copied().take_while(|&at| at <= first).last().unwrap_or(0);
         let end = words.iter().copied().find(|&at| at >= last).unwrap_or(around.len());
 
-        let mut passage = Self { chunks, folded: Vec::new(), places: Vec::new(), bounds: Vec::new() };
+        let mut passage = Self { part, chunks, folded: Vec::new(), places: Vec::new(), bounds: Vec::new() };
         let mut words = words.iter().copied().skip_while(|&at| at < start).peekable();
         for (at, &byte) in around.as_bytes().iter().enumerate().take(end).skip(start) {
             let bound = words.next_if_eq(&at).is_some();
@@ -131,9 +135,9 @@ fn only_characters(bytes: &mut [u8]) {
     }
 }
 
-/// Where `answer` stands in `passages` as whole words: the bytes of it, or those of each of its parts if these stand in
+/// Where `answer` stands in `passages` as whole words: in which document, and the bytes of it, or those of each of its parts if these stand in
 /// different places and have commas between them. Empty if it does not, or not all of it.
-pub(super) fn quote(answer: &str, passages: &[Passage]) -> Vec<Range<u64>> {
+pub(super) fn quote<'p>(answer: &str, passages: &'p [Passage]) -> Vec<(&'p Part, Range<u64>)> {
     let parts: Vec<&str> = answer.split(',').collect();
     let mut quotes = Vec::new();
     let mut next = 0;
@@ -143,10 +147,11 @@ pub(super) fn quote(answer: &str, passages: &[Passage]) -> Vec<Range<u64>> {
         let longest = (next + 1..=parts.len()).rev().find_map(|end| {
             let span = parts.get(next..end).unwrap_or_default().join(",");
             let span: Vec<u8> = folded(span.trim().bytes()).collect();
-            passages.iter().find_map(|passage| passage.find(&span)).map(|bytes| (end, bytes))
+            let found = passages.iter().find_map(|p| p.find(&span).map(|bytes| (&p.part, bytes)));
+            found.map(|found| (end, found))
         });
-        let Some((end, bytes)) = longest else { return Vec::new() };
-        quotes.push(bytes);
+        let Some((end, found)) = longest else { return Vec::new() };
+        quotes.push(found);
         next = end;
     }
     quotes
@@ -157,28 +162,27 @@ pub(super) fn has(passages: &[Passage], chunk: u64) -> bool {
     passages.iter().any(|passage| passage.chunks.contains(&chunk))
 }
 
-/// Adds `chunks` to `passages`, as one passage with those of their neighbours. `bytes` says which bytes of the document
-/// a chunk is.
+/// Where a chunk stands: the document, and its bytes there.
+pub(super) type Place = (Part, Range<u64>);
+
+/// Adds a chunk to `passages`, as one passage with its neighbours of the same document. `place` says where a chunk stands.
 ///
 /// # Errors
-/// Those of `bytes` and of reading the text.
-pub(super) fn add(
-    passages: &mut Vec<Passage>,
-    text: &Text,
-    mut chunks: Range<u64>,
-    bytes: &mut dyn FnMut(u64) -> Result<Range<u64>>,
-) -> Result<()> {
+/// Those of `place` and of reading the text.
+pub(super) fn add(passages: &mut Vec<Passage>, chunk: u64, place: &mut dyn FnMut(u64) -> Result<Place>) -> Result<()> {
+    let mut chunks = chunk..chunk + 1;
+    let (part, own) = place(chunk)?;
     passages.retain(|passage| {
-        let apart = passage.chunks.end < chunks.start || chunks.end < passage.chunks.start;
+        let apart =
+            passage.part.index != part.index || passage.chunks.end < chunks.start || chunks.end < passage.chunks.start;
         if !apart {
             chunks = chunks.start.min(passage.chunks.start)..chunks.end.max(passage.chunks.end);
         }
         apart
     });
-    if let Some(last) = chunks.end.checked_sub(1).filter(|&last| last >= chunks.start) {
-        let range = bytes(chunks.start)?.start..bytes(last)?.end;
-        passages.push(Passage::read(text, chunks, range)?);
-    }
+    let start = if chunks.start < chunk { place(chunks.start)?.1.start } else { own.start };
+    let end = if chunks.end > chunk + 1 { place(chunks.end - 1)?.1.end } else { own.end };
+    passages.push(Passage::read(part, chunks, start..end)?);
     Ok(())
 }
 

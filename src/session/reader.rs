@@ -76,7 +76,10 @@ impl Reader {
             Reader::BySegment(_) => bytes.put_u64(0),
             Reader::InSequence(reader) => {
                 bytes.put_u64(1 + u64::from(reader.skip_hsa));
-                bytes.put_counted(&engine.shared.model.save_state(&reader.state)?);
+                let save = |state| engine.shared.model.save_state(state);
+                bytes.put_counted(&save(&reader.state)?);
+                let rest = reader.rest.as_ref().filter(|_| reader.ready);
+                bytes.put_counted(&rest.map_or(Ok(Vec::new()), save)?);
             }
         }
         Ok(())
@@ -94,6 +97,10 @@ impl Reader {
                 reader.skip_hsa = kind == 2;
                 reader.state = engine.shared.model.load_state(take.counted()?)?;
                 reader.read_to = at;
+                let rest = take.counted()?;
+                reader.ready = !rest.is_empty();
+                reader.rest =
+                    Some(rest).filter(|_| reader.ready).map(|rest| engine.shared.model.load_state(rest)).transpose()?;
                 if reader.state.position() != at {
                     return Err(Error::format(format!("{at} tokens read, a state at {}", reader.state.position())));
                 }
@@ -112,7 +119,7 @@ impl Reader {
     }
 
     /// Tokens that the model has read for the document since it was opened: those that segments overlap, and those that were
-    /// read for now and again, are counted each time; but not what is read in sequence after the last whole step.
+    /// read for now and again, are counted each time.
     pub fn computed(&self) -> u64 {
         match self {
             Reader::BySegment(reader) => reader.computed,
@@ -282,6 +289,18 @@ impl SequenceReader {
         self.ready = false;
     }
 
+    /// Moves on by `by` tokens, whole chunks, of other documents that are read before this one: what has been read is all there is.
+    pub fn put_after(&mut self, by: u64) {
+        self.state.shift(by);
+        self.rest.iter_mut().for_each(|rest| rest.shift(by));
+        self.ready = true;
+    }
+
+    /// Tokens that have been read, for good and for now.
+    pub fn end(&self) -> u64 {
+        if self.ready { self.rest().position() } else { self.read_to }
+    }
+
     /// The state after [`SequenceReader::read_rest`]; before the first, that after the tokens that are read for good.
     pub fn rest(&self) -> &State {
         self.rest.as_ref().unwrap_or(&self.state)
@@ -337,6 +356,7 @@ impl SequenceReader {
             let remember = pass.memory.is_some().then_some(&source as _);
             model.advance(state, scratch, ids, Pass { remember, ..pass })
         })?;
+        self.computed += ids.len() as u64;
         self.ready = true;
         Ok(())
     }

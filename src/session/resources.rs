@@ -1,11 +1,11 @@
 //! What every part of a session works with: the model, the chunk memory and working memory.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::device::{Model, Scratch};
+use super::passage::Place;
 use super::{Engine, SessionOptions};
-use crate::memory::{ChunkMemory, Origin, Text};
+use crate::memory::{ChunkMemory, Text};
 use crate::model::{Config, Pass};
 use crate::{Cancel, Error, Result};
 
@@ -79,30 +79,25 @@ impl Resources {
         self.memory.as_ref().map(|memory| Arc::clone(memory.text()))
     }
 
-    /// What `bytes` of the document were made from.
-    ///
-    /// # Errors
-    /// Those of reading the marks.
-    pub fn origin(&self, bytes: Range<u64>) -> Result<Origin> {
-        self.memory.as_ref().map_or(Ok(Origin::default()), |memory| memory.marks().origin(bytes))
-    }
-
     /// The number of the chunk that is not full yet, if the recurrence has read it and the memory has it not.
     pub fn unfinished_chunk(&self) -> Option<u64> {
         self.memory.as_ref().filter(|_| self.carries()).map(ChunkMemory::len)
     }
 
-    /// The bytes of the document that a chunk, or what follows the last one, is made of.
+    /// Where a chunk, or what follows the last one, stands.
     ///
     /// # Errors
-    /// Those of [`ChunkMemory::source`].
-    pub fn chunk_bytes(&mut self, chunk: u64) -> Result<Range<u64>> {
-        let Some(memory) = &mut self.memory else { return Ok(0..0) };
+    /// Those of [`ChunkMemory::source`] and [`ChunkMemory::part`].
+    pub fn place(&mut self, chunk: u64) -> Result<Place> {
+        let memory = self.memory.as_mut().ok_or_else(|| Error::invalid("the model keeps no chunks"))?;
+        let part = memory.part(chunk)?;
         if chunk < memory.len() {
-            return memory.source(chunk);
+            return Ok((part, memory.source(chunk)?));
         }
-        let start = chunk.checked_sub(1).map_or(Ok(0), |last| memory.source(last).map(|bytes| bytes.end))?;
-        Ok(start..memory.text().len())
+        let last = part.chunks.clone().last();
+        let start = last.map_or(Ok(0), |last| memory.source(last).map(|bytes| bytes.end))?;
+        let end = part.text.len();
+        Ok((part, start..end))
     }
 }
 
