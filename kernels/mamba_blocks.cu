@@ -208,11 +208,13 @@ __device__ __forceinline__ void compute(const Blocks& all, Exchange& exchange, S
     const u32 warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4, copy = blockIdx.x % COPIES;
     const u32 base = exchange.rounds + 1;
     const uint4 none = make_uint4(0, 0, 0, 0);
+    // Phases 1 to 6, for each block of the model.
     for (u32 l = 0; l < all.count; l++) {
         const u32 tag = (base + l) & 1, slot = l % 2, nth = l / 2;
         const u8* const z = s.slices[slot][0] + 2 * D / WARPS * warp;
         uint4 b[PIECES];
         float unit, inverse;
+        // Phase 1: x of all parts, and of the input projection B, C and dt.
         {
             uint4 w[PIECES];
             wait(&s.few_full, l);
@@ -233,6 +235,7 @@ __device__ __forceinline__ void compute(const Blocks& all, Exchange& exchange, S
         }
         __syncwarp();
         meet<FEW_THERE, ALL>();
+        // Phase 2: of the input projection the rows of z and x.
         // z and x, while B and C are on their way.
 #pragma unroll
         for (int m = 0; m < 2; m++) {
@@ -250,6 +253,7 @@ __device__ __forceinline__ void compute(const Blocks& all, Exchange& exchange, S
         __syncwarp();
         meet<FACTOR_THERE, ALL>();
 
+        // Phase 3: convolution and SiLU; the state from shared memory.
         // Rows 2·warp and the one after it: eight lanes each of z, then of x.
         const Constants& c = s.constants[slot];
         wait(&s.constants_full[slot], nth);
@@ -273,6 +277,7 @@ __device__ __forceinline__ void compute(const Blocks& all, Exchange& exchange, S
         if (lane < 8) reinterpret_cast<uint4*>(s.bc)[warp * 8 + lane] = receive(exchange.bc[copy][0] + 32 * warp + 4 * lane, tag, 255);
         __syncwarp();
         meet<BC_THERE, EIGHT>();
+        // Phase 4: the new state, what C reads of it, and the gate.
         {
             const float4 first = reinterpret_cast<const float4*>(s.bc)[2 * lane], second = reinterpret_cast<const float4*>(s.bc)[2 * lane + 1];
             const float4 bs = make_float4(first.x, first.z, second.x, second.z), cs = make_float4(first.y, first.w, second.y, second.w);
@@ -298,6 +303,7 @@ __device__ __forceinline__ void compute(const Blocks& all, Exchange& exchange, S
         own[0] = h[0], own[N / 4] = h[1];
         asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 
+        // Phase 5: y of all parts.
         // A warp's columns in two halves: the first in the upper rows of a product of 16, the second in the lower ones.
         uint4 up[PIECES], down[PIECES];
         wait(&s.full[slot][2], nth);
@@ -316,6 +322,7 @@ __device__ __forceinline__ void compute(const Blocks& all, Exchange& exchange, S
         put_split<Half>(s.split[warp], lane, v, inverse);
         put_split<Half>(s.split[warp], 32 + lane, w, inverse);
         __syncwarp();
+        // Phase 6: the output projection, for SUMS to add up.
 #pragma unroll
         for (int i = 0; i < PIECES; i++) b[i] = s.split[warp][g % 2][g / 2 % 2 * 16 + 4 * i + t];
         float d[2][4] = {};

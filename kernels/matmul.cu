@@ -108,6 +108,7 @@ __device__ __forceinline__ void matmul(Weight w, const float* x, u32 n, const fl
         }
     };
 
+    // Phase 1: the first weights, which no other kernel writes, then x, begin to come to registers.
     bring_w(0);
     allow_next();
     wait_for_previous();
@@ -118,14 +119,18 @@ __device__ __forceinline__ void matmul(Weight w, const float* x, u32 n, const fl
             _Pragma("unroll") for (int i = 0; i < 4; i++) acc[m][j][i] = 0;
     const u32 wm = warp / WARPS_N * (TILE / WARPS_M), wn = warp % WARPS_N * (TILE / WARPS_N);
 
+    // Phases 2 to 4, for each DEPTH columns.
     for (u32 k0 = 0; k0 < w.cols; k0 += DEPTH) {
+        // Phase 2: what has come, split into sums of two bfloat16, to shared memory.
         store16(xv, &xs[0][line * STRIDE + k], &xs[1][line * STRIDE + k]);
         store16(wv, &ws[0][line * STRIDE + k], &ws[1][line * STRIDE + k]);
         __syncthreads();
+        // Phase 3: the next columns begin to come.
         if (k0 + DEPTH < w.cols) {
             bring_w(k0 + DEPTH);
             bring_x(k0 + DEPTH);
         }
+        // Phase 4: products of 16 columns at a time.
         _Pragma("unroll") for (int step = 0; step < DEPTH; step += 16) {
             u32 b[2][NS][2];
             _Pragma("unroll") for (int part = 0; part < (T == TBF16 ? 1 : 2); part++) {
@@ -150,6 +155,7 @@ __device__ __forceinline__ void matmul(Weight w, const float* x, u32 n, const fl
         __syncthreads();
     }
 
+    // Phase 5: bias, sum with what was there, store.
     finish<MS, NS>(acc, token0 + wm, row0 + wn, n, w.rows, [](u32) { return 1.0f; }, bias, y, accumulate);
 }
 
@@ -232,6 +238,7 @@ __device__ __forceinline__ void matmul_halves(const u16* q, u32 rows, u32 cols, 
         for (u32 step = 0; step < STAGES - 1; step++)
             if (step < steps) bring_w(step);
     };
+    // Phase 1: the first stages begin to come.
     // Plain weights do not depend on any other kernel; `widen` may still be writing integers.
     if (KIND == PLAIN) bring_first_w();
     allow_next();
@@ -249,8 +256,10 @@ __device__ __forceinline__ void matmul_halves(const u16* q, u32 rows, u32 cols, 
         for (int j = 0; j < NS; j++)
 #pragma unroll
             for (int i = 0; i < 4; i++) acc[m][j][i] = 0;
+    // Phases 2 to 4, for each stage.
 #pragma unroll 1
     for (u32 step = 0; step < steps; step++) {
+        // Phase 2: the stage is there; the one STAGES - 1 behind it begins to come.
         wait_for_copies<STAGES - 2>();
         // Everyone's copies are there, and everyone is done with the stage that is brought next.
         __syncthreads();
@@ -258,6 +267,7 @@ __device__ __forceinline__ void matmul_halves(const u16* q, u32 rows, u32 cols, 
         end_of_copies();
         u16* const xs = stages + step % STAGES * STAGE;
         u16* const ws = xs + 2 * PART;
+        // Phase 3: products of 16 columns at a time, for integers times the scale of the block.
 #pragma unroll
         for (int half = 0; half < 2; half++) {
             u32 b[NS][2];
@@ -298,6 +308,7 @@ __device__ __forceinline__ void matmul_halves(const u16* q, u32 rows, u32 cols, 
                 }
             }
         }
+        // Phase 4: what the offsets of the blocks take off.
         if (KIND == SCALED_LESS) {
             const float *less = lesses_of(xs) + wn + lane % 4 * 2, *sums = lesses_of(xs) + TILE + wm + lane / 4;
 #pragma unroll
@@ -308,6 +319,7 @@ __device__ __forceinline__ void matmul_halves(const u16* q, u32 rows, u32 cols, 
                     for (int i = 0; i < 4; i++) acc[m][j][i] -= sums[m * 16 + i / 2 * 8] * less[j * 8 + i % 2];
         }
     }
+    // Phase 5: the units of x, bias, sum with what was there, store.
     finish<MS, NS>(acc, token0 + wm, row0 + wn, n, rows, [&](u32 token) { return unit[token]; }, bias, y, accumulate);
 }
 
@@ -425,6 +437,7 @@ __device__ __forceinline__ void matmul_rows(const Products& all, u32 tiles, cons
         }
         end_of_copies();
     };
+    // Phase 1: the first parts of weights begin to come.
     // Weights do not depend on any other kernel.
 #pragma unroll
     for (int i = 0; i < RING - 1; i++) bring();
@@ -437,6 +450,7 @@ __device__ __forceinline__ void matmul_rows(const Products& all, u32 tiles, cons
     }
     allow_next();
     wait_for_previous();
+    // Phase 2: norm and split x, some rows at a time, to shared memory.
 #pragma unroll 1
     for (u32 first = warp * 8; first < warp * 8 + 8; first += AT_ONCE) {
         float4 v[AT_ONCE][FOURS];
@@ -478,16 +492,19 @@ __device__ __forceinline__ void matmul_rows(const Products& all, u32 tiles, cons
         }
     }
     u32 slot = 0;
+    // Phases 3 to 6, for each 64 rows of weights.
 #pragma unroll 1
     for (u32 tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
         float acc[1][NS][4] = {}, gates[NS][4];
 #pragma unroll 1
         for (u32 step = 0; step < parts; step++) {
+            // Phase 3: the part is there; the next one begins to come.
             wait_for_copies<RING - 2>();
             // Everyone's copies are there, and x, and everyone is done with the part that is brought next.
             __syncthreads();
             bring();
             const bool second = GATED && step >= steps;
+            // Phase 4: the first product is put aside as the gate.
             if (GATED && step == steps) {
 #pragma unroll
                 for (int j = 0; j < NS; j++)
@@ -496,6 +513,7 @@ __device__ __forceinline__ void matmul_rows(const Products& all, u32 tiles, cons
             }
             const u16 *high = xs + (second ? step - steps : step) * 2 * PART, *ws = ring + slot * PART;
             slot = (slot + 1) % RING;
+            // Phase 5: products of 16 columns at a time.
 #pragma unroll
             for (int half = 0; half < 2; half++) {
                 u32 b[NS][2], hi[4], lo[4];
@@ -514,6 +532,7 @@ __device__ __forceinline__ void matmul_rows(const Products& all, u32 tiles, cons
                 for (int j = 0; j < NS; j++) mma(Half(), acc[0][j], hi, b[j]);
             }
         }
+        // Phase 6: gate, units of x, bias, sum with what was there, store.
         const WeightTile to = tile_of(all, tile);
         auto of = [&](u32 token) { return GATED ? 1.0f : units[token - token0]; };
         if (GATED) {

@@ -157,6 +157,7 @@ __device__ __forceinline__ void matvec(Weight w, const float* x_rows, const floa
     input.sums = reinterpret_cast<int*>(input.scales + input.units * unit<T>() / 32);
     const u32 padded = input.units * unit<T>() / 4;
 
+    // Phase 1: load weights, and what else is constant.
     // Weights first: they do not depend on any other kernel.
     Part parts[AHEAD][R];
     auto bring = [&](u32 u0) {
@@ -194,10 +195,12 @@ __device__ __forceinline__ void matvec(Weight w, const float* x_rows, const floa
     allow_next();
     wait_for_previous();
 
+    // Phase 2: load x.
     float4 v[OWN];
 #pragma unroll
     for (int k = 0; k < OWN; k++) v[k] = *from[k];
     float before = accumulate ? *result : 0.0f, sum = 0;
+    // Phase 3: squares for the norm; x to shared memory, for quantized weights as integers of 8 bits.
     // The norm's factor is that of all products: it can wait until they are summed, unless there are several.
     if (one) {
 #pragma unroll
@@ -237,9 +240,11 @@ __device__ __forceinline__ void matvec(Weight w, const float* x_rows, const floa
         __syncthreads();
     }
 
+    // Phases 4 to 6, for each R rows of a warp.
     float factor = 1;
     bool known = !one || !norm;
     while (true) {
+        // Phase 4: dot products, a lane each 32nd unit of a row.
         float acc[R];
 #pragma unroll
         for (int r = 0; r < R; r++) acc[r] = 0;
@@ -252,6 +257,7 @@ __device__ __forceinline__ void matvec(Weight w, const float* x_rows, const floa
             if (u >= units) break;
             bring(u);
         }
+        // Phase 5: the next weights begin to come; reduce over the warp.
         const bool writes = lane < R && row0 + lane < w.rows;
         float* const done = result;
         const u32 step = gridDim.x * WARPS * R;
@@ -263,6 +269,7 @@ __device__ __forceinline__ void matvec(Weight w, const float* x_rows, const floa
             const float product = warp_sum(acc[r]);
             if (lane == r) own = product;
         }
+        // Phase 6: the factor of the norm, sum with what was there, store.
         if (!known) factor = rsqrtf(warp_sum(sum) * inverse_width + eps), known = true;
         if (writes) *done = before + own * factor;
         if (row0 >= w.rows) break;

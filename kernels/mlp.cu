@@ -50,20 +50,24 @@ __device__ __forceinline__ void mlp(const Mlp& s, float* x, u32 n) {
         }
         end_of_copies();
     };
+    // Phase 1: the first weights begin to come.
     // Weights do not depend on any other kernel.
 #pragma unroll
     for (int i = 0; i < STAGES - 1; i++) bring(i);
     float inverse;
     const float unit = unit_of_norm<Half, 2 * K>(Half(), s.norm, cols, inverse);
     wait_for_previous();
+    // Phase 2: norm and split x, 16 rows a warp, which stay in registers.
     const u32 row = blockIdx.x * TILE + group * 16 + lane / 4;
     SplitA rows[K];
     read_normed(Half(), rows, x + (u64)min(row, n - 1) * cols, x + (u64)min(row + 8, n - 1) * cols, s.norm, s.eps, cols, inverse);
 
     GrowingUnit<Half> units;
     float acc[MOST / 8][4] = {};
+    // Phases 3 to 6, for each PART of the width.
 #pragma unroll 1
     for (u32 step = 0; step < steps; step++) {
+        // Phase 3: the part is there; the next one begins to come.
         // Not before: what waits for this would take the room that other streams use.
         if (step + 1 == steps) allow_next();
         wait_for_copies<STAGES - 2>();
@@ -71,6 +75,7 @@ __device__ __forceinline__ void mlp(const Mlp& s, float* x, u32 n) {
         __syncthreads();
         bring(step + STAGES - 1);
         u16* const stage = stages + step % STAGES * 3 * SIZE;
+        // Phase 4: products with gate and up.
         // Two times eight of gate, then the same of up.
         float both[4][4] = {};
 #pragma unroll
@@ -78,17 +83,20 @@ __device__ __forceinline__ void mlp(const Mlp& s, float* x, u32 n) {
             mma_rows<4>(Half(), both, rows[k], [&](int j, u32 row, u32 piece) {
                 return piece_in<MOST / 8>(stage + j * SIZE, half * 16 + row, 2 * k + piece);
             });
+        // Phase 5: silu(gate) times up, and split.
 #pragma unroll
         for (int j = 0; j < 2; j++)
 #pragma unroll
             for (int i = 0; i < 4; i++) both[j][i] = silu(both[j][i] * unit) * (both[2 + j][i] * unit);
         const SplitA between = units.take(both[0], both[1], acc);
+        // Phase 6: the product with down, added up over parts.
 #pragma unroll
         for (int j = 0; j < MOST / 8; j += 4)
             mma_rows<4>(Half(), acc + j, between, [&](int i, u32 row, u32 piece) {
                 return piece_in<PART / 8>(stage + 2 * SIZE, j * 8 + i * 16 + row, half * 2 + piece);
             });
     }
+    // Phase 7: reduce over the two warps of a row, and add to x.
     add_halves(acc, units, shared, x, blockIdx.x * TILE + group * 16, n, cols);
 }
 

@@ -89,6 +89,7 @@ extern "C" __global__ void __launch_bounds__(128) score_top_k(const float* q, co
     if (thread < 16) seen[thread] = thread < tokens ? min(count, visible ? visible[token0 + thread] : only) : 0;
     q += (u64)token0 * row + head * width;
 
+    // Phase 1: load q, for matrix units scaled to 1 and split into sums of two f16.
     if (kind == 1) {
         // Fragments of q as mma takes them, one after the other: (k step, hi/lo, lane) of four words.
         for (u32 i = warp; i < 16; i += WARPS) {
@@ -118,6 +119,7 @@ extern "C" __global__ void __launch_bounds__(128) score_top_k(const float* q, co
     }
     __syncthreads();
 
+    // Phase 2: the share of each warp, of the landmarks that a token of the block sees.
     // Those that a token of the block sees: behind them there may be none yet. Ascending ids inside a warp: of equal scores the
     // first one stays.
     u32 all_seen = 0;
@@ -126,6 +128,7 @@ extern "C" __global__ void __launch_bounds__(128) score_top_k(const float* q, co
     const u64 begin = (u64)(blockIdx.x * WARPS + warp) * share;
     const u32 first = begin < all_seen ? (u32)begin : all_seen, last = min(all_seen, first + share);
     const u32 g = lane / 4, t = lane % 4;
+    // Phase 3: scores, 32 landmarks at a time, and to the list of its row what is better than the last one there.
     if (kind == 1) {
         const u32 steps = width / 16, up = g, down = g + 8;
         const float unit_up = scale * largest[up], unit_down = scale * largest[down];
@@ -185,6 +188,7 @@ extern "C" __global__ void __launch_bounds__(128) score_top_k(const float* q, co
     }
     __syncthreads();
 
+    // Phase 4: reduce over warps, and store.
     // The lists of the block's warps, joined by one warp a row.
     for (u32 r = warp; r < tokens; r += WARPS) {
         for (u32 other = 1; other < WARPS; other++) {
@@ -498,6 +502,7 @@ __device__ __forceinline__ void score_parts(const float* q, const u32* visible, 
     __shared__ bool is_last;
     const u32 thread = threadIdx.x, lane = thread % 32, warp = thread / 32, warps = blockDim.x / 32;
     const u32 head = blockIdx.y, row = blockIdx.z * heads + head, units = width / 8;
+    // Phase 1: the share of the block; its landmarks begin to come.
     // Landmarks do not depend on the kernel before, nor does how many there are. A few are not worth many parts.
     const u32 seen = min(count, visible ? visible[blockIdx.z] : only), at_once = warps * (units <= 32 ? 16 : 4);
     const u32 wanted = (seen + at_once - 1) / at_once, parts = wanted < 1 ? 1 : min(gridDim.x, wanted);
@@ -509,6 +514,7 @@ __device__ __forceinline__ void score_parts(const float* q, const u32* visible, 
     allow_next();
     wait_for_previous();
 
+    // Phase 2: scores, and a list for each warp.
     Found* lists = reinterpret_cast<Found*>(shared + width / 4);
     const Landmarks l = {landmarks + head * width * 2, stride, first, last, units};
     List list(top);
@@ -519,11 +525,13 @@ __device__ __forceinline__ void score_parts(const float* q, const u32* visible, 
         score_narrow<8>(l, q, scale, list);
     else
         score_wide(l, q, scale, reinterpret_cast<float4*>(shared), list);
+    // Phase 3: reduce over warps.
     join(list, lists);
     if (parts == 1) {
         if (!warp) finish(list, lists, row);
         return;
     }
+    // Phase 4: the last block of a row reduces over blocks.
     found += (u64)row * gridDim.x * top;
     if (!warp) {
         list.store(found + blockIdx.x * top);

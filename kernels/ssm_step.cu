@@ -90,6 +90,7 @@ __device__ __forceinline__ void ssm_step(const Ssm& s, const float* zxbcdt, cons
     auto channel_of = [&](u32 i) { return i < s.state ? b0 + i : i < 2 * s.state ? c0 + i - s.state : x0 + i - 2 * s.state; };
     float* own = state + (u64)x0 * s.state;
 
+    // Phase 1: what is constant; the state and the history begin to come.
     Channel channel;
     channel.place(s, taps, zxbcdt, history, channel_of(min(thread, all - 1)));
     channel.constants(s, taps, weight, bias);
@@ -116,11 +117,13 @@ __device__ __forceinline__ void ssm_step(const Ssm& s, const float* zxbcdt, cons
     allow_next();
     wait_for_previous();
 
+    // Phase 2: load the channels, the gates and the first values of the state.
     channel.inputs(s, taps);
     Values<V> next[2];
     float gate[2];
 #pragma unroll
     for (int j = 0; j < 2; j++) gate[j] = *gates[j], next[j].load(mine[j]);
+    // Phase 3: the time step, and the convolution of x, B and C.
     if (times) {
         const float dt = fminf(fmaxf(softplus(*dt_at + more_dt), s.dt_min), s.dt_max);
         if (lane == 0) step[0] = dt, step[1] = __expf(dt * rate);
@@ -140,6 +143,7 @@ __device__ __forceinline__ void ssm_step(const Ssm& s, const float* zxbcdt, cons
     if (times && lane == 0) is_last = atomicAdd(&arrived[group], 1) + 1 == arrivals;
     const float dt = step[0], decay = step[1];
 
+    // Phase 4: the new state, two rows of a warp at a time; what C reads of it; the gate.
 #pragma unroll 1
     for (u32 r0 = warp; r0 < rows; r0 += 2 * warps) {
         Values<V> now[2] = {next[0], next[1]};
@@ -177,6 +181,7 @@ __device__ __forceinline__ void ssm_step(const Ssm& s, const float* zxbcdt, cons
         const u32 r = r0 + lane * warps;
         if (lane < 2 && r < rows) y[x0 + r] = ((lane ? sums[1] : sums[0]) + straight * x[r]) * (lane ? gated[1] : gated[0]);
     }
+    // Phase 5: the history moves on.
     // Channels of its own the block moves on itself, those of B and C the last block.
     auto move_on = [&](u32 begin, u32 end) {
         if (thread >= begin && thread < end) channel.move_on(s, taps, history);

@@ -25,6 +25,7 @@
     allow(dead_code, unused_imports, reason = "some of the inside is used from outside alone")
 )]
 
+mod aligned;
 mod bytes;
 mod cancel;
 #[cfg(feature = "capi")]

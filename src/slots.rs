@@ -47,7 +47,10 @@ impl Slots {
     ///
     /// # Errors
     /// `Capacity` if there is not enough memory.
-    #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only devices with memory of their own settle chunks"))]
+    #[cfg_attr(
+        not(feature = "cuda"),
+        allow(dead_code, reason = "only devices with memory of their own keep chunks at their numbers")
+    )]
     pub(crate) fn all(slots: usize) -> Result<Self> {
         let mut all = Self::new(slots);
         all.grow(slots)?;
@@ -143,7 +146,10 @@ impl Slots {
     }
 
     /// As [`Slots::claim`], but the slot of the chunk's own number if that is empty.
-    #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only devices with memory of their own settle chunks"))]
+    #[cfg_attr(
+        not(feature = "cuda"),
+        allow(dead_code, reason = "only devices with memory of their own keep chunks at their numbers")
+    )]
     pub(crate) fn claim_for(&mut self, id: u64) -> Result<Option<usize>> {
         let own = usize::try_from(id).ok().filter(|&own| self.slots.get(own).is_some_and(|slot| slot.id == NONE));
         if own.is_some() { Ok(own) } else { self.claim() }
@@ -151,8 +157,11 @@ impl Slots {
 
     /// Empties the slot of the chunk's own number for it, and drops the chunk from any other. None if there is no such slot.
     /// Neither slot may be pinned.
-    #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only devices with memory of their own settle chunks"))]
-    pub(crate) fn settle(&mut self, id: u64) -> Option<usize> {
+    #[cfg_attr(
+        not(feature = "cuda"),
+        allow(dead_code, reason = "only devices with memory of their own keep chunks at their numbers")
+    )]
+    pub(crate) fn claim_own(&mut self, id: u64) -> Option<usize> {
         let own = usize::try_from(id).ok().filter(|&own| own < self.slots.len())?;
         if let Some(other) = self.get(id) {
             self.release(other);
@@ -243,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_settle_in_the_slots_of_their_numbers() {
+    fn chunks_move_to_the_slots_of_their_numbers() {
         let mut slots = Slots::all(6).unwrap();
         let put = |slots: &mut Slots, id| {
             let index = slots.claim_for(id).unwrap().unwrap();
@@ -257,13 +266,13 @@ mod tests {
         for id in 0..6 {
             slots.begin();
             if slots.get(id) != Some(id as usize) {
-                let index = slots.settle(id).unwrap();
+                let index = slots.claim_own(id).unwrap();
                 assert_eq!(index, id as usize);
                 slots.publish(index, id);
             }
             assert!((0..=id).all(|id| slots.get(id) == Some(id as usize)));
         }
-        assert_eq!((slots.get(900), slots.settle(6), slots.settle(u64::MAX)), (None, None, None));
+        assert_eq!((slots.get(900), slots.claim_own(6), slots.claim_own(u64::MAX)), (None, None, None));
     }
 
     #[test]

@@ -134,34 +134,25 @@ fn better(a: &Candidate, b: &Candidate) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use test_support::numbers::Random;
+
     use super::*;
 
     fn ids(candidates: &[Candidate]) -> std::vec::Vec<u64> {
         candidates.iter().map(|c| c.id).collect()
     }
 
-    /// A small deterministic generator (xorshift64*, Vigna 2016).
-    struct Rng(u64);
-    impl Rng {
-        fn next(&mut self) -> u64 {
-            self.0 ^= self.0 >> 12;
-            self.0 ^= self.0 << 25;
-            self.0 ^= self.0 >> 27;
-            self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-        }
-    }
-
     #[test]
     fn agrees_with_sorting_whatever_the_order_of_offers() {
-        let mut rng = Rng(7);
+        let mut random = Random(7);
         for case in 0..400 {
-            let k = 1 + (rng.next() % MAX_TOP_K as u64) as usize;
-            let n = (rng.next() % 150) as usize;
+            let k = 1 + (random.bits() % MAX_TOP_K as u64) as usize;
+            let n = (random.bits() % 150) as usize;
             // Few distinct scores make many ties; NaN and infinities take part.
             let special = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 0.0, -f32::NAN];
             let mut all: std::vec::Vec<Candidate> = (0..n as u64)
                 .map(|id| {
-                    let r = rng.next();
+                    let r = random.bits();
                     let score =
                         if r.is_multiple_of(8) { special[(r >> 8) as usize % 6] } else { (r >> 8) as f32 % 5.0 - 2.0 };
                     Candidate { id, score: if case % 2 == 0 { score } else { score.round() } }
@@ -172,7 +163,7 @@ mod tests {
             all.iter().for_each(|c| up.push(c.id, c.score));
             // A random order, in two halves that are merged.
             for i in (1..all.len()).rev() {
-                let j = rng.next() as usize % (i + 1);
+                let j = random.bits() as usize % (i + 1);
                 all.swap(i, j);
             }
             let mut parts = [TopK::new(k).unwrap(), TopK::new(k).unwrap()];

@@ -10,7 +10,7 @@ use ramba::model::{Logits, Model, Pass};
 use ramba::quant::{self, DType};
 use ramba::tokenizer::Tokenizer;
 use ramba::weights::Weights;
-use test_support::random::Random;
+use test_support::numbers::Random;
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -26,9 +26,9 @@ fn error(dtype: DType, values: &[f32], weights: &[f32], bytes: &[u8]) -> f64 {
 #[test]
 fn weighed_errors_get_smaller() {
     let n = 64 * 256;
-    let v = Random(1).values(n, 1.0);
+    let v = Random(1).normals(n, 1.0);
     // A few inputs that matter much, as in trained models.
-    let w: Vec<f32> = Random(2).values(n, 2.0).iter().map(|w| w.exp()).collect();
+    let w: Vec<f32> = Random(2).normals(n, 2.0).iter().map(|w| w.exp()).collect();
     for (dtype, share) in [(DType::Q4_0, 0.75), (DType::Q4_K, 0.9), (DType::Q6_K, 0.95)] {
         assert!(dtype.can_be_weighted());
         let mut plain = vec![0; dtype.row_bytes(n).unwrap()];

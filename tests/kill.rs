@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use ramba::{AskOptions, Engine, EngineOptions, Session, SessionOptions};
 use test_support::document::unnamed;
-use test_support::random::{self, Random, Shape};
+use test_support::numbers::Random;
+use test_support::random::{self, Shape};
 
 /// Names the folder to a process that is to be killed.
 const FOLDER: &str = "RAMBA_TEST_KILLED_IN";
@@ -91,7 +92,7 @@ fn what_was_committed_survives_sigkill() {
                 wait -= 1;
             }
         }
-        std::thread::sleep(Duration::from_micros((random.values(1, 1.0)[0].abs() * 20_000.0) as u64));
+        std::thread::sleep(Duration::from_micros(random.below(34_000)));
         child.kill().unwrap();
         child.wait().unwrap();
         for line in lines {

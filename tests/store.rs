@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use ramba::ErrorKind;
 use ramba::Mark;
 use ramba::memory::{ChunkMemory, ChunkShape, Precision, Storage};
-use test_support::chunks::{Chunk, Faults, Memory, Naive, Rng};
+use test_support::chunks::{Chunk, Faults, Memory, Naive};
+use test_support::numbers::Random;
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::F16, Precision::Int8];
 
@@ -51,18 +52,18 @@ fn agrees_with_a_naive_model() {
                 let budget = factor * smallest(&shape, precision);
                 let mut memory = ChunkMemory::create(dir.path(), shape, precision, budget).unwrap();
                 let mut naive = Naive::default();
-                let mut rng = Rng::new(case as u64 * 10 + factor);
+                let mut random = Random(case as u64 * 10 + factor);
                 for step in 0..400 {
                     let len = naive.0.len() as u64;
-                    match rng.below(11) {
+                    match random.below(11) {
                         10 => {
-                            let seeds: Vec<u64> = (0..rng.below(24)).map(|_| rng.below(1 << 40)).collect();
+                            let seeds: Vec<u64> = (0..random.below(24)).map(|_| random.below(1 << 40)).collect();
                             append_block(&mut memory, &seeds).unwrap();
                             naive.0.extend(seeds);
                         }
                         0..=3 => {
-                            for _ in 0..rng.below(12) {
-                                let seed = rng.below(1 << 40);
+                            for _ in 0..random.below(12) {
+                                let seed = random.below(1 << 40);
                                 assert_eq!(
                                     Chunk::new(&shape, seed).append_to(&mut memory).unwrap(),
                                     naive.0.len() as u64
@@ -72,23 +73,29 @@ fn agrees_with_a_naive_model() {
                         }
                         4..=6 if len > 0 => {
                             // Clustered ids with repetitions, as neighbouring tokens choose them.
-                            let base = rng.below(len);
-                            let n = rng.below(memory.slots() as u64 + 1);
+                            let base = random.below(len);
+                            let n = random.below(memory.slots() as u64 + 1);
                             let ids: Vec<u64> = (0..n)
-                                .map(|_| if rng.below(2) == 0 { rng.below(len) } else { (base + rng.below(5)) % len })
+                                .map(|_| {
+                                    if random.below(2) == 0 {
+                                        random.below(len)
+                                    } else {
+                                        (base + random.below(5)) % len
+                                    }
+                                })
                                 .collect();
                             naive.check_chunks(&mut memory, &ids).unwrap();
                             let repeated: Vec<u64> = ids.iter().cycle().take(ids.len() * 5).copied().collect();
                             naive.check_chunks(&mut memory, &repeated).unwrap();
                         }
-                        7 => naive.check_landmarks(&mut memory, rng.below(len + 1)).unwrap(),
+                        7 => naive.check_landmarks(&mut memory, random.below(len + 1)).unwrap(),
                         8 if len > 0 => {
-                            let id = rng.below(len);
+                            let id = random.below(len);
                             let expected = Chunk::new(&shape, naive.0[id as usize]).source;
                             assert_eq!(memory.source(id).unwrap(), expected);
                         }
                         9 if step % 3 == 0 => {
-                            let len = len - rng.below(len.min(40) + 1);
+                            let len = len - random.below(len.min(40) + 1);
                             memory.truncate(len).unwrap();
                             naive.0.truncate(len as usize);
                             assert!(memory.view(len).is_none());
@@ -322,11 +329,10 @@ fn text_is_kept_and_can_be_cut_off() {
     for budget in [smallest(&SMALL, Precision::F16), 1 << 24] {
         let mut memory = ChunkMemory::create(dir.path(), SMALL, Precision::F16, budget).unwrap();
         let mut naive: Vec<u8> = Vec::new();
-        let mut x = 1u64;
+        let mut random = Random(1);
         for step in 0..400 {
-            x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             // Pieces of a byte to some records, and now and then a cut, near or far.
-            let n = (x >> 33) as usize % [2, 10, 5000, 30_000][step % 4];
+            let n = random.index([2, 10, 5000, 30_000][step % 4]);
             match step % 7 {
                 6 => {
                     let len = naive.len() - n.min(naive.len());

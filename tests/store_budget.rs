@@ -2,6 +2,7 @@
 
 use ramba::memory::{ChunkMemory, ChunkShape, Precision};
 use ramba::topk::TopK;
+use test_support::numbers::Random;
 
 #[global_allocator]
 static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
@@ -22,14 +23,7 @@ fn ram_is_the_budget_whatever_the_length() {
     assert!(taken() <= budget, "{} bytes of {budget}", taken());
 
     let mut top = TopK::new(8).unwrap();
-    // xorshift64 (Marsaglia 2003).
-    let mut x = 88_172_645_463_325_252u64;
-    let mut below = move |n: u64| {
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        x % n
-    };
+    let mut random = Random(1);
     let mut ids = Vec::with_capacity(100);
     let mut step = |memory: &mut ChunkMemory, chunks: u64| {
         for _ in 0..chunks {
@@ -40,13 +34,13 @@ fn ram_is_the_budget_whatever_the_length() {
             top.clear();
             memory
                 .for_each_landmarks(0..len.min(3000), |block| {
-                    (0..block.count as u64).for_each(|i| top.push(block.first + i, below(1000) as f32));
+                    (0..block.count as u64).for_each(|i| top.push(block.first + i, random.below(1000) as f32));
                     Ok(())
                 })
                 .unwrap();
             ids.clear();
             ids.extend(top.recent_first().iter().map(|c| c.id));
-            ids.extend((0..40).map(|_| below(len)));
+            ids.extend((0..40).map(|_| random.below(len)));
             memory.fetch(&ids).unwrap();
             assert!(ids.iter().all(|&id| memory.view(id).is_some()));
             memory.source(ids[0]).unwrap();

@@ -8,6 +8,7 @@ use ramba::gguf::Gguf;
 use ramba::tokenizer::{Tokenizer, TokenizerParts};
 use serde_json::Value;
 use test_support::gguf::File;
+use test_support::numbers::Random;
 
 const KINDS: [&str; 3] = ["ramba", "gpt-2", "gpt-neox"];
 
@@ -47,18 +48,6 @@ fn parts<'a>(kind: &'a str, types: &'a [i32]) -> TokenizerParts<'a> {
 
 fn tokenizer(kind: &str) -> Tokenizer {
     Tokenizer::new(parts(kind, &token_types(kind))).unwrap()
-}
-
-/// SplitMix64, for texts and splits.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % n as u64) as usize
-    }
 }
 
 /// Characters of every class, and the neighbours that matter to the pre-tokenizer and the normalizer.
@@ -111,10 +100,10 @@ fn random_text(random: &mut Random, pieces: usize) -> String {
     ];
     let mut text = String::new();
     for _ in 0..pieces {
-        if random.below(12) == 0 {
-            text.extend(char::from_u32(random.below(0x11_0000) as u32));
+        if random.index(12) == 0 {
+            text.extend(char::from_u32(random.index(0x11_0000) as u32));
         } else {
-            text.push_str(PIECES[random.below(PIECES.len())]);
+            text.push_str(PIECES[random.index(PIECES.len())]);
         }
     }
     text
@@ -174,7 +163,7 @@ fn any_split_gives_the_same_ids() {
             assert_eq!(whole.1.iter().sum::<u64>(), text.len() as u64);
             assert_eq!(streamed(&tokenizer, text.as_bytes(), 1..text.len().max(1)), whole, "{kind}: {text:?} by bytes");
             for _ in 0..20 {
-                let mut cuts: Vec<usize> = (0..3).map(|_| random.below(text.len() + 1)).collect();
+                let mut cuts: Vec<usize> = (0..3).map(|_| random.index(text.len() + 1)).collect();
                 cuts.sort_unstable();
                 assert_eq!(streamed(&tokenizer, text.as_bytes(), cuts.clone()), whole, "{kind}: {text:?} at {cuts:?}");
             }
@@ -329,7 +318,7 @@ fn endless_words_are_cut_and_nothing_is_lost() {
             if kind != "gpt-neox" {
                 assert_eq!(tokenizer.decode(&whole.0), *text);
             }
-            let mut cuts: Vec<usize> = (0..200).map(|_| random.below(text.len() + 1)).collect();
+            let mut cuts: Vec<usize> = (0..200).map(|_| random.index(text.len() + 1)).collect();
             cuts.sort_unstable();
             assert!(streamed(&tokenizer, text.as_bytes(), cuts) == whole, "{kind}");
 
@@ -412,7 +401,7 @@ fn the_decoder_gives_whole_characters() {
         vec!["aé我😀".into(), b"\xe2\x82a\xf0\x9f\xff\xc3".into(), b"\xf0\x9f\x98".into()];
     sequences.extend((0..300).map(|_| {
         const BYTES: [u8; 12] = [b'a', 0x80, 0xBF, 0xC3, 0xA9, 0xE2, 0x82, 0xAC, 0xF0, 0x9F, 0x98, 0xF4];
-        (0..10).map(|_| BYTES[random.below(BYTES.len())]).collect()
+        (0..10).map(|_| BYTES[random.index(BYTES.len())]).collect()
     }));
     for bytes in sequences {
         let mut decoder = tokenizer.decoder();
@@ -558,22 +547,22 @@ fn random_damage_is_refused_or_harmless() {
         let kind = KINDS[round % 3];
         let mut types = token_types(kind);
         let mut parts = parts(kind, &[]);
-        for _ in 0..1 + random.below(3) {
-            let (i, j) = (random.below(parts.tokens.len()), random.below(parts.tokens.len()));
-            let (m, n) = (random.below(parts.merges.len()), random.below(parts.merges.len()));
-            match random.below(9) {
+        for _ in 0..1 + random.index(3) {
+            let (i, j) = (random.index(parts.tokens.len()), random.index(parts.tokens.len()));
+            let (m, n) = (random.index(parts.merges.len()), random.index(parts.merges.len()));
+            match random.index(9) {
                 0 => parts.tokens.swap(i, j),
                 1 => parts.tokens[i] = parts.tokens[j],
-                2 => parts.tokens[i] = ["\n", "  ", "é", "\u{301}", "<|x|>", "\u{10ffff}"][random.below(6)],
-                3 => types[i] = random.below(8) as i32,
+                2 => parts.tokens[i] = ["\n", "  ", "é", "\u{301}", "<|x|>", "\u{10ffff}"][random.index(6)],
+                3 => types[i] = random.index(8) as i32,
                 4 => parts.merges.swap(m, n),
-                5 => parts.merges[m] = ["", " ", "a b", "a  b", "Ġ t", "\0 \0"][random.below(6)],
+                5 => parts.merges[m] = ["", " ", "a b", "a  b", "Ġ t", "\0 \0"][random.index(6)],
                 6 => parts.merges.truncate(m),
                 7 => parts.tokens.truncate(i),
-                _ => parts.eos = Some(random.below(2000) as u32),
+                _ => parts.eos = Some(random.index(2000) as u32),
             }
         }
-        types.truncate(parts.tokens.len() + random.below(20) / 19);
+        types.truncate(parts.tokens.len() + random.index(20) / 19);
         parts.token_types = Some(&types);
         let Ok(tokenizer) = Tokenizer::new(parts) else { continue };
         built += 1;
@@ -605,7 +594,7 @@ fn a_saved_stream_goes_on_with_the_same_ids() {
         for _ in 0..10 {
             let (mut found, mut stream, mut rest) = (Vec::new(), tokenizer.stream(), all.as_bytes());
             while !rest.is_empty() {
-                let (piece, after) = rest.split_at((1 + random.below(60)).min(rest.len()));
+                let (piece, after) = rest.split_at((1 + random.index(60)).min(rest.len()));
                 stream.push_bytes(piece, &mut |id, bytes| found.push((id, bytes))).unwrap();
                 let saved = stream.save();
                 stream = tokenizer.resume(&saved).unwrap();
@@ -616,8 +605,8 @@ fn a_saved_stream_goes_on_with_the_same_ids() {
                 }
                 // Any byte may be another one: it is refused, or goes on somehow.
                 let mut damaged = saved;
-                let at = random.below(damaged.len());
-                damaged[at] ^= 1 << random.below(8);
+                let at = random.index(damaged.len());
+                damaged[at] ^= 1 << random.index(8);
                 if let Ok(mut stream) = tokenizer.resume(&damaged) {
                     let _ = stream.push("and so on", &mut |_, _| {});
                     let _ = stream.finish(&mut |_, _| {});

@@ -4,17 +4,11 @@ use ramba::backend::HsaShape;
 use ramba::memory::ChunkShape;
 use ramba::quant::{self, DType};
 use ramba::weights::Tensor;
+use test_support::numbers::Random;
 
-/// A small deterministic generator (xorshift64*, Vigna 2016), uniform in −1 .. 1.
+/// Random values, uniform in −1 .. 1.
 pub fn values(n: usize) -> Vec<f32> {
-    let mut s = 0x9e37_79b9_7f4a_7c15u64;
-    let mut next = || {
-        s ^= s >> 12;
-        s ^= s << 25;
-        s ^= s >> 27;
-        (s.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..n).map(|_| next()).collect()
+    Random(1).values(n)
 }
 
 /// Random weights of a type, without the time that a good quantization of large ones takes.

@@ -238,7 +238,7 @@ impl Shape {
     }
 
     /// Decides whether the recurrence starts anew at segments.
-    pub(super) fn settle_segments(&mut self, mode: SegmentMode, notes: &mut Vec<String>) -> Result<()> {
+    pub(super) fn resolve_segments(&mut self, mode: SegmentMode, notes: &mut Vec<String>) -> Result<()> {
         match (mode, self.segment) {
             (SegmentMode::Carry, 0) | (SegmentMode::Reset, 1..) => {}
             (SegmentMode::Carry, size) => {
@@ -256,7 +256,7 @@ impl Shape {
     }
 
     /// Leaves out of `checkpoint` the decay of positions where nothing reads it: the authors' code does with softmax alone.
-    pub(super) fn settle_decay(&mut self, checkpoint: &mut Checkpoint, notes: &mut Vec<String>) {
+    pub(super) fn resolve_decay(&mut self, checkpoint: &mut Checkpoint, notes: &mut Vec<String>) {
         let Some(upper) = self.upper.as_mut().filter(|upper| upper.pos_decay && !upper.softmax) else { return };
         upper.pos_decay = false;
         checkpoint.forget_leaf("pos_decay");
@@ -265,7 +265,7 @@ impl Shape {
 
     /// Whether the output matrix is the embedding: what the config says, or else what the tensors show. An output matrix that
     /// repeats the embedding is left out of `checkpoint`.
-    pub(super) fn settle_output(&mut self, checkpoint: &mut Checkpoint) -> Result<bool> {
+    pub(super) fn resolve_output(&mut self, checkpoint: &mut Checkpoint) -> Result<bool> {
         const OUTPUT: &str = "lm_head.weight";
         if !checkpoint.has(OUTPUT) {
             if self.tied == Some(false) {

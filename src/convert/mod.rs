@@ -201,14 +201,14 @@ fn plan(folder: &Path, options: &ConvertOptions) -> Result<Plan> {
     let fields = json::object(&json::text(&config_path, MAX_CONFIG_BYTES)?).map_err(|e| e.context("config.json"))?;
     let mut shape = Shape::read(&fields, &options.ignored_fields, &mut notes).map_err(|e| e.context("config.json"))?;
 
-    shape.settle_segments(options.segments, &mut notes)?;
+    shape.resolve_segments(options.segments, &mut notes)?;
 
     let mut checkpoint = Checkpoint::open(folder)?;
     if let Some(prefix) = checkpoint.strip_prefix() {
         notes.push(format!("the names of all tensors begin with {}, which was taken off", Quoted(&prefix)));
     }
-    shape.settle_decay(&mut checkpoint, &mut notes);
-    let tied = shape.settle_output(&mut checkpoint)?;
+    shape.resolve_decay(&mut checkpoint, &mut notes);
+    let tied = shape.resolve_output(&mut checkpoint)?;
     let rows = names::table(&shape, tied)?;
     checkpoint.check(&rows)?;
 

@@ -20,7 +20,7 @@
 //!
 //! Weights come in the panels of `packed.rs`. The product is written once, over the vectors of [`Integers`].
 
-use super::buffer::{cast, cast_mut};
+use super::buffer::cast_mut;
 use super::integers::Integers;
 use super::matmul::Columns;
 use super::packed::{HALVES, LINE, PanelShape, ROWS};
@@ -41,17 +41,6 @@ impl Layout {
         (5 * (self.cols / BLOCK) + self.cols / 4).next_multiple_of(16)
     }
 
-    /// The parts of a row.
-    #[inline(always)]
-    fn row(self, record: &[f32]) -> Row<'_> {
-        let blocks = self.cols / BLOCK;
-        let (scales, rest) = record.split_at(blocks);
-        let (weighted, rest) = rest.split_at(blocks);
-        let (offsets, rest) = rest.split_at(blocks);
-        let (halves, q) = rest.split_at(2 * blocks);
-        Row { scales, weighted, offsets: cast(offsets), halves: cast(halves), q: &cast(q)[..self.cols] }
-    }
-
     /// The parts of a row, to be filled.
     #[inline(always)]
     pub(super) fn row_mut(self, record: &mut [f32]) -> RowMut<'_> {
@@ -65,28 +54,65 @@ impl Layout {
     }
 }
 
-/// One row of activations as integers in blocks of 32: x ≈ d · q, with d = max|x| / 127.
-#[derive(Clone, Copy)]
-pub(super) struct Row<'a> {
+/// One row of activations as integers in blocks of 32, x ≈ d · q with d = max|x| / 127, to be filled: the parts in order.
+pub(super) struct RowMut<'a> {
     /// d, (cols / 32)
-    scales: &'a [f32],
+    pub(super) scales: &'a mut [f32],
     /// d · Σ q, (cols / 32)
-    weighted: &'a [f32],
+    pub(super) weighted: &'a mut [f32],
     /// −offset · Σ q, (cols / 32)
-    offsets: &'a [i32],
+    pub(super) offsets: &'a mut [i32],
     /// The same of each half of a block, (cols / 16)
-    halves: &'a [i32],
+    pub(super) halves: &'a mut [i32],
     /// (cols)
-    q: &'a [i8],
+    pub(super) q: &'a mut [i8],
 }
 
-/// [`Row`], to be filled.
-pub(super) struct RowMut<'a> {
-    pub(super) scales: &'a mut [f32],
-    pub(super) weighted: &'a mut [f32],
-    pub(super) offsets: &'a mut [i32],
-    pub(super) halves: &'a mut [i32],
-    pub(super) q: &'a mut [i8],
+/// The same rows, `M` of them, to be read inside a product: places instead of slices, since a small product takes no longer than making those.
+#[derive(Clone, Copy)]
+struct Rows {
+    /// The first row.
+    at: *const f32,
+    /// From a row to the next one.
+    stride: usize,
+    /// In a row.
+    blocks: usize,
+}
+
+/// # Safety
+/// Of all methods: the row is one of those that there are, and the block, or half or word of one, is inside it.
+impl Rows {
+    #[inline(always)]
+    unsafe fn row(self, m: usize) -> *const f32 {
+        // SAFETY: the contract.
+        unsafe { self.at.add(m * self.stride) }
+    }
+    #[inline(always)]
+    unsafe fn scale(self, m: usize, b: usize) -> f32 {
+        // SAFETY: the contract.
+        unsafe { *self.row(m).add(b) }
+    }
+    #[inline(always)]
+    unsafe fn weighted(self, m: usize, b: usize) -> f32 {
+        // SAFETY: the contract.
+        unsafe { *self.row(m).add(self.blocks + b) }
+    }
+    #[inline(always)]
+    unsafe fn offset(self, m: usize, b: usize) -> *const i32 {
+        // SAFETY: the contract.
+        unsafe { self.row(m).add(2 * self.blocks + b).cast() }
+    }
+    #[inline(always)]
+    unsafe fn half(self, m: usize, half: usize) -> *const i32 {
+        // SAFETY: the contract.
+        unsafe { self.row(m).add(3 * self.blocks + half).cast() }
+    }
+    /// Four values.
+    #[inline(always)]
+    unsafe fn word(self, m: usize, word: usize) -> *const i32 {
+        // SAFETY: the contract.
+        unsafe { self.row(m).add(5 * self.blocks + word).cast() }
+    }
 }
 
 /// A matrix product with quantized weights.
@@ -99,11 +125,12 @@ pub(super) struct QuantizedProduct<'a> {
 }
 
 impl QuantizedProduct<'_> {
-    /// Row `i` of the activations.
+    /// `count` rows of the activations from row `first` on, which are checked to be there.
     #[inline(always)]
-    fn row(&self, i: usize) -> Row<'_> {
+    fn rows(&self, first: usize, count: usize) -> Rows {
         let stride = self.layout.stride();
-        self.layout.row(&self.x[i * stride..(i + 1) * stride])
+        let rows = &self.x[first * stride..(first + count) * stride];
+        Rows { at: rows.as_ptr(), stride, blocks: self.layout.cols / BLOCK }
     }
 }
 
@@ -197,10 +224,10 @@ fn multiply<S: Integers, const KIND: u8>(
             left if left >= 2 => by_lanes::<S, KIND, 2>(s, product, (at, i), &panel, y),
             _ if S::LANES == ROWS => by_lanes::<S, KIND, 1>(s, product, (at, i), &panel, y),
             _ => {
-                let x = [product.row(at)];
+                let x = product.rows(at, 1);
                 for lane in (0..ROWS).step_by(2 * S::LANES) {
                     // SAFETY: the panel is as long as its shape says, and the row as its layout.
-                    let sums = unsafe { tile::<S, KIND, 1, 2>(s, &x, &panel, lane) };
+                    let sums = unsafe { tile::<S, KIND, 1, 2>(s, x, &panel, lane) };
                     put(s, sums, i, lane, y);
                 }
                 1
@@ -218,10 +245,10 @@ fn by_lanes<S: Integers, const KIND: u8, const M: usize>(
     panel: &Panel,
     y: &mut Columns<'_>,
 ) -> usize {
-    let x: [Row<'_>; M] = std::array::from_fn(|m| product.row(at + m));
+    let x = product.rows(at, M);
     for lane in (0..ROWS).step_by(S::LANES) {
         // SAFETY: the panel is as long as its shape says, and the rows as their layout.
-        let sums = unsafe { tile::<S, KIND, M, 1>(s, &x, panel, lane) };
+        let sums = unsafe { tile::<S, KIND, M, 1>(s, x, panel, lane) };
         put(s, sums, i, lane, y);
     }
     M
@@ -283,7 +310,7 @@ const Q6_K_WORDS: usize = 52;
 #[allow(clippy::needless_range_loop, reason = "indices of constant range keep the sums in registers")]
 unsafe fn tile<S: Integers, const KIND: u8, const M: usize, const N: usize>(
     s: S,
-    x: &[Row<'_>; M],
+    x: Rows,
     panel: &Panel,
     lane: usize,
 ) -> [[S::V; N]; M] {
@@ -293,27 +320,27 @@ unsafe fn tile<S: Integers, const KIND: u8, const M: usize, const N: usize>(
     unsafe {
         let line = |word: usize, n: usize| s.words(panel.lines.add(word * LINE + 4 * (lane + n * S::LANES)));
         let half = |at: usize, n: usize| s.halves(panel.halves.add(at * HALVES + 2 * (lane + n * S::LANES)));
-        let word = |x: &Row<'_>, b: usize, k: usize| s.broadcast(x.q.as_ptr().cast::<i32>().add(8 * b + k));
+        let word = |m: usize, b: usize, k: usize| s.broadcast(x.word(m, 8 * b + k));
         match KIND {
             Q8_0 => {
                 for b in 0..panel.blocks {
-                    let mut sums = [[s.signed_begin(s.broadcast(x[0].offsets.as_ptr().add(b))); N]; M];
+                    let mut sums = [[s.signed_begin(s.broadcast(x.offset(0, b))); N]; M];
                     for m in 1..M {
-                        sums[m] = [s.signed_begin(s.broadcast(x[m].offsets.as_ptr().add(b))); N];
+                        sums[m] = [s.signed_begin(s.broadcast(x.offset(m, b))); N];
                     }
                     for k in 0..8 {
                         for n in 0..N {
                             let w = s.signed(line(8 * b + k, n));
                             for m in 0..M {
-                                sums[m][n] = s.signed_dot(sums[m][n], w, word(&x[m], b, k));
+                                sums[m][n] = s.signed_dot(sums[m][n], w, word(m, b, k));
                             }
                         }
                     }
                     for n in 0..N {
                         let scale = half(b, n);
                         for m in 0..M {
-                            let sum = s.signed_end(sums[m][n], s.broadcast(x[m].offsets.as_ptr().add(b)));
-                            let by = s.mul_v(scale, s.splat_v(*x[m].scales.get_unchecked(b)));
+                            let sum = s.signed_end(sums[m][n], s.broadcast(x.offset(m, b)));
+                            let by = s.mul_v(scale, s.splat_v(x.scale(m, b)));
                             acc[m][n] = s.fma_v(s.to_floats(sum), by, acc[m][n]);
                         }
                     }
@@ -321,25 +348,25 @@ unsafe fn tile<S: Integers, const KIND: u8, const M: usize, const N: usize>(
             }
             Q4_0 => {
                 for b in 0..panel.blocks {
-                    let mut sums = [[s.nibbles_begin(s.broadcast(x[0].offsets.as_ptr().add(b))); N]; M];
+                    let mut sums = [[s.nibbles_begin(s.broadcast(x.offset(0, b))); N]; M];
                     for m in 1..M {
-                        sums[m] = [s.nibbles_begin(s.broadcast(x[m].offsets.as_ptr().add(b))); N];
+                        sums[m] = [s.nibbles_begin(s.broadcast(x.offset(m, b))); N];
                     }
                     for k in 0..4 {
                         for n in 0..N {
                             let w = line(4 * b + k, n);
                             let (low, high) = (nibbles(s, w), nibbles(s, s.shr(w, 4)));
                             for m in 0..M {
-                                sums[m][n] = s.nibbles_dot(sums[m][n], low, word(&x[m], b, k));
-                                sums[m][n] = s.nibbles_dot(sums[m][n], high, word(&x[m], b, 4 + k));
+                                sums[m][n] = s.nibbles_dot(sums[m][n], low, word(m, b, k));
+                                sums[m][n] = s.nibbles_dot(sums[m][n], high, word(m, b, 4 + k));
                             }
                         }
                     }
                     for n in 0..N {
                         let scale = half(b, n);
                         for m in 0..M {
-                            let sum = s.nibbles_end(sums[m][n], s.broadcast(x[m].offsets.as_ptr().add(b)));
-                            let by = s.mul_v(scale, s.splat_v(*x[m].scales.get_unchecked(b)));
+                            let sum = s.nibbles_end(sums[m][n], s.broadcast(x.offset(m, b)));
+                            let by = s.mul_v(scale, s.splat_v(x.scale(m, b)));
                             acc[m][n] = s.fma_v(s.to_floats(sum), by, acc[m][n]);
                         }
                     }
@@ -363,7 +390,7 @@ unsafe fn tile<S: Integers, const KIND: u8, const M: usize, const N: usize>(
                                 let w = [nibbles(s, w), nibbles(s, s.shr(w, 4))];
                                 for m in 0..M {
                                     for h in 0..2 {
-                                        let x = word(&x[m], 8 * block + 2 * pair + h, k);
+                                        let x = word(m, 8 * block + 2 * pair + h, k);
                                         sums[m][h] = s.nibbles_dot(sums[m][h], w[h], x);
                                     }
                                 }
@@ -376,9 +403,9 @@ unsafe fn tile<S: Integers, const KIND: u8, const M: usize, const N: usize>(
                                 let b = 8 * block + b;
                                 for m in 0..M {
                                     let sum = s.to_floats(s.nibbles_end(sums[m][h], s.int(0)));
-                                    let by = s.mul_v(scale, s.splat_v(*x[m].scales.get_unchecked(b)));
+                                    let by = s.mul_v(scale, s.splat_v(x.scale(m, b)));
                                     acc[m][n] = s.fma_v(sum, by, acc[m][n]);
-                                    let weighted = s.splat_v(*x[m].weighted.get_unchecked(b));
+                                    let weighted = s.splat_v(x.weighted(m, b));
                                     acc[m][n] = s.fnma_v(min, weighted, acc[m][n]);
                                 }
                             }
@@ -400,7 +427,7 @@ unsafe fn tile<S: Integers, const KIND: u8, const M: usize, const N: usize>(
                             for h in 0..2 {
                                 let mut sums = [s.int(0); M];
                                 for m in 0..M {
-                                    sums[m] = s.broadcast(x[m].halves.as_ptr().add(2 * (8 * block + b) + h));
+                                    sums[m] = s.broadcast(x.half(m, 2 * (8 * block + b) + h));
                                 }
                                 for k in [4 * h, 4 * h + 2] {
                                     let mut w = [s.int(0); 2];
@@ -412,7 +439,7 @@ unsafe fn tile<S: Integers, const KIND: u8, const M: usize, const N: usize>(
                                     }
                                     for m in 0..M {
                                         let b = 8 * block + b;
-                                        let x = [word(&x[m], b, k), word(&x[m], b, k + 1)];
+                                        let x = [word(m, b, k), word(m, b, k + 1)];
                                         sums[m] = s.six_bits_dot(sums[m], w, x);
                                     }
                                 }
@@ -423,7 +450,7 @@ unsafe fn tile<S: Integers, const KIND: u8, const M: usize, const N: usize>(
                                 }
                             }
                             for m in 0..M {
-                                let by = s.mul_v(d, s.splat_v(*x[m].scales.get_unchecked(8 * block + b)));
+                                let by = s.mul_v(d, s.splat_v(x.scale(m, 8 * block + b)));
                                 acc[m][n] = s.fma_v(s.to_floats(total[m]), by, acc[m][n]);
                             }
                         }

@@ -1,7 +1,7 @@
 //! What the device keeps of a chunk memory, within a budget: the landmarks of the first chunks, and the chunks in use.
 //!
 //! The rest stays where the memory has it: landmarks beyond pass through a small buffer block by block, chunks are
-//! brought in when they are chosen. If there is room for all visible chunks, they settle in the slots of their own numbers:
+//! brought in when they are chosen. If there is room for all visible chunks, they move to the slots of their own numbers:
 //! then the device can choose without the host.
 
 use std::ops::Range;
@@ -30,7 +30,7 @@ const PASSING: usize = 1 << 20;
 const ALIGN: usize = 256;
 
 /// Bytes of chunks that are brought in for one token: a millisecond or two.
-const SETTLING: usize = 8 << 20;
+const MOVED_AT_ONCE: usize = 8 << 20;
 
 /// Groups that the device can choose for.
 pub(super) const SELECTIONS: usize = 32;
@@ -68,7 +68,7 @@ pub struct ChunkCache {
     slot_picks: Vec<SlotPick>,
     found: Lists,
     /// The first chunks that are in the slots of their own numbers, with their landmarks: so far.
-    settled: u64,
+    in_place: u64,
     /// u32: how many chunks `select` chooses among.
     visible: Memory,
     /// The same.
@@ -212,7 +212,7 @@ impl ChunkCache {
             missing: Vec::new(),
             slot_picks: Vec::new(),
             found: Lists::default(),
-            settled: 0,
+            in_place: 0,
             visible,
             seen: 0,
             lists: Memory::new(context, lists)?,
@@ -233,7 +233,7 @@ impl ChunkCache {
             let unchanged = memory.unchanged_since(self.version);
             self.kept = self.kept.min(unchanged);
             self.index.truncate(unchanged);
-            self.settled = self.settled.min(unchanged);
+            self.in_place = self.in_place.min(unchanged);
             self.version = memory.version();
         }
         Ok(())
@@ -316,13 +316,13 @@ impl ChunkCache {
         bring: bool,
     ) -> Result<bool> {
         self.follow(memory)?;
-        if visible > self.room() || (self.settled < visible && !bring) {
+        if visible > self.room() || (self.in_place < visible && !bring) {
             return Ok(false);
         }
-        if self.settled < visible {
+        if self.in_place < visible {
             self.keep_landmarks(stream, memory, visible)?;
-            self.settle(stream, memory, visible)?;
-            if self.settled < visible {
+            self.move_in_place(stream, memory, visible)?;
+            if self.in_place < visible {
                 return Ok(false);
             }
         }
@@ -342,13 +342,13 @@ impl ChunkCache {
     }
 
     /// Brings chunks below `upto` into the slots of their own numbers, as many as one call may.
-    fn settle(&mut self, stream: &mut Stream, memory: &mut ChunkMemory, upto: u64) -> Result<()> {
-        let mut left = (SETTLING / self.stride).max(1);
+    fn move_in_place(&mut self, stream: &mut Stream, memory: &mut ChunkMemory, upto: u64) -> Result<()> {
+        let mut left = (MOVED_AT_ONCE / self.stride).max(1);
         let mut missing = std::mem::take(&mut self.missing);
-        while self.settled < upto && left > 0 {
+        while self.in_place < upto && left > 0 {
             missing.clear();
             let most = left.min(memory.slots());
-            let mut next = self.settled;
+            let mut next = self.in_place;
             while next < upto && missing.len() < most {
                 if self.index.get(next) != Some(next as usize) {
                     missing.push(next);
@@ -358,12 +358,12 @@ impl ChunkCache {
             memory.fetch(&missing)?;
             self.index.begin();
             for &id in &missing {
-                let slot = self.index.settle(id).ok_or_else(|| Error::capacity(format!("no slot {id}")))?;
+                let slot = self.index.claim_own(id).ok_or_else(|| Error::capacity(format!("no slot {id}")))?;
                 self.put(stream, memory, id, slot)?;
                 self.index.publish(slot, id);
             }
             left -= missing.len();
-            self.settled = next;
+            self.in_place = next;
         }
         self.missing = missing;
         Ok(())
@@ -443,7 +443,7 @@ impl ChunkCache {
             for &id in ids {
                 let slot = self.index.claim_for(id)?.ok_or_else(|| Error::capacity("no free slot"))?;
                 // The chunk that was there has gone.
-                self.settled = self.settled.min(slot as u64);
+                self.in_place = self.in_place.min(slot as u64);
                 self.put(stream, memory, id, slot)?;
                 self.index.publish(slot, id);
             }

@@ -4,8 +4,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::buffer::Buffer;
 use super::store::{Files, Layout};
+use crate::aligned::Buffer;
 use crate::{Error, Result};
 
 /// Consecutive chunks in the form in which they go to the files of one memory, made apart from it:
@@ -29,7 +29,7 @@ impl Block {
     /// # Errors
     /// `Capacity` if there is not enough memory.
     pub(super) fn new(files: Arc<Files>, capacity: usize) -> Result<Self> {
-        let buffer = |stride: usize| Buffer::new(stride.saturating_mul(capacity));
+        let buffer = |stride: usize| Buffer::zeros(stride.saturating_mul(capacity));
         let (chunks, landmarks) = (buffer(files.layout.chunk_stride)?, buffer(files.layout.landmark_stride)?);
         Ok(Self { files, first: 0, len: 0, capacity, written: false, chunks, landmarks })
     }

@@ -1,8 +1,9 @@
 //! The records of the chunks in use, and how a byte budget is divided.
 
-use super::buffer::{ALIGN, PART_BYTES, PART_OVERHEAD, Rows};
+use super::rows::{PART_BYTES, PART_OVERHEAD, Rows};
 use super::store::Layout;
 use super::text;
+use crate::aligned::ALIGN;
 use crate::slots::Slots;
 use crate::{Error, Result};
 

@@ -9,10 +9,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::buffer::ALIGN;
 use super::folder::{Access, Folder, Place};
 use super::io::Storage;
 use super::store::{Layout, checksum, write_error};
+use crate::aligned::ALIGN;
 use crate::bytes::{Put, Take};
 use crate::{Error, Result, room};
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::buffer::Rows;
+use super::rows::Rows;
 use super::shape::LandmarkBlock;
 use super::store::{Layout, RECORD_HEADER};
 use crate::Result;

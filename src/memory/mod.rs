@@ -6,7 +6,6 @@
 //! read with positioned reads, never mapped, so that the budget is the whole truth.
 
 mod block;
-mod buffer;
 mod cache;
 mod commit;
 mod document;
@@ -15,6 +14,7 @@ mod io;
 mod landmarks;
 mod manifest;
 mod marks;
+mod rows;
 mod shape;
 mod store;
 mod text;
@@ -35,8 +35,8 @@ pub use shape::{ChunkShape, ChunkView, KvData, LandmarkBlock, LandmarkData, Prec
 pub use text::Text;
 pub use union::Committed;
 
+use crate::aligned::Buffer;
 use crate::{Error, Result, room};
-use buffer::Buffer;
 use cache::{Cache, Plan};
 use landmarks::Landmarks;
 use store::{Files, Layout, Store};
@@ -163,7 +163,7 @@ impl ChunkMemory {
             marks: Arc::new(marks),
             cache: Cache::new(plan.slots, layout.chunk_stride),
             landmarks: Landmarks::new(&layout, plan.landmarks),
-            read: Buffer::new(plan.read_bytes)?,
+            read: Buffer::zeros(plan.read_bytes)?,
             missing: Vec::new(),
             fixed: plan.fixed,
             hits: 0,
@@ -502,7 +502,7 @@ impl ChunkMemory {
     /// `Capacity` if there is not enough memory.
     pub fn verify(&self, damaged: &mut dyn FnMut(Option<u64>, Error)) -> Result<()> {
         let layout = self.stores.own.files.layout;
-        let (mut chunk, mut landmark) = (Buffer::new(layout.chunk_stride)?, Buffer::new(layout.landmark_stride)?);
+        let (mut chunk, mut landmark) = (Buffer::zeros(layout.chunk_stride)?, Buffer::zeros(layout.landmark_stride)?);
         for id in 0..self.len() {
             for read in [
                 self.stores.own.read_chunks(id, chunk.bytes_mut()),

@@ -9,10 +9,11 @@ use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 
 use super::block::Block;
-use super::buffer::{ALIGN, numbers, numbers_mut, swap_if_big_endian};
 use super::commit::Provisional;
 use super::io::Storage;
+use super::rows::swap_if_big_endian;
 use super::shape::{ChunkShape, ChunkView, KvData, LandmarkData, Precision};
+use crate::aligned::{ALIGN, numbers, numbers_mut};
 use crate::{Error, Result, room};
 
 /// Format version of all files.

@@ -4,9 +4,9 @@
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::buffer::Buffer;
 use super::io::Storage;
 use super::store::{Layout, RECORD_HEADER, Records, Traffic};
+use crate::aligned::Buffer;
 use crate::{Error, Result};
 
 /// Bytes from one record of text to the next.
@@ -56,7 +56,7 @@ impl Text {
         capacity: usize,
     ) -> Result<Self> {
         let records = Records::new(storage, layout.header(magic, id, STRIDE), STRIDE)?;
-        let data = Buffer::new(capacity.max(1) * STRIDE)?;
+        let data = Buffer::zeros(capacity.max(1) * STRIDE)?;
         let pending = Mutex::new(Pending { data, first: 0, len: 0 });
         Ok(Self { records, pending, reads: Traffic::default(), writes: Traffic::default() })
     }
@@ -75,7 +75,7 @@ impl Text {
         let records = Records::open(storage, layout.header(magic, id, STRIDE), STRIDE)?;
         let whole = len.checked_sub(end.len() as u64).filter(|whole| whole.is_multiple_of(PAYLOAD as u64));
         let whole = whole.ok_or_else(|| Error::format(format!("{} bytes end no text of {len}", end.len())))?;
-        let data = Buffer::new(capacity.max(end.len() / PAYLOAD + 1) * STRIDE)?;
+        let data = Buffer::zeros(capacity.max(end.len() / PAYLOAD + 1) * STRIDE)?;
         let pending = Mutex::new(Pending { data, first: whole / PAYLOAD as u64, len: whole });
         let text = Self { records, pending, reads: Traffic::default(), writes: Traffic::default() };
         // It fits into the buffer.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::{AskOptions, Engine, EngineOptions, Library, SessionOptions};
 use crate::memory::{Access, DiskFolder, Folder, Place, Storage};
 use crate::{ErrorKind, Result};
+use test_support::numbers::Random;
 
 /// A file: its place and name.
 type Name = (Place, String);
@@ -61,19 +62,6 @@ impl Image {
     }
 }
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % n.max(1) as u64) as usize
-    }
-}
-
 /// What may be on a disk after a crash behind these operations: whatever was done since the last sync of its file or folder is
 /// there, or not, or in part, and independently of what was done before and after it.
 fn after_crash(operations: &[Operation], random: &mut Random) -> Image {
@@ -98,12 +86,12 @@ fn after_crash(operations: &[Operation], random: &mut Random) -> Image {
         }
         match operation {
             // Whole, not at all, or any sectors of it.
-            Operation::Write { file, at, data } => match random.below(4) {
+            Operation::Write { file, at, data } => match random.index(4) {
                 0 => {}
                 1 => image.apply(operation),
                 _ => {
                     for (n, sector) in (0..).zip(data.chunks(512)) {
-                        if random.below(2) == 0 {
+                        if random.index(2) == 0 {
                             let at = at + 512 * n;
                             image.apply(&Operation::Write { file: file.clone(), at, data: sector.to_vec() });
                         }
@@ -111,10 +99,10 @@ fn after_crash(operations: &[Operation], random: &mut Random) -> Image {
                 }
             },
             // Some of the files.
-            Operation::RemoveFolder { document } if random.below(2) == 0 => {
-                image.files.retain(|(place, _), _| *place != Place::Document(*document) || random.below(2) == 0);
+            Operation::RemoveFolder { document } if random.index(2) == 0 => {
+                image.files.retain(|(place, _), _| *place != Place::Document(*document) || random.index(2) == 0);
             }
-            _ if random.below(2) == 0 => {}
+            _ if random.index(2) == 0 => {}
             _ => image.apply(operation),
         }
     }

@@ -8,7 +8,7 @@ fn encoder_attention_follows_its_formula() {
 }
 
 fn encoder_attention_follows_its_formula_on<B: Named>(b: &B) {
-    let mut rng = Rng(8);
+    let mut random = Random(8);
     // Narrow heads, whole and odd ones of both widths of matrix units, and wider ones; one tile of rows and several.
     for (rows, heads, kv_heads, head_dim) in [
         (1, 1, 1, 2),
@@ -36,11 +36,11 @@ fn encoder_attention_follows_its_formula_on<B: Named>(b: &B) {
     ] {
         let shape = EncoderShape { rows, heads, kv_heads, head_dim, freq_base: 10000.0 };
         for chunks in [0, 1, 3] {
-            let q: Vec<f32> = rng.values(chunks * rows * heads * head_dim).iter().map(|v| v * 3.0).collect();
-            let k = rng.values(chunks * rows * kv_heads * head_dim);
-            let q_norm = rng.values(head_dim).iter().map(|v| v * 3.0).collect();
-            let norms = naive::Norms { q: q_norm, k: rng.values(head_dim), eps: 1e-5 };
-            let v = rng.values(chunks * rows * kv_heads * head_dim);
+            let q: Vec<f32> = random.values(chunks * rows * heads * head_dim).iter().map(|v| v * 3.0).collect();
+            let k = random.values(chunks * rows * kv_heads * head_dim);
+            let q_norm = random.values(head_dim).iter().map(|v| v * 3.0).collect();
+            let norms = naive::Norms { q: q_norm, k: random.values(head_dim), eps: 1e-5 };
+            let v = random.values(chunks * rows * kv_heads * head_dim);
             let want = naive::encoder_attention(&shape, &norms, [&q, &k, &v], chunks);
             let mut out = poisoned(b, q.len());
             let [bq, bk, bv] = [&q, &k, &v].map(|v| b.vector(v).unwrap());
@@ -59,7 +59,7 @@ fn attention_of_a_layer_follows_its_formula() {
 
 // Shapes that one kernel takes, and others. A chunk has the same bits alone.
 fn attention_of_a_layer_follows_its_formula_on<B: Named>(b: &B) {
-    let mut rng = Rng(16);
+    let mut random = Random(16);
     for (rows, heads, kv_heads, head_dim) in
         [(65, 4, 4, 32), (64, 4, 2, 32), (80, 4, 1, 32), (1, 4, 4, 32), (81, 4, 4, 32), (17, 2, 1, 32), (23, 4, 2, 16)]
     {
@@ -67,11 +67,11 @@ fn attention_of_a_layer_follows_its_formula_on<B: Named>(b: &B) {
         let (hidden, narrow) = (heads * head_dim, kv_heads * head_dim);
         for (dtype, chunks) in [(DType::F16, 0), (DType::F16, 1), (DType::F16, 3), (DType::BF16, 2), (DType::F32, 2)] {
             let n = chunks * rows;
-            let [(q, q_values), (output, output_values)] = [0; 2].map(|_| weights(&mut rng, dtype, hidden, hidden));
-            let [(k, k_values), (v, v_values)] = [0; 2].map(|_| weights(&mut rng, dtype, narrow, hidden));
-            let [q_bias, k_bias, v_bias] = [hidden, narrow, narrow].map(|n| rng.values(n));
-            let [q_norm, k_norm] = [0; 2].map(|_| rng.values(head_dim));
-            let (x, norm) = (rng.values(n * hidden), rng.values(hidden));
+            let [(q, q_values), (output, output_values)] = [0; 2].map(|_| weights(&mut random, dtype, hidden, hidden));
+            let [(k, k_values), (v, v_values)] = [0; 2].map(|_| weights(&mut random, dtype, narrow, hidden));
+            let [q_bias, k_bias, v_bias] = [hidden, narrow, narrow].map(|n| random.values(n));
+            let [q_norm, k_norm] = [0; 2].map(|_| random.values(head_dim));
+            let (x, norm) = (random.values(n * hidden), random.values(hidden));
 
             let seen: Vec<f64> = x.chunks(hidden).flat_map(|x| naive::rms_norm(&wide(x), &norm, 1e-5)).collect();
             let product = |values: &[f64], bias: &[f32]| -> Vec<f32> {
@@ -120,7 +120,7 @@ fn memories_of_chunks_follow_their_formula() {
 
 // Shapes that one kernel takes, and others.
 fn memories_of_chunks_follow_their_formula_on<B: Named>(b: &B) {
-    let mut rng = Rng(17);
+    let mut random = Random(17);
     for (rows, hidden, heads, head_dim, landmark) in
         [(65, 128, 1, 32, 128), (17, 40, 2, 32, 36), (1, 128, 1, 32, 4), (5, 128, 2, 16, 30), (65, 256, 1, 64, 64)]
     {
@@ -132,9 +132,9 @@ fn memories_of_chunks_follow_their_formula_on<B: Named>(b: &B) {
             (DType::F32, 3, true),
         ] {
             let (n, width) = (chunks * rows, heads * head_dim);
-            let [(k, k_values), (v, v_values)] = [0; 2].map(|_| weights(&mut rng, dtype, width, hidden));
-            let (mark, mark_values) = weights(&mut rng, dtype, landmark, hidden);
-            let (x, norm, k_norm) = (rng.values(n * hidden), rng.values(hidden), rng.values(head_dim));
+            let [(k, k_values), (v, v_values)] = [0; 2].map(|_| weights(&mut random, dtype, width, hidden));
+            let (mark, mark_values) = weights(&mut random, dtype, landmark, hidden);
+            let (x, norm, k_norm) = (random.values(n * hidden), random.values(hidden), random.values(head_dim));
 
             let seen: Vec<f64> = x.chunks(hidden).flat_map(|x| naive::rms_norm(&wide(x), &norm, 1e-5)).collect();
             let last: Vec<f64> = seen.chunks(rows * hidden).flat_map(|c| c[(rows - 1) * hidden..].to_vec()).collect();
@@ -170,12 +170,12 @@ fn layers_of_the_encoder_check_their_arguments() {
 
 // Of shapes that one kernel takes, with one of the buffers too short, or none.
 fn layers_of_the_encoder_check_their_arguments_on<B: Named>(b: &B) {
-    let mut rng = Rng(18);
+    let mut random = Random(18);
     let (chunks, rows, hidden, width) = (2, 65, 128, 320);
     let shape = EncoderShape { rows, heads: 4, kv_heads: 4, head_dim: 32, freq_base: 10000.0 };
     let n = chunks * rows;
     let mut weight =
-        |rows, cols| b.weight(weights(&mut rng, DType::F16, rows, cols).0).map_err(|e| e.to_string()).unwrap();
+        |rows, cols| b.weight(weights(&mut random, DType::F16, rows, cols).0).map_err(|e| e.to_string()).unwrap();
     let [square, output] = [0; 2].map(|_| weight(hidden, hidden));
     let [gate, up] = [0; 2].map(|_| weight(width, hidden));
     let [k, v] = [0; 2].map(|_| weight(32, hidden));

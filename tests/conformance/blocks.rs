@@ -20,7 +20,7 @@ fn blocks() -> Vec<(SsmShape, usize, DType)> {
 }
 
 /// A block with random weights, and what they stand for.
-struct Random<B: Backend> {
+struct RandomBlock<B: Backend> {
     shape: SsmShape,
     width: usize,
     dtype: DType,
@@ -34,12 +34,12 @@ struct Random<B: Backend> {
     mixer: SsmParams<B::Buffer>,
 }
 
-impl<B: Backend> Random<B> {
-    fn new(b: &B, rng: &mut Rng, shape: SsmShape, width: usize, dtype: DType) -> Self {
-        let params = ssm_params(rng, &shape);
-        let (norm, gated) = (rng.values(width), rng.values(shape.inner));
+impl<B: Backend> RandomBlock<B> {
+    fn new(b: &B, random: &mut Random, shape: SsmShape, width: usize, dtype: DType) -> Self {
+        let params = ssm_params(random, &shape);
+        let (norm, gated) = (random.values(width), random.values(shape.inner));
         let [(w_in, dense_in), (w_out, dense_out)] =
-            [(shape.projected(), width), (width, shape.inner)].map(|(rows, cols)| weights(rng, dtype, rows, cols));
+            [(shape.projected(), width), (width, shape.inner)].map(|(rows, cols)| weights(random, dtype, rows, cols));
         let (mixer, _) = ssm_buffers(b, &params, &shape);
         Self {
             norms: [b.vector(&norm).unwrap(), b.vector(&gated).unwrap()],
@@ -84,11 +84,15 @@ impl<B: Backend> Random<B> {
         read(b, &x, rows * self.width)
     }
 
-    /// What one sequence adds to `x`.
-    fn added(&self, x: &[f32], state: &mut State) -> Vec<f64> {
+    /// What one sequence adds to `x`. With `rounded` products see their inputs as integers of 8 bits.
+    fn added(&self, x: &[f32], state: &mut State, rounded: bool) -> Vec<f64> {
+        let seen = |values: Vec<f64>| match rounded {
+            true => naive::through_8_bits(&values.iter().map(|&v| v as f32).collect::<Vec<_>>()),
+            false => values,
+        };
         let (shape, width, n) = (&self.shape, self.width, x.len() / self.width);
         let normed: Vec<f64> = x.chunks(width).flat_map(|x| naive::rms_norm(&wide(x), &self.norm, 1e-5)).collect();
-        let projected = naive::matmul(&normed, &self.dense[0], n, shape.projected(), width);
+        let projected = naive::matmul(&seen(normed), &self.dense[0], n, shape.projected(), width);
         let projected: Vec<f32> = projected.iter().map(|&v| v as f32).collect();
         let part = shape.inner / shape.groups;
         let mixed: Vec<f64> = naive::ssm_mix(shape, &self.params, &projected, state)
@@ -96,7 +100,7 @@ impl<B: Backend> Random<B> {
             .enumerate()
             .flat_map(|(i, y)| naive::rms_norm(y, &self.gated[i % shape.groups * part..][..part], 1e-5))
             .collect();
-        naive::matmul(&mixed, &self.dense[1], n, width, shape.inner)
+        naive::matmul(&seen(mixed), &self.dense[1], n, width, shape.inner)
     }
 }
 
@@ -106,17 +110,18 @@ fn mamba_block_follows_its_formula() {
 }
 
 fn mamba_block_follows_its_formula_on<B: Named>(b: &B) {
-    let mut rng = Rng(21);
+    let mut random = Random(21);
     for (shape, width, dtype) in blocks() {
-        let block = Random::new(b, &mut rng, shape, width, dtype);
+        let block = RandomBlock::new(b, &mut random, shape, width, dtype);
         for (sequences, n) in [(0, 5), (3, 0), (2, 1), (1, 2), (2, 5), (1, 64), (3, 70), (2, 200)] {
-            let x = rng.values(sequences * n * width);
-            let mut values = |len: usize| (0..sequences.max(1)).map(|_| rng.values(len)).collect::<Vec<_>>();
+            let x = random.values(sequences * n * width);
+            let mut values = |len: usize| (0..sequences.max(1)).map(|_| random.values(len)).collect::<Vec<_>>();
             let (conv, ssm) = (values(shape.conv_state_len()), values(shape.ssm_state_len()));
             let (mut want, mut want_conv, mut want_ssm) = (Vec::new(), Vec::new(), Vec::new());
+            let rounded = dtype == DType::Q8_0 && b.quantizes(sequences * n);
             for (s, x) in x.chunks_exact((n * width).max(1)).enumerate() {
                 let mut state = State { conv: wide(&conv[s]), ssm: wide(&ssm[s]) };
-                want.extend(block.added(x, &mut state));
+                want.extend(block.added(x, &mut state, rounded));
                 want_conv.extend(state.conv);
                 want_ssm.extend(state.ssm);
             }
@@ -125,9 +130,8 @@ fn mamba_block_follows_its_formula_on<B: Named>(b: &B) {
             let got = block.run(b, &x, sequences, n, &mut state);
             let added: Vec<f32> = got.iter().zip(&x).map(|(got, x)| got - x).collect();
             let what = format!("{b:?} {dtype} {width} {shape:?}, {sequences} of {n}");
-            // Activations of 8 bits err by more, and the gated norm makes errors of small rows larger.
-            let rough = dtype == DType::Q8_0 && b.quantizes(sequences * n);
-            let error = if rough { 3e-2 } else { 8e-5 + 2e-5 * B::SLACK };
+            // Some numbers of 8 bits are rounded the other way, and the gated norm makes what comes of it larger in small rows.
+            let error = if rounded { 1e-2 } else { 8e-5 + 2e-5 * B::SLACK };
             assert_close(&what, &added, &want, error);
             assert_close(&what, &read(b, &state.conv, want_conv.len()), &want_conv, error);
             assert_close(&what, &read(b, &state.ssm, want_ssm.len()), &want_ssm, error);
@@ -141,13 +145,13 @@ fn mamba_block_has_the_same_bits_among_others_and_in_splits_at_64() {
 }
 
 fn mamba_block_has_the_same_bits_among_others_and_in_splits_at_64_on<B: Named>(b: &B) {
-    let mut rng = Rng(22);
+    let mut random = Random(22);
     // A GPU has other kernels for few rows than for many where it has none for the whole block.
     let count = if B::SLACK > 1.0 { 3 } else { usize::MAX };
     for (shape, width, dtype) in blocks().into_iter().take(count) {
-        let block = Random::new(b, &mut rng, shape, width, dtype);
+        let block = RandomBlock::new(b, &mut random, shape, width, dtype);
         let (n, sequences) = (576, 3);
-        let x = rng.values(sequences * n * width);
+        let x = random.values(sequences * n * width);
         let zero = |sequences: usize| SsmState {
             conv: b.buffer(sequences * shape.conv_state_len()).unwrap(),
             ssm: b.buffer(sequences * shape.ssm_state_len()).unwrap(),
@@ -177,9 +181,9 @@ fn mamba_block_checks_its_arguments() {
 }
 
 fn mamba_block_checks_its_arguments_on<B: Named>(b: &B) {
-    let mut rng = Rng(23);
+    let mut random = Random(23);
     let (shape, width, dtype) = blocks()[0];
-    let block = Random::new(b, &mut rng, shape, width, dtype);
+    let block = RandomBlock::new(b, &mut random, shape, width, dtype);
     let n = 70;
     // x, the inputs before, the state: one of them too short.
     for short in 0..3 {
@@ -204,7 +208,7 @@ fn mamba_blocks_follow_their_formula() {
 }
 
 fn mamba_blocks_follow_their_formula_on<B: Named>(b: &B) {
-    let mut rng = Rng(24);
+    let mut random = Random(24);
     let small = blocks()[0].0;
     let wide_heads = SsmShape { heads: 8, dt_min: 0.01, dt_max: 0.5, ..PUBLISHED };
     let cases = [
@@ -216,22 +220,22 @@ fn mamba_blocks_follow_their_formula_on<B: Named>(b: &B) {
         (PUBLISHED, 1024, vec![DType::F16, DType::Q8_0]),
     ];
     for (shape, width, types) in cases {
-        let all: Vec<_> = types.iter().map(|&dtype| Random::new(b, &mut rng, shape, width, dtype)).collect();
-        follow(b, &mut rng, &all.iter().collect::<Vec<_>>(), 3);
+        let all: Vec<_> = types.iter().map(|&dtype| RandomBlock::new(b, &mut random, shape, width, dtype)).collect();
+        follow(b, &mut random, &all.iter().collect::<Vec<_>>(), 3);
     }
     // More than go into one launch. It is a loop on a CPU.
     if B::SLACK > 1.0 {
-        let block = Random::new(b, &mut rng, PUBLISHED, 1024, DType::F16);
-        follow(b, &mut rng, &[&block; 35], 1);
+        let block = RandomBlock::new(b, &mut random, PUBLISHED, 1024, DType::F16);
+        follow(b, &mut random, &[&block; 35], 1);
     }
 }
 
 /// A few tokens through `blocks`, each with a state of its own.
-fn follow<B: Named>(b: &B, rng: &mut Rng, blocks: &[&Random<B>], tokens: usize) {
+fn follow<B: Named>(b: &B, random: &mut Random, blocks: &[&RandomBlock<B>], tokens: usize) {
     let mut want: Vec<State> = Vec::new();
     let mut states: Vec<SsmState<B::Buffer>> = Vec::new();
     for block in blocks {
-        let (conv, ssm) = (rng.values(block.shape.conv_state_len()), rng.values(block.shape.ssm_state_len()));
+        let (conv, ssm) = (random.values(block.shape.conv_state_len()), random.values(block.shape.ssm_state_len()));
         want.push(State { conv: wide(&conv), ssm: wide(&ssm) });
         states.push(SsmState { conv: b.vector(&conv).unwrap(), ssm: b.vector(&ssm).unwrap() });
     }
@@ -247,14 +251,14 @@ fn follow<B: Named>(b: &B, rng: &mut Rng, blocks: &[&Random<B>], tokens: usize) 
     );
     let types: Vec<_> = blocks.iter().map(|block| block.dtype).collect();
     let rough = types.contains(&DType::Q8_0) && b.quantizes(1);
-    let error = (if rough { 3e-2 } else { 8e-5 + 2e-5 * B::SLACK }) * types.len().max(1) as f64;
+    let error = (if rough { 5e-2 } else { 8e-5 + 2e-5 * B::SLACK }) * types.len().max(1) as f64;
     for token in 0..tokens {
         let what = format!("{b:?} {types:?} {width} {shape:?}, token {token}");
-        let first = rng.values(width);
+        let first = random.values(width);
         // Each block takes the stream as f32, as the device does.
         let mut x = first.clone();
         for (block, state) in blocks.iter().zip(&mut want) {
-            let added = block.added(&x, state);
+            let added = block.added(&x, state, block.dtype == DType::Q8_0 && b.quantizes(1));
             x.iter_mut().zip(added).for_each(|(x, added)| *x = (f64::from(*x) + added) as f32);
         }
         let mut got = b.vector(&first).unwrap();
@@ -274,9 +278,9 @@ fn mamba_blocks_check_their_arguments() {
 }
 
 fn mamba_blocks_check_their_arguments_on<B: Named>(b: &B) {
-    let mut rng = Rng(25);
+    let mut random = Random(25);
     for (shape, width) in [(blocks()[0].0, 128), (PUBLISHED, 1024)] {
-        let block = Random::new(b, &mut rng, shape, width, DType::F16);
+        let block = RandomBlock::new(b, &mut random, shape, width, DType::F16);
         // x, the inputs before, the state: one of them too short.
         for short in 0..3 {
             let len = |which: usize, len: usize| len - usize::from(which == short);

@@ -8,9 +8,9 @@ fn top_logits_are_those_of_a_sorted_row() {
 }
 
 fn top_logits_are_those_of_a_sorted_row_on<B: Named>(b: &B) {
-    let mut rng = Rng(21);
+    let mut random = Random(21);
     for count in [1, 2, 31, 1000, 4099, 50277] {
-        let all: Vec<f32> = rng.values(count).iter().map(|v| v * 20.0).collect();
+        let all: Vec<f32> = random.values(count).iter().map(|v| v * 20.0).collect();
         let few = all.iter().map(|v| if v.abs() < 5.0 { v.signum() * 0.0 } else { v.signum() }).collect();
         let mut shut: Vec<f32> = all.iter().map(|&v| if v < 19.0 { f32::NEG_INFINITY } else { v }).collect();
         shut[count / 2] = f32::MIN;
@@ -42,7 +42,7 @@ fn logits_that_cannot_be_right_are_errors() {
 }
 
 fn logits_that_cannot_be_right_are_errors_on<B: Named>(b: &B) {
-    let mut rng = Rng(22);
+    let mut random = Random(22);
     for k in [1, 2, 64] {
         let mut top = TopK::new(k).unwrap();
         let mut fails = |logits: &[f32], message: &str| {
@@ -54,7 +54,7 @@ fn logits_that_cannot_be_right_are_errors_on<B: Named>(b: &B) {
         fails(&[f32::NEG_INFINITY; 33], "none of 33 tokens has a logit above -inf");
         fails(&[0.0, f32::INFINITY], "the logit of token 1 is inf");
         for at in [0, 1500, 4998] {
-            let mut logits = rng.values(4999);
+            let mut logits = random.values(4999);
             logits[4998] = f32::INFINITY;
             logits[at] = -f32::NAN;
             fails(&logits, &format!("the logit of token {at} is NaN"));

@@ -24,14 +24,14 @@ matmul_follows_its_formula! {
 }
 
 fn matmul_follows_its_formula_for<B: Named>(b: &B, dtype: DType) {
-    let mut rng = Rng(3);
+    let mut random = Random(3);
     let quantized = dtype.block_len() > 1;
     let all: &[usize] = if quantized { &[0, 32, 96, 256, 1280] } else { &[0, 1, 7, 8, 9, 33, 100, 104, 513] };
     for &cols in all.iter().filter(|cols| cols.is_multiple_of(dtype.block_len())) {
         for rows in [0, 1, 3, 8, 17, 37] {
-            let (w, values) = weights(&mut rng, dtype, rows, cols);
+            let (w, values) = weights(&mut random, dtype, rows, cols);
             for n in [0, 1, 2, 3, 5, 6, 7, 13, 70] {
-                let x: Vec<f32> = rng.values(n * cols).iter().map(|v| v * 3.0).collect();
+                let x: Vec<f32> = random.values(n * cols).iter().map(|v| v * 3.0).collect();
                 let seen = if quantized && b.quantizes(n) { naive::through_8_bits(&x) } else { wide(&x) };
                 let want = naive::matmul(&seen, &values, n, rows, cols);
                 let (w, x) = (b.weight(w.clone()).unwrap(), b.vector(&x).unwrap());
@@ -54,12 +54,12 @@ fn large_products_follow_their_formula() {
 
 // Enough rows and tokens for the largest tiles of any device, and neither whole tiles nor pairs.
 fn large_products_follow_their_formula_on<B: Named>(b: &B) {
-    let mut rng = Rng(12);
+    let mut random = Random(12);
     let (n, rows) = (1410, 1537);
     for dtype in DType::ALL {
         let cols = if dtype.block_len() > 1 { 256 } else { 88 };
-        let (w, values) = weights(&mut rng, dtype, rows, cols);
-        let x = rng.values(n * cols);
+        let (w, values) = weights(&mut random, dtype, rows, cols);
+        let x = random.values(n * cols);
         let mut y = poisoned(b, n * rows);
         b.matmul(&b.weight(w).unwrap(), &b.vector(&x).unwrap(), n, &mut y, false).unwrap();
         let got = read(b, &y, n * rows);
@@ -120,12 +120,12 @@ fn a_row_has_the_same_bits_alone_and_among_others_repacked_or_not_and_on_any_num
         let cpu = |threads| Cpu::with_isa(threads, isa).unwrap();
         let one = cpu(1);
         let more = [cpu(2), cpu(3), cpu(1).repacking(false), cpu(2).repacking(false)];
-        let mut rng = Rng(4);
+        let mut random = Random(4);
         for dtype in DType::ALL {
             let (rows, n) = (530, 67);
             let cols = if dtype.block_len() == 1 { 203 } else { 256 };
-            let (w, _) = weights(&mut rng, dtype, rows, cols);
-            let x = rng.values(n * cols);
+            let (w, _) = weights(&mut random, dtype, rows, cols);
+            let x = random.values(n * cols);
             let run = |b: &Cpu, x: &[f32]| {
                 let n = x.len() / cols;
                 let mut y = poisoned(b, n * rows);
@@ -150,13 +150,13 @@ fn norm_and_product_in_one() {
 }
 
 fn norm_and_product_in_one_on<B: Named>(b: &B) {
-    let mut rng = Rng(11);
+    let mut random = Random(11);
     for dtype in DType::ALL {
         for (rows, cols, width) in [(33, 256, 256), (7, 512, 128), (1030, 1024, 1024)] {
-            let (w, values) = weights(&mut rng, dtype, rows, cols);
+            let (w, values) = weights(&mut random, dtype, rows, cols);
             let w = b.weight(w).unwrap();
             for n in [0, 1, 2, 9] {
-                let (x, norm, before) = (rng.values(n * cols), rng.values(cols), rng.values(n * rows));
+                let (x, norm, before) = (random.values(n * cols), random.values(cols), random.values(n * rows));
                 let mut normed = Vec::new();
                 for x in x.chunks(cols) {
                     for (x, norm) in x.chunks(width).zip(norm.chunks(width)) {
@@ -191,21 +191,21 @@ fn several_products_of_one_norm() {
 
 // Weights of one type, or of two, with and without a bias; more of them than a kernel takes at once, and none.
 fn several_products_of_one_norm_on<B: Named>(b: &B) {
-    let mut rng = Rng(13);
+    let mut random = Random(13);
     let (f32, f16, bf16, q8) = (DType::F32, DType::F16, DType::BF16, DType::Q8_0);
     let mixes: [&[DType]; 7] =
         [&[], &[f16], &[f16, f16], &[bf16, bf16, bf16], &[f16; 4], &[f16, f32, bf16], &[q8, f16]];
     for types in mixes {
         for cols in [8, 32, 128, 136, 256, 320, 512].into_iter().filter(|cols| !types.contains(&q8) || cols % 32 == 0) {
             for n in [0, 1, 5, 64, 131, 300] {
-                let (x, norm) = (rng.values(n * cols), rng.values(cols));
+                let (x, norm) = (random.values(n * cols), random.values(cols));
                 let normed: Vec<f32> =
                     x.chunks(cols).flat_map(|x| naive::rms_norm(&wide(x), &norm, 1e-5)).map(|v| v as f32).collect();
                 let (mut weight, mut bias, mut want) = (Vec::new(), Vec::new(), Vec::new());
                 for (i, &dtype) in types.iter().enumerate() {
                     let rows = [70, 1, 200, 0][i];
-                    let (w, values) = weights(&mut rng, dtype, rows, cols);
-                    let own = (i != 1).then(|| rng.values(rows));
+                    let (w, values) = weights(&mut random, dtype, rows, cols);
+                    let own = (i != 1).then(|| random.values(rows));
                     let seen =
                         if dtype == q8 && b.quantizes(n) { naive::through_8_bits(&normed) } else { wide(&normed) };
                     let mut product = naive::matmul(&seen, &values, n, rows, cols);
@@ -241,16 +241,16 @@ fn swiglu_follows_its_formula() {
 }
 
 fn swiglu_follows_its_formula_on<B: Named>(b: &B) {
-    let mut rng = Rng(14);
+    let mut random = Random(14);
     for dtype in [DType::F32, DType::F16, DType::BF16, DType::Q8_0] {
         for (cols, rows) in [(32, 1), (128, 320), (256, 70), (320, 36), (512, 33)] {
             for n in [0, 1, 4, 5, 65, 200] {
-                let (x, norm) = (rng.values(n * cols), rng.values(cols));
+                let (x, norm) = (random.values(n * cols), random.values(cols));
                 let normed: Vec<f32> =
                     x.chunks(cols).flat_map(|x| naive::rms_norm(&wide(x), &norm, 1e-5)).map(|v| v as f32).collect();
                 let quantized = dtype == DType::Q8_0 && b.quantizes(n);
                 let seen = if quantized { naive::through_8_bits(&normed) } else { wide(&normed) };
-                let [(gate, gate_values), (up, up_values)] = [0; 2].map(|_| weights(&mut rng, dtype, rows, cols));
+                let [(gate, gate_values), (up, up_values)] = [0; 2].map(|_| weights(&mut random, dtype, rows, cols));
                 let [gates, ups] = [gate_values, up_values].map(|w| naive::matmul(&seen, &w, n, rows, cols));
                 let want: Vec<f64> = gates.iter().zip(&ups).map(|(g, u)| g / (1.0 + (-g).exp()) * u).collect();
                 let (gate, up) = (b.weight(gate).unwrap(), b.weight(up).unwrap());
@@ -273,20 +273,20 @@ fn mlp_follows_its_formula() {
 
 // Shapes that one kernel takes, and others.
 fn mlp_follows_its_formula_on<B: Named>(b: &B) {
-    let mut rng = Rng(15);
+    let mut random = Random(15);
     for dtype in [DType::F32, DType::F16, DType::BF16, DType::Q8_0] {
         for (cols, width) in [(32, 8), (128, 320), (128, 72), (40, 24), (64, 33), (256, 64), (320, 36)] {
             if cols % dtype.block_len() != 0 || width % dtype.block_len() != 0 {
                 continue;
             }
             for n in [0, 1, 4, 5, 65, 200] {
-                let (x, norm) = (rng.values(n * cols), rng.values(cols));
+                let (x, norm) = (random.values(n * cols), random.values(cols));
                 let normed: Vec<f32> =
                     x.chunks(cols).flat_map(|x| naive::rms_norm(&wide(x), &norm, 1e-5)).map(|v| v as f32).collect();
                 let quantized = dtype == DType::Q8_0 && b.quantizes(n);
                 let seen = |v: &[f32]| if quantized { naive::through_8_bits(v) } else { wide(v) };
-                let [(gate, gate_values), (up, up_values)] = [0; 2].map(|_| weights(&mut rng, dtype, width, cols));
-                let (down, down_values) = weights(&mut rng, dtype, cols, width);
+                let [(gate, gate_values), (up, up_values)] = [0; 2].map(|_| weights(&mut random, dtype, width, cols));
+                let (down, down_values) = weights(&mut random, dtype, cols, width);
                 let [gates, ups] = [gate_values, up_values].map(|w| naive::matmul(&seen(&normed), &w, n, width, cols));
                 let between: Vec<f32> = gates.iter().zip(&ups).map(|(g, u)| (naive::silu(*g) * u) as f32).collect();
                 let mut want = naive::matmul(&seen(&between), &down_values, n, cols, width);

@@ -40,12 +40,12 @@ struct Choosing<'a, B: Backend> {
 
 impl<B: Named> Choosing<'_, B> {
     /// Chooses among `visible` chunks, as a token does, and compares.
-    fn check(&mut self, rng: &mut Rng, visible: u64) {
+    fn check(&mut self, random: &mut Random, visible: u64) {
         let Self { b, kept: Kept { memory, landmarks, chunks, .. }, reader, selecting, hsa, q, query, out } = self;
         let what = format!("{b:?} {:?} {hsa:?} {selecting:?}, {visible} visible", memory.precision());
         let ChunkShape { retrieval_heads: heads, retrieval_width: width, .. } = memory.shape();
-        let queries: Vec<f32> = rng.values(heads * width).iter().map(|v| v * 4.0).collect();
-        let attending: Vec<f32> = rng.values(hsa.heads * hsa.head_dim).iter().map(|v| v * 4.0).collect();
+        let queries: Vec<f32> = random.values(heads * width).iter().map(|v| v * 4.0).collect();
+        let attending: Vec<f32> = random.values(hsa.heads * hsa.head_dim).iter().map(|v| v * 4.0).collect();
         let table = b.weight(Tensor::from_f32(1, 1, vec![1.0]).unwrap()).unwrap();
         let mut embedded = b.buffer(1).unwrap();
         b.run(|| {
@@ -99,7 +99,7 @@ fn a_device_chooses_what_a_sort_chooses() {
 }
 
 fn a_device_chooses_what_a_sort_chooses_on<B: Named>(b: &B) {
-    let mut rng = Rng(31);
+    let mut random = Random(31);
     for (i, (heads, kv_heads, width, d, s, k)) in [
         (4, 1, 64, 32, 16, 8),
         (6, 2, 24, 7, 5, 3),
@@ -123,7 +123,7 @@ fn a_device_chooses_what_a_sort_chooses_on<B: Named>(b: &B) {
         let shape = ChunkShape { chunk_size: s, kv_heads, head_dim: d, retrieval_heads, retrieval_width: width };
         for precision in [Precision::F32, Precision::F16, Precision::Int8] {
             for (weighting, position_decay) in [(Weighting::StickBreaking, 0.0), (SOFTMAX, 0.0), (DECAY, -0.25)] {
-                let kept = kept_in(&mut rng, shape, precision, 90, 100);
+                let kept = kept_in(&mut random, shape, precision, 90, 100);
                 let reader = reader(b, 16 << 20);
                 let scale = 1.0 / (width as f32).sqrt();
                 let selecting = Selecting { top_k: k, scale, weighting, position_decay };
@@ -132,7 +132,7 @@ fn a_device_chooses_what_a_sort_chooses_on<B: Named>(b: &B) {
                 let mut choosing = Choosing { b, kept, reader, selecting, hsa, q, query, out };
                 // One after the other: growing, from nothing on, and back.
                 for visible in [0, 1, 2, 40, 41, 90, 3, 0, 90] {
-                    choosing.check(&mut rng, visible);
+                    choosing.check(&mut random, visible);
                 }
             }
         }
@@ -145,7 +145,7 @@ fn chunks_that_leave_or_change_are_brought_in_again() {
 }
 
 fn chunks_that_leave_or_change_are_brought_in_again_on<B: Named>(b: &B) {
-    let mut rng = Rng(32);
+    let mut random = Random(32);
     let shape = ChunkShape { retrieval_width: 16, head_dim: 32, chunk_size: 16, ..ONE };
     let hsa = HsaShape {
         heads: 2,
@@ -156,7 +156,7 @@ fn chunks_that_leave_or_change_are_brought_in_again_on<B: Named>(b: &B) {
         top_k: 8,
         softmax_off_by_one: false,
     };
-    let kept = kept_in(&mut rng, shape, Precision::F16, 80, 64);
+    let kept = kept_in(&mut random, shape, Precision::F16, 80, 64);
     // Room for 64 chunks, the least, and for the landmarks of all.
     let budget = least_budget(b, &kept.memory) + 8192;
     let reader = reader(b, budget);
@@ -168,7 +168,7 @@ fn chunks_that_leave_or_change_are_brought_in_again_on<B: Named>(b: &B) {
         let ids: Vec<u64> = (0..20).map(|i| (i * 7 + round * 11) % 80).collect();
         let chosen: Vec<(u64, f32)> = ids.chunks(8).flatten().map(|&id| (id, 0.125)).take(16).collect();
         let Choosing { kept: Kept { memory, chunks, .. }, reader, .. } = &mut choosing;
-        let attending = rng.values(128);
+        let attending = random.values(128);
         let (queries, mut two) = (b.vector(&attending).unwrap(), b.buffer(128).unwrap());
         reader.choose(b, memory, 0, &chosen, 8).unwrap();
         reader.attend(b, memory, &hsa, &queries, &mut two).unwrap();
@@ -177,11 +177,11 @@ fn chunks_that_leave_or_change_are_brought_in_again_on<B: Named>(b: &B) {
         assert_close(&format!("{b:?}"), &read(b, &two, 128), &want, 1e-5 * B::SLACK);
 
         let visible = 50 + 2 * round;
-        choosing.check(&mut rng, visible);
-        choosing.check(&mut rng, visible);
+        choosing.check(&mut random, visible);
+        choosing.check(&mut random, visible);
         // The last chunks are replaced by others.
         let Kept { memory, landmarks, chunks, .. } = &mut choosing.kept;
-        let fresh = kept_in(&mut rng, shape, Precision::F16, 80, 64);
+        let fresh = kept_in(&mut random, shape, Precision::F16, 80, 64);
         let upto = 45 - round as usize;
         memory.truncate(upto as u64).unwrap();
         for id in upto..80 {
@@ -202,8 +202,8 @@ fn what_does_not_fit_is_chosen_all_the_same() {
 
 // Seventy chunks where there is room for sixty-four, then one, then all again.
 fn what_does_not_fit_is_chosen_all_the_same_on<B: Named>(b: &B) {
-    let mut rng = Rng(33);
-    let kept = kept_in(&mut rng, ONE, Precision::F32, 70, 8);
+    let mut random = Random(33);
+    let kept = kept_in(&mut random, ONE, Precision::F32, 70, 8);
     let selecting = Selecting { top_k: 2, scale: 1.0, weighting: SOFTMAX, position_decay: 0.0 };
     let hsa = HsaShape {
         heads: 1,
@@ -218,7 +218,7 @@ fn what_does_not_fit_is_chosen_all_the_same_on<B: Named>(b: &B) {
     let buffer = || b.buffer(1).unwrap();
     let mut choosing = Choosing { b, kept, reader, selecting, hsa, q: buffer(), query: buffer(), out: buffer() };
     for visible in [70, 1, 70, 69] {
-        choosing.check(&mut rng, visible);
+        choosing.check(&mut random, visible);
     }
 
     let Choosing { kept: Kept { memory, .. }, reader, .. } = &mut choosing;

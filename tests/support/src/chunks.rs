@@ -8,25 +8,7 @@ use std::sync::{Arc, Mutex};
 use half::f16;
 use ramba::memory::{ChunkMemory, ChunkShape, ChunkView, KvData, LandmarkData, Storage};
 
-/// xorshift64* (Vigna 2016).
-pub struct Rng(u64);
-
-impl Rng {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
-    }
-
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n.max(1)
-    }
-}
+use super::numbers::Random;
 
 /// A chunk: keys and values (S, G, d), landmark (Gr, R/Gr), source.
 pub struct Chunk {
@@ -39,8 +21,8 @@ pub struct Chunk {
 impl Chunk {
     /// The chunk that `seed` stands for.
     pub fn new(shape: &ChunkShape, seed: u64) -> Self {
-        let mut rng = Rng::new(seed + 1);
-        let mut floats = |n| (0..n).map(|_| rng.below(4001) as f32 / 1000.0 - 2.0).collect::<Vec<f32>>();
+        let mut random = Random(seed + 1);
+        let mut floats = |n| (0..n).map(|_| random.below(4001) as f32 / 1000.0 - 2.0).collect::<Vec<f32>>();
         let (keys, mut values, landmark) =
             (floats(shape.kv_len()), floats(shape.kv_len()), floats(shape.landmark_len()));
         // A row of zeros has no largest magnitude to scale by.

@@ -6,6 +6,8 @@ pub mod chunks;
 pub mod document;
 pub mod gguf;
 pub mod model;
+pub mod naive;
+pub mod numbers;
 pub mod random;
 pub mod require;
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use ramba::quant::DType;
 
 use super::gguf::{File, kind};
+use super::numbers::Random;
 
 /// What can be chosen about the model. The default has segments that overlap.
 #[derive(Clone, Copy)]
@@ -45,25 +46,6 @@ pub const QUESTION: u32 = 258;
 pub const ANSWER: u32 = 259;
 const VOCAB: usize = 260;
 
-/// Normal-ish pseudo-random values (a sum of four uniforms of a SplitMix64).
-pub struct Random(pub u64);
-
-impl Random {
-    fn next(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        let sum: u64 = (0..4).map(|i| z >> (16 * i) & 0xffff).sum();
-        (sum as f32 / 65536.0 - 2.0) * 1.7
-    }
-
-    pub fn values(&mut self, n: usize, scale: f32) -> Vec<f32> {
-        (0..n).map(|_| self.next() * scale).collect()
-    }
-}
-
 /// Writes the model into `dir` and returns its path.
 pub fn write(dir: &Path, shape: Shape) -> PathBuf {
     let path = dir.join("random.gguf");
@@ -81,7 +63,7 @@ pub fn file(shape: Shape) -> File {
     let mut random = Random(11);
     let mut file = tokenizer(metadata(File::new(), shape));
     let mut matrix = |file: File, name: &str, rows: usize, cols: usize, gain: f32| {
-        let values = random.values(rows * cols, gain / (cols as f32).sqrt());
+        let values = random.normals(rows * cols, gain / (cols as f32).sqrt());
         file.tensor(name, &[cols as u64, rows as u64], shape.dtype, &values)
     };
     let vector = |file: File, name: &str, values: &[f32]| file.tensor_f32(name, &[values.len() as u64], values);
@@ -94,7 +76,7 @@ pub fn file(shape: Shape) -> File {
         let channels = E + 2 * STATE;
         file = ones(file, &name("attn_norm.weight"), D);
         file = matrix(file, &name("ssm_in.weight"), E + channels + HEADS, D, 1.0);
-        let taps = Random(i as u64).values(channels * CONV, 0.5);
+        let taps = Random(i as u64).normals(channels * CONV, 0.5);
         file = file.tensor_f32(&name("ssm_conv1d.weight"), &[CONV as u64, channels as u64], &taps);
         file = vector(file, &name("ssm_conv1d.bias"), &vec![0.0; channels]);
         file = vector(file, &name("ssm_dt.bias"), &[-1.0, -2.0, -3.0, -4.0]);
@@ -116,7 +98,7 @@ pub fn file(shape: Shape) -> File {
     file = matrix(file, "enc.blk.0.ffn_up.weight", FFN, D, 1.0);
     file = matrix(file, "enc.blk.0.ffn_down.weight", D, FFN, 1.0);
     file = ones(file, "enc.output_norm.weight", D);
-    file = vector(file, "enc.cls", &Random(5).values(D, 1.0));
+    file = vector(file, "enc.cls", &Random(5).normals(D, 1.0));
     file = matrix(file, "chunk.k.weight", KV, D, 1.0);
     file = matrix(file, "chunk.v.weight", KV, D, 3.0);
     file = matrix(file, "chunk.landmark.weight", R, D, 1.0);

@@ -1,43 +1,10 @@
-//! Byte buffers of fixed size, aligned for SIMD, and checked casts between bytes and numbers.
+//! Rows of bytes that take memory as they are used.
 
 use std::ops::Range;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-
-use crate::room::{self, filled};
-use crate::{Error, Result};
-
-/// Alignment of every buffer: a cache line.
-pub(super) const ALIGN: usize = 64;
-
-/// Bytes whose first one lies on a cache line.
-pub(super) struct Buffer {
-    words: Vec<u64>,
-    /// Offset of the first byte inside `words`, and how many there are.
-    start: usize,
-    len: usize,
-}
-
-impl Buffer {
-    /// A buffer of `len` bytes of arbitrary content. It takes at most [`ALIGN`] bytes more than that.
-    ///
-    /// # Errors
-    /// `Capacity` if there is not enough memory.
-    pub(super) fn new(len: usize) -> Result<Self> {
-        let words = (len / 8).saturating_add(ALIGN / 8);
-        let words = filled(words, u64::MAX)?;
-        let start = words.as_ptr().addr().wrapping_neg() % ALIGN;
-        Ok(Self { words, start, len })
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.words.as_bytes()[self.start..][..self.len]
-    }
-
-    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.words.as_mut_bytes()[self.start..][..self.len]
-    }
-}
+use crate::Result;
+use crate::aligned::{ALIGN, Buffer};
+use crate::room;
 
 /// Bytes of a part of [`Rows`].
 pub(super) const PART_BYTES: usize = 1 << 20;
@@ -68,7 +35,7 @@ impl Rows {
     pub(super) fn reserve(&mut self, count: usize) -> Result<()> {
         while self.len() < count.min(self.limit) {
             let rows = self.each.min(self.limit - self.len());
-            let part = Buffer::new(rows * self.width)?;
+            let part = Buffer::zeros(rows * self.width)?;
             room::grow(&mut self.parts, 1)?;
             self.parts.push(part);
         }
@@ -104,22 +71,6 @@ impl Rows {
     }
 }
 
-/// The numbers that `bytes` hold in the host's byte order.
-pub(super) fn numbers<T: FromBytes + Immutable>(bytes: &[u8]) -> Result<&[T]>
-where
-    [T]: KnownLayout,
-{
-    <[T]>::ref_from_bytes(bytes).map_err(|e| Error::invalid(format!("bytes as numbers: {e:?}")))
-}
-
-/// As [`numbers`], to write to.
-pub(super) fn numbers_mut<T: FromBytes + IntoBytes>(bytes: &mut [u8]) -> Result<&mut [T]>
-where
-    [T]: KnownLayout,
-{
-    <[T]>::mut_from_bytes(bytes).map_err(|_| Error::invalid("bytes as numbers: size or alignment"))
-}
-
 /// Turns numbers of `width` bytes from the host's byte order to little-endian, or back.
 pub(super) fn swap_if_big_endian(bytes: &mut [u8], width: usize) {
     if cfg!(target_endian = "big") {
@@ -130,16 +81,6 @@ pub(super) fn swap_if_big_endian(bytes: &mut [u8], width: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn buffers_are_aligned_and_of_the_asked_size() {
-        for len in [0, 1, 7, 8, 63, 64, 65, 4097] {
-            let mut b = Buffer::new(len).unwrap();
-            assert_eq!(b.bytes().len(), len);
-            assert_eq!(b.bytes_mut().as_ptr().addr() % ALIGN, 0);
-        }
-        assert!(Buffer::new(usize::MAX).is_err());
-    }
 
     #[test]
     fn rows_take_memory_as_they_are_used() {
@@ -169,13 +110,5 @@ mod tests {
         }
         assert_eq!(Rows::new(usize::MAX / 2, 1).reserve(1).unwrap_err().kind(), crate::ErrorKind::Capacity);
         Rows::new(64, usize::MAX).reserve(1).unwrap();
-    }
-
-    #[test]
-    fn casts_check_size_and_alignment() {
-        let b = Buffer::new(16).unwrap();
-        assert_eq!(numbers::<f32>(b.bytes()).unwrap().len(), 4);
-        assert!(numbers::<f32>(&b.bytes()[..7]).is_err());
-        assert!(numbers::<u16>(&b.bytes()[1..3]).is_err());
     }
 }
