@@ -11,14 +11,15 @@ use std::process::ExitCode;
 use clap::Parser;
 use ramba::{Engine, EngineOptions, Error, ErrorKind, Result, SessionOptions, Support};
 use ramba_cli::answers::{self, AnswerArgs};
-use ramba_cli::files::{self, Document};
+use ramba_cli::document::Document;
 use ramba_cli::interrupt;
+use ramba_cli::model;
 use ramba_cli::show::{grouped, parse_size, print};
 
 /// Read a document, then answer questions about it, one a line, until the end of the input.
 #[derive(Parser)]
 struct Args {
-    /// The document, UTF-8 text
+    /// The document
     file: PathBuf,
     /// The model file [default: the shipped models/ramba-small.gguf]
     #[arg(long, value_name = "PATH")]
@@ -43,13 +44,13 @@ fn run(args: &Args) -> Result<ExitCode> {
     if args.file.as_os_str() == "-" {
         return Err(Error::invalid("the questions come from standard input, so the document must be a file"));
     }
-    let engine = Engine::open(&files::model_path(args.model.as_deref())?, &EngineOptions::default())?;
+    let engine = Engine::open(&model::path(args.model.as_deref())?, &EngineOptions::default())?;
     let options = args.answers.options();
     // The questions are not known yet, but what is wrong with the options shows with any.
     engine.check_question("What?", &options)?;
     let mut session = engine.session(&SessionOptions::default().budget(args.budget).directory(args.memory.clone()))?;
-    let mut document = Document::open(&args.file)?;
-    let reading = document.read_into(&mut session)?;
+    let reading = Document::open(&args.file)?.read_into(&mut session)?;
+    reading.tell();
     eprintln!("{} tokens read in {:.1} s.", grouped(reading.tokens), reading.elapsed.as_secs_f64());
 
     let prompt = io::stdin().is_terminal();

@@ -18,8 +18,8 @@ use common::facts::{self, Fact};
 use ramba::{Device, Engine, EngineOptions, Error, Result, Session, SessionOptions, Support};
 use ramba_cli::answers::AnswerArgs;
 use ramba_cli::encoder::EncoderArgs;
-use ramba_cli::files;
 use ramba_cli::interrupt;
+use ramba_cli::model;
 use ramba_cli::process;
 use ramba_cli::prose::{self, Rng};
 use ramba_cli::show::{self, grouped, mib, parse_count, parse_size, print, print_json};
@@ -100,7 +100,7 @@ struct Score {
 }
 
 fn run(args: &Args) -> Result<()> {
-    let model = files::model_path(args.model.as_deref())?;
+    let model = model::path(args.model.as_deref())?;
     let encoder = args.encoder.options()?;
     let engine =
         Engine::open(&model, &EngineOptions::default().threads(args.threads).device(args.device).encoder(encoder))?;

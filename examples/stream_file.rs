@@ -14,8 +14,9 @@ use clap::Parser;
 use common::facts::{self, Fact};
 use ramba::{Answer, Device, Engine, EngineOptions, Result, Session, SessionOptions, Support};
 use ramba_cli::answers::{self, AnswerArgs};
+use ramba_cli::document::{Document, Reading};
 use ramba_cli::encoder::EncoderArgs;
-use ramba_cli::files::{self, Document, Reading};
+use ramba_cli::model;
 use ramba_cli::prose::{self, Rng};
 use ramba_cli::show::{grouped, mib, parse_size, print, print_json};
 use ramba_cli::{interrupt, process};
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
 
 /// The exit status is that of `ramba ask`: 3 if the document holds no answer to one of the questions.
 fn run(args: &Args) -> Result<ExitCode> {
-    let model = files::model_path(args.model.as_deref())?;
+    let model = model::path(args.model.as_deref())?;
     let encoder = args.encoder.options()?;
     let engine =
         Engine::open(&model, &EngineOptions::default().threads(args.threads).device(args.device).encoder(encoder))?;
@@ -87,7 +88,7 @@ fn run(args: &Args) -> Result<ExitCode> {
     if !args.json && args.file.is_none() {
         print(format!("A document of generated prose with {} facts hidden in it.", hidden.len()))?;
     }
-    let mut document = match &args.file {
+    let document = match &args.file {
         Some(file) => Document::open(file)?,
         None => Document::of(text),
     };

@@ -49,15 +49,37 @@ pub fn line(answer: &Answer) -> String {
     }
     let cut = if answer.stop == StopReason::Length { "… [cut off]" } else { "" };
     let words = if answer.support == Support::Found { "  [not in these words]" } else { "" };
-    format!("{}{cut}{words}", one_line(&answer.text))
+    let place = match &answer.support {
+        Support::Quoted(quotes) => place(quotes),
+        _ => String::new(),
+    };
+    format!("{}{cut}{words}{place}", one_line(&answer.text))
 }
 
-/// A source on one line.
+/// Where an answer stands, as people call the places: each once.
+fn place(quotes: &[Quote]) -> String {
+    let mut places = Vec::new();
+    for quote in quotes {
+        let names = [&quote.document, &quote.label].into_iter().flatten().map(|name| one_line(name));
+        let place = names.collect::<Vec<_>>().join(", ");
+        if !place.is_empty() && !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    if places.is_empty() { String::new() } else { format!("  ({})", places.join("; ")) }
+}
+
+/// A source on one line: where it stands, as people call the place and as bytes of the file, if the file has such a place.
 pub fn source_line(source: &Source) -> String {
-    let Source { weight, bytes, text, .. } = source;
-    let place = [&source.document, &source.label].into_iter().flatten();
-    let place: String = place.map(|name| format!("{}, ", one_line(name))).collect();
-    format!("{place}bytes {}–{}, weight {weight:.2}  “{}”", bytes.start, bytes.end, one_line(text))
+    let Source { weight, text, .. } = source;
+    let mut place: Vec<String> =
+        [&source.document, &source.label].into_iter().flatten().map(|name| one_line(name)).collect();
+    match &source.origin {
+        Some(bytes) => place.push(format!("bytes {}–{}", bytes.start, bytes.end)),
+        None if place.is_empty() => place.push(format!("bytes {}–{}", source.bytes.start, source.bytes.end)),
+        None => {}
+    }
+    format!("{}, weight {weight:.2}  “{}”", place.join(", "), one_line(text))
 }
 
 /// An answer for programs. What rests on nothing is there too: `support` says so.

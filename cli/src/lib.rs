@@ -2,9 +2,10 @@
 //! and as JSON, signals, sizes. It is here for them, and changes as they need it.
 
 pub mod answers;
+pub mod document;
 pub mod encoder;
-pub mod files;
 pub mod interrupt;
+pub mod model;
 pub mod process;
 pub mod prose;
 pub mod show;

@@ -9,13 +9,13 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use ramba::{Device, Engine, EngineOptions, Result, SessionOptions, Support};
 use ramba_cli::answers::{self, AnswerArgs};
+use ramba_cli::document::{self, Document, DocumentArgs, Note, Reading};
 use ramba_cli::encoder::EncoderArgs;
-use ramba_cli::files::{self, Document};
-use ramba_cli::interrupt;
 use ramba_cli::show::{parse_size, print, print_json};
+use ramba_cli::{interrupt, model};
 use serde_json::json;
 
-use commands::{bench, convert, evaluate, export, info};
+use commands::{bench, convert, evaluate, export, info, text};
 
 const STATUS_HELP: &str = "\
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but a question was asked that the document does not answer; when stopped by a signal, 128 + its number: 130 for Ctrl-C (SIGINT), 143 for SIGTERM,
@@ -33,6 +33,8 @@ struct Cli {
 enum Command {
     /// Read a document and answer questions about it
     Ask(AskArgs),
+    /// Print the text that is read of a document, and where it stands
+    Text(text::TextArgs),
     /// Show what a model file holds and how much memory it needs, without loading it
     Info(info::InfoArgs),
     /// Make a model file of a checkpoint (safetensors): RAMba or Mamba-2
@@ -51,11 +53,14 @@ enum Command {
 
 #[derive(Args)]
 struct AskArgs {
-    /// The document, UTF-8 text; `-` for standard input
-    file: PathBuf,
+    /// The document: text, Markdown, HTML, PDF, EPUB, DOCX, CSV, TSV or JSON lines; several, a folder or a pattern; `-` for standard input
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
     /// A question (may be given several times)
     #[arg(short, long = "question", value_name = "QUESTION", required = true)]
     question: Vec<String>,
+    #[command(flatten)]
+    documents: DocumentArgs,
     #[command(flatten)]
     model: ModelArgs,
     /// Folder to keep the chunk memories in while the program runs [default: the system's temporary folder]
@@ -103,7 +108,7 @@ impl ModelArgs {
             .device(self.device)
             .encoder(self.encoder.options()?)
             .no_repack(self.no_repack);
-        Engine::open(files::model_path(self.model.as_deref())?, &options)
+        Engine::open(model::path(self.model.as_deref())?, &options)
     }
 }
 
@@ -117,6 +122,7 @@ fn run(command: &Command) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     match command {
         Command::Ask(args) => ask(args),
+        Command::Text(args) => text::run(args).map(done),
         Command::Info(args) => info::run(args).map(done),
         Command::Convert(args) => convert::convert(args).map(done),
         Command::Quantize(args) => convert::quantize(args).map(done),
@@ -135,7 +141,10 @@ fn ask(args: &AskArgs) -> Result<ExitCode> {
     let mut session = engine.session(
         &SessionOptions::default().budget(args.budget).device_budget(args.device_budget).directory(args.memory.clone()),
     )?;
-    Document::open(&args.file)?.read_into(&mut session)?;
+    let files = document::find(&args.files)?;
+    let documents = files.iter().map(|file| Document::open_as(file, &args.documents)).collect::<Result<Vec<_>>>()?;
+    let readings = document::read_all(documents, &mut session)?;
+    readings.iter().for_each(Reading::tell);
     let mut all = Vec::new();
     for question in &args.question {
         let answer = interrupt::answer(&mut session, question, &options)?;
@@ -155,7 +164,13 @@ fn ask(args: &AskArgs) -> Result<ExitCode> {
             .zip(&all)
             .map(|(question, answer)| answers::json(question, answer))
             .collect::<Vec<_>>();
-        print_json(&json!({"tokens": session.tokens(), "chunks": session.chunks(), "answers": answers}))?;
+        let notes = readings.iter().flat_map(|reading| {
+            let of = |note: &Note| json!({"document": reading.name, "place": note.place, "message": note.message});
+            reading.notes.iter().map(of)
+        });
+        print_json(&json!({
+            "tokens": session.tokens(), "chunks": session.chunks(), "notes": notes.collect::<Vec<_>>(), "answers": answers,
+        }))?;
     }
     Ok(answers::status(&all))
 }

@@ -73,13 +73,25 @@ fn documents_that_cannot_be_read() {
     let w = world();
     let at = |name: &str| w.dir.path().join(name);
     w.fails(&at("missing.txt"), &w.model, &[], 1, &["missing.txt"]);
-    w.fails(w.dir.path(), &w.model, &[], 1, &["directory"]);
+    std::fs::create_dir(at("folder")).unwrap();
+    w.fails(&at("folder"), &w.model, &[], 1, &["folder", "directory"]);
     std::fs::write(at("empty.txt"), "").unwrap();
     w.fails(&at("empty.txt"), &w.model, &[], 1, &["empty.txt", "empty"]);
-    std::fs::write(at("latin1.txt"), b"caf\xe9 au lait").unwrap();
-    w.fails(&at("latin1.txt"), &w.model, &[], 1, &["latin1.txt", "UTF-8", "byte 3"]);
-    std::fs::write(at("cut.txt"), "whole characters, then half of one: 日".as_bytes().split_last().unwrap().1).unwrap();
-    w.fails(&at("cut.txt"), &w.model, &[], 1, &["cut.txt", "UTF-8"]);
+    // A pipe cannot be read twice to find out what it is.
+    let long = [&b"plain ".repeat(1 << 18)[..], b"caf\xe9 au lait", &b" plain".repeat(1 << 16)].concat();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ramba"));
+    command.args(["text", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let _ = std::io::Write::write_all(&mut stdin, &long);
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(
+        message.contains("standard input") && message.contains("1572867") && message.contains("--encoding"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -12,8 +12,8 @@ use ramba::weights::Tensor;
 use ramba::{AskOptions, Device, Engine, EngineOptions, Result, SessionOptions};
 use serde_json::{Value, json};
 
-use ramba_cli::files;
 use ramba_cli::interrupt;
+use ramba_cli::model;
 use ramba_cli::prose::{self, Rng};
 use ramba_cli::show::{parse_count, print, print_json};
 
@@ -55,7 +55,7 @@ const QUESTION: usize = 8;
 type Row = Value;
 
 pub fn run(args: &BenchArgs) -> Result<()> {
-    let model = files::model_path(args.model.as_deref())?;
+    let model = model::path(args.model.as_deref())?;
     let mut counts = args.threads.clone();
     if counts.is_empty() {
         counts = vec![1, std::thread::available_parallelism().map_or(1, |n| n.get())];

@@ -20,7 +20,7 @@ use cases::{Benchmark, Case, Document, Suite};
 use haystack::Haystack;
 use heatmap::Heatmap;
 use ramba_cli::show::{grouped, one_line, parse_size, print, print_json};
-use ramba_cli::{files, interrupt};
+use ramba_cli::{interrupt, model};
 use support::Kinds;
 
 /// Parts that depths are counted in.
@@ -118,7 +118,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     }
     if args.json {
         let rows: Vec<Value> = rows.iter().map(Row::json).collect();
-        let model = files::model_path(args.model.model.as_deref())?;
+        let model = model::path(args.model.model.as_deref())?;
         return print_json(&json!({
             "benchmark": format!("{:?}", suite.benchmark).to_lowercase(),
             "score": score_name(suite.benchmark),
@@ -190,7 +190,7 @@ fn evaluate(
         let hidden = within.map(|(haystack, bytes)| haystack.hide(&document.text, bytes));
         // A model can only be asked about something.
         let text = hidden.as_ref().map_or(".", |hidden| &hidden.text);
-        let reading = files::Document::of(text.into()).read_into(&mut session)?;
+        let reading = ramba_cli::document::Document::of(text.into()).read_into(&mut session)?;
         row.bytes += reading.bytes;
         row.tokens += reading.tokens;
         row.reading += reading.elapsed;

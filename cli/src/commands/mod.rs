@@ -5,3 +5,4 @@ pub mod convert;
 pub mod evaluate;
 pub mod export;
 pub mod info;
+pub mod text;
