@@ -1,6 +1,6 @@
 //! Vectors of integers for quantized weights, and the products of bytes in them.
 
-use super::quantized::{self, RowMut};
+use super::quantized::{self, GroupMut};
 use super::simd::Simd;
 
 /// Vectors with a lane of 32 bits for each row of weights, and products of bytes: each lane of a vector of words holds 4 bytes of its
@@ -27,9 +27,9 @@ pub(super) unsafe trait Integers: Simd {
     /// Sums of products of signed weights.
     type SignedSums: Copy;
 
-    /// Quantizes whole blocks of 32 values, for weights of `offset`.
+    /// Quantizes rows of whole blocks of 32 values, for weights of `offset`.
     #[inline(always)]
-    fn quantize(self, x: &[f32], offset: i32, out: RowMut<'_>) {
+    fn quantize(self, x: &[f32], offset: i32, out: GroupMut<'_>) {
         quantized::quantize(x, offset, out);
     }
 
@@ -80,7 +80,7 @@ pub(super) unsafe trait Integers: Simd {
     fn nibbles_dot(self, sums: Self::NibbleSums, w: Self::I, x: Self::I) -> Self::NibbleSums;
     fn nibbles_end(self, sums: Self::NibbleSums, start: Self::I) -> Self::I;
 
-    /// 4 signed bytes in each lane, made ready.
+    /// 4 signed bytes in each lane as panels have them, see [`quantized::flip`], made ready.
     fn signed(self, w: Self::I) -> Self::Signed;
     /// As [`Integers::nibbles_begin`].
     fn signed_begin(self, start: Self::I) -> Self::SignedSums;

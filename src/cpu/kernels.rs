@@ -9,7 +9,7 @@ use super::attention::{self, Reading};
 use super::buffer::Buffer;
 use super::elementwise;
 use super::matmul::{self, Columns, FloatProduct};
-use super::quantized::{self, QuantizedProduct, RowMut};
+use super::quantized::{self, Layout, QuantizedProduct};
 use super::retrieval::{self, Scoring};
 use super::ssm::{self, Mixed, Mixer};
 use crate::backend::{EncoderShape, HeadNorms, SsmShape};
@@ -92,7 +92,8 @@ macro_rules! with_kernels {
         $then! {
             $($head)*
             fn offset(dtype: DType) -> i32 = quantized::offset;
-            fn quantize(x: &[f32], offset: i32, out: RowMut<'_>) = quantized::quantize_row;
+            fn flip(dtype: DType) -> u32 = quantized::flip;
+            fn quantize(x: &[f32], offset: i32, layout: Layout, out: &mut [f32]) = quantized::quantize_rows;
             fn multiply_quantized(product: &QuantizedProduct<'_>, panel: &[u8], first: usize, y: &mut Columns<'_>)
                 = quantized::multiply_panel;
             fn multiply_floats(product: &FloatProduct<'_>, first: usize, y: &mut Columns<'_>, panels: &mut [f32])

@@ -148,12 +148,13 @@ pub(super) fn matmul(
             let Scratch { a, .. } = &mut *scratch;
             let quantized = a.scratch(n * layout.stride())?;
             // Some 20 instructions per 32 values are as long as about 8 multiply-adds per value.
-            pool.each_part(quantized, layout.stride(), n * cols * 8, |i, record| {
-                kernels.quantize(&x[i * cols..(i + 1) * cols], offset, layout.row_mut(record));
+            pool.each_part(quantized, Layout::ROWS * layout.stride(), n * cols * 8, |i, out| {
+                let first = i * Layout::ROWS;
+                kernels.quantize(&x[first * cols..n.min(first + Layout::ROWS) * cols], offset, layout, out);
                 Ok(())
             })?;
             let product = QuantizedProduct { dtype, shape, layout, x: quantized };
-            let at_once = (PASS / (4 * layout.stride())).max(8).next_multiple_of(8).min(n);
+            let at_once = (PASS / (4 * layout.stride())).max(1).next_multiple_of(Layout::ROWS).min(n);
             let (panels, row_bytes) = (rows.div_ceil(ROWS), tensor.row_bytes());
             pool.each(panels * n.div_ceil(at_once), work, |task| {
                 let (i, first) = (task / panels * at_once, task % panels * ROWS);
@@ -165,7 +166,11 @@ pub(super) fn matmul(
                     None => {
                         let mut scratch = pool.scratch();
                         let panel = cast_mut(scratch.a.scratch(shape.bytes() / 4)?);
-                        shape.pack(&tensor.bytes()[first * row_bytes..(first + count) * row_bytes], panel);
+                        shape.pack(
+                            &tensor.bytes()[first * row_bytes..(first + count) * row_bytes],
+                            kernels.flip(dtype),
+                            panel,
+                        );
                         kernels.multiply_quantized(&product, panel, i, &mut columns);
                     }
                 }

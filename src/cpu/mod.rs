@@ -116,7 +116,7 @@ impl Device for Cpu {
     }
 
     fn weight(&self, tensor: Tensor) -> Result<Weight> {
-        if self.repack { Weight::packed(&self.pool, tensor) } else { Ok(Weight::mapped(tensor)) }
+        if self.repack { Weight::packed(self.kernels, &self.pool, tensor) } else { Ok(Weight::mapped(tensor)) }
     }
 
     fn table(&self, tensor: Tensor) -> Result<Weight> {

@@ -3,7 +3,8 @@
 //!
 //! A panel is [`ROWS`] rows, and holds the bytes of the file in another order, so that it takes as much memory. First the lines of 64
 //! bytes: of every block (of [`crate::quant`]) in turn, each 4-byte word of its integers, that of row 0, that of row 1, and so on. Then,
-//! of every block, its f16 values: each of the 16 rows, 32 bytes. Rows past the end of the matrix are zeros.
+//! of every block, its f16 values: each of the 16 rows, 32 bytes. Rows past the end of the matrix are zeros. With instructions that take
+//! weights as unsigned bytes, those of Q8_0 have the first bit of each byte turned.
 //!
 //! | type | words of a block | f16 values |
 //! |---|---|---|
@@ -14,6 +15,7 @@
 
 use memmap2::MmapMut;
 
+use super::kernels::Kernels;
 use super::pool::Pool;
 use crate::backend::Matrix;
 use crate::quant::DType;
@@ -66,8 +68,9 @@ impl PanelShape {
         (self.lines() + self.blocks * self.halves_at.len() * HALVES).next_multiple_of(LINE)
     }
 
-    /// Fills `panel` with up to [`ROWS`] rows as they are in the file.
-    pub(super) fn pack(&self, rows: &[u8], panel: &mut [u8]) {
+    /// Fills `panel` with up to [`ROWS`] rows as they are in the file, words XORed with `flip`.
+    pub(super) fn pack(&self, rows: &[u8], flip: u32, panel: &mut [u8]) {
+        let flip = flip.to_ne_bytes();
         let row_bytes = self.blocks * self.block_bytes;
         if rows.len() < ROWS * row_bytes {
             panel.fill(0);
@@ -79,7 +82,7 @@ impl PanelShape {
                 let words = block[self.words_at..].as_chunks::<4>().0;
                 let lines = lines[b * self.words * ROWS..].chunks_exact_mut(ROWS).take(self.words);
                 for (line, word) in lines.zip(words) {
-                    line[r] = *word;
+                    line[r] = std::array::from_fn(|i| word[i] ^ flip[i]);
                 }
                 for (h, &at) in self.halves_at.iter().enumerate() {
                     halves[(b * self.halves_at.len() + h) * ROWS + r] = [block[at], block[at + 1]];
@@ -108,7 +111,7 @@ impl Weight {
     ///
     /// # Errors
     /// `Capacity` if there is not enough memory.
-    pub(super) fn packed(pool: &Pool, tensor: Tensor) -> Result<Weight> {
+    pub(super) fn packed(kernels: &Kernels, pool: &Pool, tensor: Tensor) -> Result<Weight> {
         let (row_bytes, rows) = (tensor.row_bytes(), tensor.rows());
         let shape = PanelShape::of(tensor.dtype(), tensor.cols()).filter(|_| rows > 0 && row_bytes > 0);
         let Some(shape) = shape else { return Ok(Weight::mapped(tensor)) };
@@ -124,10 +127,10 @@ impl Weight {
         if let Err(e) = panels.advise(memmap2::Advice::HugePage) {
             log::debug!("no huge pages for {len} bytes of weights: {e}");
         }
-        let bytes = tensor.bytes();
+        let (bytes, flip) = (tensor.bytes(), kernels.flip(tensor.dtype()));
         pool.each_part(&mut panels, shape.bytes(), len, |i, panel| {
             let from = i * ROWS * row_bytes;
-            shape.pack(&bytes[from..bytes.len().min(from + ROWS * row_bytes)], panel);
+            shape.pack(&bytes[from..bytes.len().min(from + ROWS * row_bytes)], flip, panel);
             Ok(())
         })?;
         tensor.give_back();

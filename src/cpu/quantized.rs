@@ -29,89 +29,121 @@ use crate::quant::DType;
 /// Values in a block of activations, and in a block of weights here; the super-blocks of K-quants are 8 of them.
 pub(super) const BLOCK: usize = 32;
 
-/// How a row of quantized activations lies in memory, in units of f32. Rows start at cache lines.
+/// Rows of activations that are multiplied at once, from `left` rows on.
+#[inline(always)]
+fn group(left: usize, most: usize) -> usize {
+    match left {
+        8.. if most >= 8 => 8,
+        4.. => 4,
+        2.. => 2,
+        left => left,
+    }
+}
+
+/// How quantized activations lie in memory, in units of f32. A group of rows that are multiplied at once takes as much as so many rows, and
+/// has the rows side by side: value b of a part of the group is that of its first row, then that of its second row, and so on, so that a
+/// product reads one stream. Groups start at cache lines.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
     pub(super) cols: usize,
 }
 
 impl Layout {
+    /// Groups never cross multiples of so many rows.
+    pub(super) const ROWS: usize = 8;
+
     /// Space for a row.
     pub(super) fn stride(self) -> usize {
         (5 * (self.cols / BLOCK) + self.cols / 4).next_multiple_of(16)
     }
 
-    /// The parts of a row, to be filled.
+    /// The parts of a group of `rows` rows, to be filled.
     #[inline(always)]
-    pub(super) fn row_mut(self, record: &mut [f32]) -> RowMut<'_> {
-        let blocks = self.cols / BLOCK;
-        let (scales, rest) = record.split_at_mut(blocks);
+    fn group_mut(self, rows: usize, group: &mut [f32]) -> GroupMut<'_> {
+        let blocks = self.cols / BLOCK * rows;
+        let (scales, rest) = group.split_at_mut(blocks);
         let (weighted, rest) = rest.split_at_mut(blocks);
         let (offsets, rest) = rest.split_at_mut(blocks);
         let (halves, q) = rest.split_at_mut(2 * blocks);
-        let (offsets, halves, q) = (cast_mut(offsets), cast_mut(halves), &mut cast_mut(q)[..self.cols]);
-        RowMut { scales, weighted, offsets, halves, q }
+        GroupMut { rows, scales, weighted, offsets: cast_mut(offsets), halves: cast_mut(halves), q: cast_mut(q) }
     }
 }
 
-/// One row of activations as integers in blocks of 32, x ≈ d · q with d = max|x| / 127, to be filled: the parts in order.
-pub(super) struct RowMut<'a> {
-    /// d, (cols / 32)
-    pub(super) scales: &'a mut [f32],
-    /// d · Σ q, (cols / 32)
-    pub(super) weighted: &'a mut [f32],
-    /// −offset · Σ q, (cols / 32)
-    pub(super) offsets: &'a mut [i32],
-    /// The same of each half of a block, (cols / 16)
-    pub(super) halves: &'a mut [i32],
-    /// (cols)
-    pub(super) q: &'a mut [i8],
+/// Rows of activations as integers in blocks of 32, x ≈ d · q with d = max|x| / 127, to be filled: the parts in order.
+pub(super) struct GroupMut<'a> {
+    rows: usize,
+    /// d, (cols / 32, rows)
+    scales: &'a mut [f32],
+    /// d · Σ q, (cols / 32, rows)
+    weighted: &'a mut [f32],
+    /// −offset · Σ q, (cols / 32, rows)
+    offsets: &'a mut [i32],
+    /// The same of each half of a block, (cols / 16, rows)
+    halves: &'a mut [i32],
+    /// Four values each, (cols / 4, rows)
+    q: &'a mut [i32],
 }
 
-/// The same rows, `M` of them, to be read inside a product: places instead of slices, since a small product takes no longer than making those.
+impl GroupMut<'_> {
+    /// The rows of `x` (rows, cols), each with its number.
+    #[inline(always)]
+    pub(super) fn rows<'x>(&self, x: &'x [f32]) -> impl Iterator<Item = (usize, &'x [f32])> + use<'x> {
+        x.chunks_exact(x.len() / self.rows.max(1)).enumerate()
+    }
+
+    /// Fills block `b` of row `r`: d, the sums of the halves of q, and q.
+    #[inline(always)]
+    pub(super) fn put(&mut self, (r, b): (usize, usize), offset: i32, d: f32, sums: [i32; 2], q: [i32; BLOCK / 4]) {
+        let at = b * self.rows + r;
+        self.scales[at] = d;
+        self.weighted[at] = d * (sums[0] + sums[1]) as f32;
+        self.offsets[at] = -offset * (sums[0] + sums[1]);
+        for (half, sum) in sums.into_iter().enumerate() {
+            self.halves[(2 * b + half) * self.rows + r] = -offset * sum;
+        }
+        let words = &mut self.q[b * q.len() * self.rows..][..q.len() * self.rows];
+        for (words, q) in words.chunks_exact_mut(self.rows).zip(q) {
+            words[r] = q;
+        }
+    }
+}
+
+/// A group of M rows, to be read inside a product: places instead of slices, since a small product takes no longer than making those.
 #[derive(Clone, Copy)]
-struct Rows {
-    /// The first row.
+struct Group<const M: usize> {
     at: *const f32,
-    /// From a row to the next one.
-    stride: usize,
     /// In a row.
     blocks: usize,
 }
 
 /// # Safety
-/// Of all methods: the row is one of those that there are, and the block, or half or word of one, is inside it.
-impl Rows {
-    #[inline(always)]
-    unsafe fn row(self, m: usize) -> *const f32 {
-        // SAFETY: the contract.
-        unsafe { self.at.add(m * self.stride) }
-    }
+/// Of all methods: row `m` is one of the group, and the block, or half or word of one, is inside it.
+impl<const M: usize> Group<M> {
     #[inline(always)]
     unsafe fn scale(self, m: usize, b: usize) -> f32 {
         // SAFETY: the contract.
-        unsafe { *self.row(m).add(b) }
+        unsafe { *self.at.add(b * M + m) }
     }
     #[inline(always)]
     unsafe fn weighted(self, m: usize, b: usize) -> f32 {
         // SAFETY: the contract.
-        unsafe { *self.row(m).add(self.blocks + b) }
+        unsafe { *self.at.add((self.blocks + b) * M + m) }
     }
     #[inline(always)]
     unsafe fn offset(self, m: usize, b: usize) -> *const i32 {
         // SAFETY: the contract.
-        unsafe { self.row(m).add(2 * self.blocks + b).cast() }
+        unsafe { self.at.add((2 * self.blocks + b) * M + m).cast() }
     }
     #[inline(always)]
     unsafe fn half(self, m: usize, half: usize) -> *const i32 {
         // SAFETY: the contract.
-        unsafe { self.row(m).add(3 * self.blocks + half).cast() }
+        unsafe { self.at.add((3 * self.blocks + half) * M + m).cast() }
     }
     /// Four values.
     #[inline(always)]
     unsafe fn word(self, m: usize, word: usize) -> *const i32 {
         // SAFETY: the contract.
-        unsafe { self.row(m).add(5 * self.blocks + word).cast() }
+        unsafe { self.at.add((5 * self.blocks + word) * M + m).cast() }
     }
 }
 
@@ -125,12 +157,12 @@ pub(super) struct QuantizedProduct<'a> {
 }
 
 impl QuantizedProduct<'_> {
-    /// `count` rows of the activations from row `first` on, which are checked to be there.
+    /// The group of the M rows of activations from row `first` on, which are checked to be there.
     #[inline(always)]
-    fn rows(&self, first: usize, count: usize) -> Rows {
+    fn group<const M: usize>(&self, first: usize) -> Group<M> {
         let stride = self.layout.stride();
-        let rows = &self.x[first * stride..(first + count) * stride];
-        Rows { at: rows.as_ptr(), stride, blocks: self.layout.cols / BLOCK }
+        let rows = &self.x[first * stride..(first + M) * stride];
+        Group { at: rows.as_ptr(), blocks: self.layout.cols / BLOCK }
     }
 }
 
@@ -144,10 +176,23 @@ pub(super) fn offset<S: Integers>(_: S, dtype: DType) -> i32 {
     }
 }
 
-/// Quantizes whole blocks of 32 values, for weights of `offset`.
+/// What the words of integers are XORed with in a panel, so that products read them as they are: [`Integers::signed_dot`] of many
+/// instruction sets takes unsigned weights.
+pub(super) fn flip<S: Integers>(_: S, dtype: DType) -> u32 {
+    if dtype == DType::Q8_0 && S::SIGNED_OFFSET == 128 { 0x8080_8080 } else { 0 }
+}
+
+/// Quantizes up to [`Layout::ROWS`] rows `x` of whole blocks, from a multiple of it on, for weights of `offset`.
 #[inline(always)]
-pub(super) fn quantize_row<S: Integers>(s: S, x: &[f32], offset: i32, out: RowMut<'_>) {
-    s.quantize(x, offset, out);
+pub(super) fn quantize_rows<S: Integers>(s: S, x: &[f32], offset: i32, layout: Layout, out: &mut [f32]) {
+    let (rows, stride) = (x.len() / layout.cols, layout.stride());
+    let mut i = 0;
+    while i < rows {
+        let count = group(rows - i, S::AT_ONCE);
+        let out = layout.group_mut(count, &mut out[i * stride..(i + count) * stride]);
+        s.quantize(&x[i * layout.cols..(i + count) * layout.cols], offset, out);
+        i += count;
+    }
 }
 
 /// The scale of a block of activations and its inverse.
@@ -157,21 +202,20 @@ pub(super) fn scale_of(max: f32) -> (f32, f32) {
 }
 
 /// [`Integers::quantize`] in plain Rust.
-pub(super) fn quantize(x: &[f32], offset: i32, out: RowMut<'_>) {
-    let blocks = x.chunks_exact(BLOCK).zip(out.q.chunks_exact_mut(BLOCK)).zip(out.halves.as_chunks_mut::<2>().0);
-    let scales = out.scales.iter_mut().zip(out.weighted).zip(out.offsets);
-    for (((x, q), halves), ((scale, weighted), out)) in blocks.zip(scales) {
-        // Magnitudes compare as their bits do, and NaN is above all numbers: the scale is then NaN and so the result.
-        let max = f32::from_bits(x.iter().map(|v| v.abs().to_bits()).max().unwrap_or(0));
-        let (d, inverse) = scale_of(max);
-        for (q, v) in q.iter_mut().zip(x) {
-            *q = (v * inverse).round_ties_even() as i8;
+pub(super) fn quantize(x: &[f32], offset: i32, mut out: GroupMut<'_>) {
+    for (r, x) in out.rows(x) {
+        for (b, x) in x.as_chunks::<BLOCK>().0.iter().enumerate() {
+            // Magnitudes compare as their bits do, and NaN is above all numbers: the scale is then NaN and so the result.
+            let max = f32::from_bits(x.iter().map(|v| v.abs().to_bits()).max().unwrap_or(0));
+            let (d, inverse) = scale_of(max);
+            let q = x.map(|v| (v * inverse).round_ties_even() as i8);
+            let sums = [0, 1].map(|h| q[h * BLOCK / 2..][..BLOCK / 2].iter().map(|&q| i32::from(q)).sum::<i32>());
+            let mut words = [0; BLOCK / 4];
+            for (word, q) in words.iter_mut().zip(q.as_chunks::<4>().0) {
+                *word = i32::from_ne_bytes(q.map(i8::cast_unsigned));
+            }
+            out.put((r, b), offset, d, sums, words);
         }
-        let sums = [0, 1].map(|h| q[h * BLOCK / 2..][..BLOCK / 2].iter().map(|&q| i32::from(q)).sum::<i32>());
-        *halves = sums.map(|sum| -offset * sum);
-        *out = halves[0] + halves[1];
-        *scale = d;
-        *weighted = d * (sums[0] + sums[1]) as f32;
     }
 }
 
@@ -218,13 +262,13 @@ fn multiply<S: Integers, const KIND: u8>(
     while i < n {
         let at = first + i;
         // As many rows as their sums fit into registers, with the lanes of one vector; one row with all lanes.
-        i += match n - i {
-            left if left >= 8 && S::AT_ONCE >= 8 => by_lanes::<S, KIND, 8>(s, product, (at, i), &panel, y),
-            left if left >= 4 => by_lanes::<S, KIND, 4>(s, product, (at, i), &panel, y),
-            left if left >= 2 => by_lanes::<S, KIND, 2>(s, product, (at, i), &panel, y),
+        i += match group(n - i, S::AT_ONCE) {
+            8 => by_lanes::<S, KIND, 8>(s, product, (at, i), &panel, y),
+            4 => by_lanes::<S, KIND, 4>(s, product, (at, i), &panel, y),
+            2 => by_lanes::<S, KIND, 2>(s, product, (at, i), &panel, y),
             _ if S::LANES == ROWS => by_lanes::<S, KIND, 1>(s, product, (at, i), &panel, y),
             _ => {
-                let x = product.rows(at, 1);
+                let x = product.group::<1>(at);
                 for lane in (0..ROWS).step_by(2 * S::LANES) {
                     // SAFETY: the panel is as long as its shape says, and the row as its layout.
                     let sums = unsafe { tile::<S, KIND, 1, 2>(s, x, &panel, lane) };
@@ -245,7 +289,7 @@ fn by_lanes<S: Integers, const KIND: u8, const M: usize>(
     panel: &Panel,
     y: &mut Columns<'_>,
 ) -> usize {
-    let x = product.rows(at, M);
+    let x = product.group::<M>(at);
     for lane in (0..ROWS).step_by(S::LANES) {
         // SAFETY: the panel is as long as its shape says, and the rows as their layout.
         let sums = unsafe { tile::<S, KIND, M, 1>(s, x, panel, lane) };
@@ -310,7 +354,7 @@ const Q6_K_WORDS: usize = 52;
 #[allow(clippy::needless_range_loop, reason = "indices of constant range keep the sums in registers")]
 unsafe fn tile<S: Integers, const KIND: u8, const M: usize, const N: usize>(
     s: S,
-    x: Rows,
+    x: Group<M>,
     panel: &Panel,
     lane: usize,
 ) -> [[S::V; N]; M] {

@@ -3,45 +3,42 @@
 //! Without VNNI, products of bytes are those of `vpmaddubsw`: unsigned by signed, two in a lane of 16 bits. The sum of 16 products of 4-bit
 //! weights, of at most 15 · 127 each, fits there (30,480), so that a block needs one widening; that of 4 products of 6-bit weights fits
 //! too (32,004); signed weights are multiplied as their two halves of 4 bits. With VNNI (`vpdpbusd`), four products are added to a lane of 32
-//! bits at once, unsigned by signed too. Signed weights are made unsigned by adding 128.
+//! bits at once, unsigned by signed too. Signed weights have been made unsigned by adding 128.
 
 use std::arch::x86_64::*;
 
 use super::{Avx2, Avx512, AvxVnni};
 use crate::cpu::integers::Integers;
-use crate::cpu::quantized::{BLOCK, RowMut, scale_of};
+use crate::cpu::quantized::{BLOCK, GroupMut, scale_of};
 
 /// The formula of `quantized.rs`, 32 values at a time.
 #[target_feature(enable = "avx2,fma,f16c")]
-fn quantize(x: &[f32], offset: i32, out: RowMut<'_>) {
+fn quantize(x: &[f32], offset: i32, mut out: GroupMut<'_>) {
     let magnitude = _mm256_set1_epi32(0x7fff_ffff);
-    let blocks = x.as_chunks::<BLOCK>().0.iter().zip(out.q.as_chunks_mut::<BLOCK>().0);
-    let per_block = out.scales.iter_mut().zip(out.weighted).zip(out.offsets);
-    let per_block = per_block.zip(out.halves.as_chunks_mut::<2>().0);
-    for ((x, q), (((scale, weighted), out), halves)) in blocks.zip(per_block) {
-        // SAFETY: four times 8 of the 32 values.
-        let x: [__m256; 4] = std::array::from_fn(|i| unsafe { _mm256_loadu_ps(x.as_ptr().add(8 * i)) });
-        let bits = x.map(|x| _mm256_and_si256(_mm256_castps_si256(x), magnitude));
-        let max = _mm256_max_epi32(_mm256_max_epi32(bits[0], bits[1]), _mm256_max_epi32(bits[2], bits[3]));
-        let max = _mm_max_epi32(_mm256_castsi256_si128(max), _mm256_extracti128_si256::<1>(max));
-        let max = _mm_max_epi32(max, _mm_shuffle_epi32::<0b01_00_11_10>(max));
-        let max = _mm_max_epi32(max, _mm_shuffle_epi32::<0b10_11_00_01>(max));
-        let (d, inverse) = scale_of(f32::from_bits(_mm_cvtsi128_si32(max) as u32));
-        let inverse = _mm256_set1_ps(inverse);
-        let i = x.map(|x| _mm256_cvtps_epi32(_mm256_mul_ps(x, inverse)));
-        // Packing works within halves; the permutation puts groups of 4 back into order.
-        let packed = _mm256_packs_epi16(_mm256_packs_epi32(i[0], i[1]), _mm256_packs_epi32(i[2], i[3]));
-        let packed = _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-        // SAFETY: `q` has 32 bytes.
-        unsafe { _mm256_storeu_si256(q.as_mut_ptr().cast(), packed) };
-        let sums = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), packed), _mm256_set1_epi16(1));
-        let sums = _mm256_hadd_epi32(sums, sums);
-        let sums = _mm256_hadd_epi32(sums, sums);
-        let [low, high] = [_mm256_extract_epi32::<0>(sums), _mm256_extract_epi32::<4>(sums)];
-        *halves = [-offset * low, -offset * high];
-        *out = halves[0] + halves[1];
-        *scale = d;
-        *weighted = d * (low + high) as f32;
+    for (r, x) in out.rows(x) {
+        for (b, x) in x.as_chunks::<BLOCK>().0.iter().enumerate() {
+            // SAFETY: four times 8 of the 32 values.
+            let x: [__m256; 4] = std::array::from_fn(|i| unsafe { _mm256_loadu_ps(x.as_ptr().add(8 * i)) });
+            let bits = x.map(|x| _mm256_and_si256(_mm256_castps_si256(x), magnitude));
+            let max = _mm256_max_epi32(_mm256_max_epi32(bits[0], bits[1]), _mm256_max_epi32(bits[2], bits[3]));
+            let max = _mm_max_epi32(_mm256_castsi256_si128(max), _mm256_extracti128_si256::<1>(max));
+            let max = _mm_max_epi32(max, _mm_shuffle_epi32::<0b01_00_11_10>(max));
+            let max = _mm_max_epi32(max, _mm_shuffle_epi32::<0b10_11_00_01>(max));
+            let (d, inverse) = scale_of(f32::from_bits(_mm_cvtsi128_si32(max) as u32));
+            let inverse = _mm256_set1_ps(inverse);
+            let i = x.map(|x| _mm256_cvtps_epi32(_mm256_mul_ps(x, inverse)));
+            // Packing works within halves; the permutation puts groups of 4 back into order.
+            let packed = _mm256_packs_epi16(_mm256_packs_epi32(i[0], i[1]), _mm256_packs_epi32(i[2], i[3]));
+            let packed = _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+            let sums = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), packed), _mm256_set1_epi16(1));
+            let sums = _mm256_hadd_epi32(sums, sums);
+            let sums = _mm256_hadd_epi32(sums, sums);
+            let [low, high] = [_mm256_extract_epi32::<0>(sums), _mm256_extract_epi32::<4>(sums)];
+            let mut words = [0; BLOCK / 4];
+            // SAFETY: there are 32 bytes.
+            unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), packed) };
+            out.put((r, b), offset, d, [low, high], words);
+        }
     }
 }
 
@@ -55,7 +52,7 @@ macro_rules! lanes_of_256_bits {
         type V = __m256;
 
         #[inline(always)]
-        fn quantize(self, x: &[f32], offset: i32, out: RowMut<'_>) {
+        fn quantize(self, x: &[f32], offset: i32, out: GroupMut<'_>) {
             // SAFETY: `self` proves that the CPU has AVX2, FMA and F16C.
             unsafe { quantize(x, offset, out) }
         }
@@ -159,7 +156,7 @@ macro_rules! lanes_of_256_bits {
 
 /// Products by VNNI, in vectors of any width: `$dot` is the instruction.
 macro_rules! products_of_vnni {
-    ($i:ty, $xor:ident, $dot:ident) => {
+    ($i:ty, $dot:ident) => {
         type NibbleSums = $i;
         type Signed = $i;
         type SignedSums = $i;
@@ -179,8 +176,7 @@ macro_rules! products_of_vnni {
         }
         #[inline(always)]
         fn signed(self, w: $i) -> $i {
-            // SAFETY: `self` proves that the CPU has the instruction.
-            unsafe { $xor(w, self.int(0x8080_8080)) }
+            w
         }
         #[inline(always)]
         fn signed_begin(self, start: $i) -> $i {
@@ -231,7 +227,7 @@ unsafe impl Integers for Avx2 {
     fn signed(self, w: __m256i) -> [__m256i; 2] {
         // SAFETY: `self` proves that the CPU has AVX2.
         unsafe {
-            let (w, low) = (_mm256_xor_si256(w, self.int(0x8080_8080)), self.int(0x0f0f_0f0f));
+            let low = self.int(0x0f0f_0f0f);
             [_mm256_and_si256(w, low), _mm256_and_si256(_mm256_srli_epi16::<4>(w), low)]
         }
     }
@@ -264,7 +260,7 @@ unsafe impl Integers for Avx2 {
 // SAFETY: as for `Simd`.
 unsafe impl Integers for AvxVnni {
     lanes_of_256_bits!();
-    products_of_vnni!(__m256i, _mm256_xor_si256, _mm256_dpbusd_avx_epi32);
+    products_of_vnni!(__m256i, _mm256_dpbusd_avx_epi32);
 }
 
 // SAFETY: as for `Simd`.
@@ -276,7 +272,7 @@ unsafe impl Integers for Avx512 {
     type V = __m512;
 
     #[inline(always)]
-    fn quantize(self, x: &[f32], offset: i32, out: RowMut<'_>) {
+    fn quantize(self, x: &[f32], offset: i32, out: GroupMut<'_>) {
         // SAFETY: `self` proves that the CPU has AVX2, FMA and F16C.
         unsafe { quantize(x, offset, out) }
     }
@@ -376,5 +372,5 @@ unsafe impl Integers for Avx512 {
         unsafe { _mm512_storeu_ps(p, v) }
     }
 
-    products_of_vnni!(__m512i, _mm512_xor_si512, _mm512_dpbusd_epi32);
+    products_of_vnni!(__m512i, _mm512_dpbusd_epi32);
 }
