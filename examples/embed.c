@@ -1,14 +1,16 @@
 /*
  * Reads a document and answers a question about it, from C.
  *
- *     cargo rustc -p ramba --release --lib --features capi --crate-type staticlib
- *     cc -Iinclude -o embed examples/embed.c target/release/libramba.a -lpthread -ldl -lm
+ *     packages/build target/embed          (the library, its header, and what pkg-config and CMake want to know)
+ *     export PKG_CONFIG_PATH=$PWD/target/embed/lib/pkgconfig
+ *     cc -o embed examples/embed.c $(pkg-config --cflags --libs --static ramba)
  *     ./embed models/ramba-small.gguf book.txt "What is the pass key?"
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "ramba.h"
+#include <ramba.h>
 
 /* Ends the program with the library's message if a call has failed. */
 static void check(ramba_status status) {
@@ -23,6 +25,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: %s MODEL FILE QUESTION\n", argv[0]);
         return 2;
     }
+    const char *question = argv[3];
     FILE *file = fopen(argv[2], "rb");
     if (!file) {
         perror(argv[2]);
@@ -30,11 +33,15 @@ int main(int argc, char **argv) {
     }
 
     ramba_model *model;
-    ramba_session *session;
-    check(ramba_model_open(argv[1], 0, &model));
+    check(ramba_model_open(argv[1], NULL, &model));
     /* What is wrong with a question is known before anything is read. */
-    check(ramba_check_question(model, argv[3], 0));
-    check(ramba_session_open(model, NULL, 32 << 20, &session));
+    check(ramba_check_question(model, question, strlen(question), NULL));
+
+    ramba_session_options options;
+    check(ramba_session_options_default(&options, sizeof options));
+    options.budget_bytes = 32 << 20;
+    ramba_session *session;
+    check(ramba_session_open(model, &options, &session));
 
     /* Blocks may end inside a character. */
     char block[65536];
@@ -49,14 +56,15 @@ int main(int argc, char **argv) {
     fclose(file);
 
     /* A callback could show the answer while it is written; whether it is a guess is known at its end. */
-    check(ramba_ask(session, argv[3], 0, NULL, NULL));
+    check(ramba_ask(session, question, strlen(question), NULL, NULL, NULL));
     ramba_support support = ramba_answer_support(session);
     if (support == RAMBA_SUPPORT_NONE) {
         printf("not found in the document\n");
     } else {
-        printf("%s%s\n", ramba_answer(session), ramba_stop_reason(session) == RAMBA_STOP_LENGTH ? " [cut off]" : "");
+        int cut_off = ramba_stop_reason(session) == RAMBA_STOP_LENGTH;
+        printf("%s%s\n", ramba_answer(session, NULL), cut_off ? " [cut off]" : "");
         for (size_t i = 0; i < ramba_quote_count(session); i++) {
-            ramba_range quote;
+            ramba_quote quote;
             check(ramba_quote_at(session, i, &quote));
             printf("stands at bytes %llu to %llu\n", (unsigned long long)quote.byte_start,
                    (unsigned long long)quote.byte_end);
@@ -65,8 +73,7 @@ int main(int argc, char **argv) {
             ramba_source source;
             check(ramba_source_at(session, i, &source));
             printf("chunk %llu, weight %.2f, bytes %llu to %llu: %s\n", (unsigned long long)source.chunk, source.weight,
-                   (unsigned long long)source.byte_start, (unsigned long long)source.byte_end,
-                   ramba_source_text(session, i));
+                   (unsigned long long)source.byte_start, (unsigned long long)source.byte_end, source.text);
         }
     }
 

@@ -19,10 +19,10 @@ static int answer(struct ramba_session *session, char *out, size_t room) {
             return 1;
         }
     }
-    if (ramba_ask(session, QUESTION, 0, NULL, NULL) != RAMBA_STATUS_OK) {
+    if (ramba_ask(session, QUESTION, strlen(QUESTION), NULL, NULL, NULL) != RAMBA_STATUS_OK) {
         return 2;
     }
-    snprintf(out, room, "%s", ramba_answer(session));
+    snprintf(out, room, "%s", ramba_answer(session, NULL));
     return 0;
 }
 
@@ -32,8 +32,16 @@ int main(int argc, char **argv) {
     char before[4096], after[4096];
     int status = 0;
     pid_t child;
-    if (argc != 2 || ramba_model_open(argv[1], 4, &model) != RAMBA_STATUS_OK ||
-        ramba_session_open(model, NULL, 16 << 20, &session) != RAMBA_STATUS_OK ||
+    ramba_model_options options;
+    ramba_session_options small;
+    if (argc != 2 || ramba_model_options_default(&options, sizeof options) != RAMBA_STATUS_OK ||
+        ramba_session_options_default(&small, sizeof small) != RAMBA_STATUS_OK) {
+        return 1;
+    }
+    options.threads = 4;
+    small.budget_bytes = 16 << 20;
+    if (ramba_model_open(argv[1], &options, &model) != RAMBA_STATUS_OK ||
+        ramba_session_open(model, &small, &session) != RAMBA_STATUS_OK ||
         answer(session, before, sizeof before) != 0) {
         fprintf(stderr, "%s\n", ramba_last_error());
         return 1;
@@ -43,14 +51,14 @@ int main(int argc, char **argv) {
         struct ramba_session *own = NULL;
         /* Whoever hangs dies. */
         alarm(30);
-        if (ramba_ask(session, QUESTION, 0, NULL, NULL) != RAMBA_STATUS_INVALID_ARGUMENT ||
+        if (ramba_ask(session, QUESTION, strlen(QUESTION), NULL, NULL, NULL) != RAMBA_STATUS_INVALID_ARGUMENT ||
             strstr(ramba_last_error(), "fork") == NULL) {
             _exit(2);
         }
         if (ramba_feed(session, TEXT, strlen(TEXT)) != RAMBA_STATUS_INVALID_ARGUMENT) {
             _exit(3);
         }
-        if (ramba_session_open(model, NULL, 16 << 20, &own) != RAMBA_STATUS_OK) {
+        if (ramba_session_open(model, &small, &own) != RAMBA_STATUS_OK) {
             _exit(4);
         }
         if (answer(own, after, sizeof after) != 0) {
@@ -73,10 +81,10 @@ int main(int argc, char **argv) {
         printf("child: status %d\n", WEXITSTATUS(status));
     }
     /* The parent goes on as if nothing had been. */
-    if (ramba_ask(session, QUESTION, 0, NULL, NULL) != RAMBA_STATUS_OK) {
+    if (ramba_ask(session, QUESTION, strlen(QUESTION), NULL, NULL, NULL) != RAMBA_STATUS_OK) {
         return 1;
     }
-    printf("parent: %s\n", strcmp(before, ramba_answer(session)) == 0 ? "the same" : "another answer");
+    printf("parent: %s\n", strcmp(before, ramba_answer(session, NULL)) == 0 ? "the same" : "another answer");
     ramba_session_close(session);
     ramba_model_close(model);
     return 0;
