@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use ramba::{Engine, EngineOptions, Error, ErrorKind, Result, SessionOptions, Support};
+use ramba::{EngineOptions, Error, ErrorKind, Result, SessionOptions, Support};
 use ramba_cli::answers::{self, AnswerArgs};
 use ramba_cli::document::Document;
 use ramba_cli::interrupt;
@@ -21,7 +21,7 @@ use ramba_cli::show::{grouped, parse_size, print};
 struct Args {
     /// The document
     file: PathBuf,
-    /// The model file [default: the shipped models/ramba-small.gguf]
+    /// The model file [default: the model that comes with the program, ramba-small]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Folder to keep the chunk memories in while the program runs [default: the system's temporary folder]
@@ -44,7 +44,7 @@ fn run(args: &Args) -> Result<ExitCode> {
     if args.file.as_os_str() == "-" {
         return Err(Error::invalid("the questions come from standard input, so the document must be a file"));
     }
-    let engine = Engine::open(&model::path(args.model.as_deref())?, &EngineOptions::default())?;
+    let engine = model::open(args.model.as_deref(), &EngineOptions::default())?;
     let options = args.answers.options();
     // The questions are not known yet, but what is wrong with the options shows with any.
     engine.check_question("What?", &options)?;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use common::facts::{self, Fact};
-use ramba::{Device, Engine, EngineOptions, Error, Result, Session, SessionOptions, Support};
+use ramba::{Device, EngineOptions, Error, Result, Session, SessionOptions, Support};
 use ramba_cli::answers::AnswerArgs;
 use ramba_cli::encoder::EncoderArgs;
 use ramba_cli::interrupt;
@@ -44,7 +44,7 @@ struct Args {
     /// [default: generated prose]
     #[arg(long, num_args = 1..)]
     haystack: Vec<PathBuf>,
-    /// The model file [default: the shipped models/ramba-small.gguf]
+    /// The model file [default: the model that comes with the program, ramba-small]
     #[arg(long)]
     model: Option<PathBuf>,
     /// Folder to keep the chunk memories in while the program runs [default: the system's temporary folder]
@@ -100,10 +100,9 @@ struct Score {
 }
 
 fn run(args: &Args) -> Result<()> {
-    let model = model::path(args.model.as_deref())?;
     let encoder = args.encoder.options()?;
-    let engine =
-        Engine::open(&model, &EngineOptions::default().threads(args.threads).device(args.device).encoder(encoder))?;
+    let options = EngineOptions::default().threads(args.threads).device(args.device).encoder(encoder);
+    let engine = model::open(args.model.as_deref(), &options)?;
     let haystack = haystack(args)?;
     // Lengths are counted in tokens, text is cut in bytes: a sample says how they relate.
     let sample = &haystack[..next_space(&haystack, haystack.len().min(200_000))];

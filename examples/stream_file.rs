@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use common::facts::{self, Fact};
-use ramba::{Answer, Device, Engine, EngineOptions, Result, Session, SessionOptions, Support};
+use ramba::{Answer, Device, EngineOptions, Result, Session, SessionOptions, Support};
 use ramba_cli::answers::{self, AnswerArgs};
 use ramba_cli::document::{Document, Reading};
 use ramba_cli::encoder::EncoderArgs;
@@ -31,7 +31,7 @@ struct Args {
     /// A question to answer from the document (may be given several times)
     #[arg(long, value_name = "QUESTION")]
     ask: Vec<String>,
-    /// The model file [default: the shipped models/ramba-small.gguf]
+    /// The model file [default: the model that comes with the program, ramba-small]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Folder to keep the chunk memories in while the program runs [default: the system's temporary folder]
@@ -65,10 +65,9 @@ fn main() -> ExitCode {
 
 /// The exit status is that of `ramba ask`: 3 if the document holds no answer to one of the questions.
 fn run(args: &Args) -> Result<ExitCode> {
-    let model = model::path(args.model.as_deref())?;
     let encoder = args.encoder.options()?;
-    let engine =
-        Engine::open(&model, &EngineOptions::default().threads(args.threads).device(args.device).encoder(encoder))?;
+    let options = EngineOptions::default().threads(args.threads).device(args.device).encoder(encoder);
+    let engine = model::open(args.model.as_deref(), &options)?;
 
     // Facts that we hid ourselves are asked for, each, and the answers are counted.
     let mut hidden: Vec<Fact> = Vec::new();

@@ -27,6 +27,9 @@ const SIGNALS: &[(i32, &str)] = &[
     (consts::SIGHUP, "SIGHUP"),
 ];
 
+/// The signal that ends programs whose output nobody reads, where they do not ask otherwise.
+const SIGPIPE: u8 = 13;
+
 /// To be called first in `main`.
 ///
 /// # Errors
@@ -92,6 +95,11 @@ pub fn exit(done: Result<ExitCode>) -> ExitCode {
         let e = check().err().unwrap_or(e);
         eprintln!("error: {e}");
         return ExitCode::from(u8::try_from(128 + signal).unwrap_or(1));
+    }
+    // Who asked for the output has seen enough of it, as `head` does.
+    let source = std::error::Error::source(&e).and_then(|source| source.downcast_ref::<std::io::Error>());
+    if source.is_some_and(|source| source.kind() == std::io::ErrorKind::BrokenPipe) {
+        return ExitCode::from(128 + SIGPIPE);
     }
     eprintln!("error: {e}");
     ExitCode::FAILURE

@@ -8,4 +8,5 @@ pub mod interrupt;
 pub mod model;
 pub mod process;
 pub mod prose;
+pub mod serve;
 pub mod show;

@@ -3,23 +3,24 @@
 
 mod commands;
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use ramba::{Device, Engine, EngineOptions, Result, SessionOptions, Support};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use ramba::{Device, Engine, EngineOptions, Error, Result, SessionOptions, Support};
 use ramba_cli::answers::{self, AnswerArgs};
 use ramba_cli::document::{self, Document, DocumentArgs, Note, Reading};
 use ramba_cli::encoder::EncoderArgs;
-use ramba_cli::show::{parse_size, print, print_json};
+use ramba_cli::show::{one_line, parse_size, print, print_json};
 use ramba_cli::{interrupt, model};
 use serde_json::json;
 
-use commands::{bench, convert, evaluate, export, info, text};
+use commands::{bench, convert, evaluate, export, info, serve, text};
 
 const STATUS_HELP: &str = "\
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but a question was asked that the document does not answer; when stopped by a signal, 128 + its number: 130 for Ctrl-C (SIGINT), 143 for SIGTERM,
-129 for SIGHUP.";
+129 for SIGHUP, and 141 if nobody reads what it prints any more. Progress is shown on terminals only, and colours unless NO_COLOR is set.";
 
 /// Run RAMba models: documents of any length in bounded memory.
 #[derive(Parser)]
@@ -33,6 +34,8 @@ struct Cli {
 enum Command {
     /// Read a document and answer questions about it
     Ask(AskArgs),
+    /// Serve a library on a local page, and over HTTP
+    Serve(serve::ServeArgs),
     /// Print the text that is read of a document, and where it stands
     Text(text::TextArgs),
     /// Show what a model file holds and how much memory it needs, without loading it
@@ -47,6 +50,17 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Score a model on the questions of a benchmark: SQuAD, BABILong, RULER
     Evaluate(evaluate::EvaluateArgs),
+    /// Print what completes commands in a shell, to be put where its manual says
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    Man {
+        /// The folder to write them to, which exists
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
     /// Show the version and what this build can do
     Version,
 }
@@ -85,7 +99,7 @@ struct AskArgs {
 /// Which model, and on how many threads.
 #[derive(Args)]
 struct ModelArgs {
-    /// The model file [default: the shipped models/ramba-small.gguf]
+    /// The model file [default: the model that comes with the program, ramba-small]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Worker threads, at most 512 [default: one per core]
@@ -108,7 +122,7 @@ impl ModelArgs {
             .device(self.device)
             .encoder(self.encoder.options()?)
             .no_repack(self.no_repack);
-        Engine::open(model::path(self.model.as_deref())?, &options)
+        model::open(self.model.as_deref(), &options)
     }
 }
 
@@ -122,6 +136,7 @@ fn run(command: &Command) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     match command {
         Command::Ask(args) => ask(args),
+        Command::Serve(args) => serve::run(args).map(done),
         Command::Text(args) => text::run(args).map(done),
         Command::Info(args) => info::run(args).map(done),
         Command::Convert(args) => convert::convert(args).map(done),
@@ -129,6 +144,8 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::ExportEncoder(args) => export::run(args).map(done),
         Command::Bench(args) => bench::run(args).map(done),
         Command::Evaluate(args) => evaluate::run(args).map(done),
+        Command::Completions { shell } => completions(*shell).map(done),
+        Command::Man { folder } => man(folder).map(done),
         Command::Version => version().map(done),
     }
 }
@@ -149,10 +166,15 @@ fn ask(args: &AskArgs) -> Result<ExitCode> {
     for question in &args.question {
         let answer = interrupt::answer(&mut session, question, &options)?;
         if !args.json {
-            print(answers::line(&answer))?;
+            // Several answers are told apart by their questions.
+            let indent = if args.question.len() > 1 { "  " } else { "" };
+            if !indent.is_empty() {
+                print(one_line(question))?;
+            }
+            print(format!("{indent}{}", answers::line(&answer)))?;
             let shown = args.sources && answer.support != Support::None;
             for source in answer.sources.iter().filter(|_| shown) {
-                print(format!("  {}", answers::source_line(source)))?;
+                print(format!("{indent}  {}", answers::source_line(source)))?;
             }
         }
         all.push(answer);
@@ -173,6 +195,17 @@ fn ask(args: &AskArgs) -> Result<ExitCode> {
         }))?;
     }
     Ok(answers::status(&all))
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "ramba", &mut script);
+    std::io::stdout().lock().write_all(&script).map_err(|e| Error::io("writing to standard output", e))
+}
+
+fn man(folder: &Path) -> Result<()> {
+    clap_mangen::generate_to(Cli::command(), folder)
+        .map_err(|e| Error::io(format!("writing to {}", folder.display()), e))
 }
 
 fn version() -> Result<()> {

@@ -1,22 +1,25 @@
-//! Which model file is used.
+//! Which model is used.
 
-use std::path::{Path, PathBuf};
+use std::borrow::Cow;
+use std::path::Path;
 
-use ramba::{Error, ErrorKind, Result};
+use ramba::{Engine, EngineOptions, Result};
 
-/// The model file to use: `given`, or the shipped one, looked for in the repository, in the crate as it is published, and under
-/// the current folder.
+/// The model that comes with the program, and is in it: there is one wherever that is installed.
+static SHIPPED: &[u8] = include_bytes!("../models/ramba-small.gguf");
+
+/// Opens the model file `given`, or the shipped model.
 ///
 /// # Errors
-/// `Io` if none is given and the shipped one is not there.
-pub fn path(given: Option<&Path>) -> Result<PathBuf> {
-    const SHIPPED: &str = "models/ramba-small.gguf";
-    if let Some(path) = given {
-        return Ok(path.to_owned());
+/// Those of [`Engine::open`].
+pub fn open(given: Option<&Path>, options: &EngineOptions) -> Result<Engine> {
+    match given {
+        Some(path) => Engine::open(path, options),
+        None => Engine::from_bytes(Cow::Borrowed(SHIPPED), options),
     }
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    [package.with_file_name(SHIPPED), package.join(SHIPPED), PathBuf::from(SHIPPED)]
-        .into_iter()
-        .find(|p| p.is_file())
-        .ok_or_else(|| Error::new(ErrorKind::Io, format!("{SHIPPED} is not here: give a model file with --model")))
+}
+
+/// What the model is called.
+pub fn name(given: Option<&Path>) -> String {
+    given.map_or("ramba-small".into(), |path| path.display().to_string())
 }

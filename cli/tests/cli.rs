@@ -393,3 +393,63 @@ fn what_can_be_checked_is_checked_before_the_document_is_read() {
         assert!(message.starts_with("error: ") && message.contains(word), "{args:?}: {message}");
     }
 }
+
+#[test]
+fn several_answers_stand_under_their_questions() {
+    let w = world();
+    let output = w.ask(&w.document, &w.model, &["-q", "What is\nthe other key?", "--max-tokens", "3"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines[0], lines[2]), ("What is the pass key of QXRT?", "What is the other key?"), "{text}");
+    assert!(lines[1].starts_with("  ") && lines[3].starts_with("  ") && lines.len() == 4, "{text}");
+}
+
+#[test]
+fn shells_and_manuals_know_the_commands() {
+    let dir = TempDir::new().unwrap();
+    let run = |args: &[&str]| Command::new(env!("CARGO_BIN_EXE_ramba")).args(args).output().unwrap();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = run(&["completions", shell]);
+        let script = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && script.contains("quantize") && script.contains("encoding"), "{shell}");
+    }
+    assert!(run(&["man", dir.path().to_str().unwrap()]).status.success());
+    let page = std::fs::read_to_string(dir.path().join("ramba-ask.1")).unwrap();
+    assert!(page.contains("question") && dir.path().join("ramba.1").is_file(), "{page}");
+    assert_eq!(run(&["man", "/nowhere/at/all"]).status.code(), Some(1));
+}
+
+#[test]
+fn what_is_mistyped_is_guessed() {
+    let w = world();
+    let output = Command::new(env!("CARGO_BIN_EXE_ramba")).args(["quantise", "x"]).output().unwrap();
+    assert!(
+        output.status.code() == Some(2) && String::from_utf8_lossy(&output.stderr).contains("'quantize'"),
+        "{output:?}"
+    );
+    w.fails(&w.document, &w.model, &["--sorces"], 2, &["--sources"]);
+    w.fails(&w.dir.path().join("docment.txt"), &w.model, &[], 1, &["did you mean", "document.txt"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn output_that_nobody_reads_ends_the_command_without_a_word() {
+    let w = world();
+    let long = w.dir.path().join("long.txt");
+    std::fs::write(&long, "The pass key of QXRT is 482913. ".repeat(1 << 16)).unwrap();
+    let script = "\"$0\" text \"$1\" | head -c 10; exit \"${PIPESTATUS[0]}\"";
+    let output = Command::new("bash").args(["-c", script, env!("CARGO_BIN_EXE_ramba")]).arg(&long).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len(), output.stderr.len()), (Some(141), 10, 0), "{output:?}");
+}
+
+#[test]
+fn the_shipped_model_is_in_the_program() {
+    let w = world();
+    // A copy of it in a folder without models.
+    let program = w.dir.path().join("ramba");
+    std::fs::copy(env!("CARGO_BIN_EXE_ramba"), &program).unwrap();
+    let mut command = Command::new(&program);
+    command.current_dir(w.dir.path()).args(["ask", "document.txt", "-q", "What is the pass key of QXRT?"]);
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "482913\n", "{output:?}");
+}

@@ -19,7 +19,7 @@ use ramba_cli::show::{parse_count, print, print_json};
 
 #[derive(Args)]
 pub struct BenchArgs {
-    /// The model file [default: the shipped models/ramba-small.gguf]
+    /// The model file [default: the model that comes with the program, ramba-small]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Tokens to read in each run
@@ -55,7 +55,6 @@ const QUESTION: usize = 8;
 type Row = Value;
 
 pub fn run(args: &BenchArgs) -> Result<()> {
-    let model = model::path(args.model.as_deref())?;
     let mut counts = args.threads.clone();
     if counts.is_empty() {
         counts = vec![1, std::thread::available_parallelism().map_or(1, |n| n.get())];
@@ -63,7 +62,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     let mut rows = Vec::new();
     for &threads in &counts {
-        let engine = Engine::open(&model, &EngineOptions::default().threads(threads).device(args.device))?;
+        let engine =
+            model::open(args.model.as_deref(), &EngineOptions::default().threads(threads).device(args.device))?;
         rows.extend(end_to_end(args, &engine, threads)?);
         if args.kernels {
             rows.extend(kernels(args, &engine, threads)?);
@@ -75,11 +75,11 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     };
     if args.json {
         return print_json(&json!({
-            "model": model.display().to_string(), "device": args.device.to_string(), "kernels": kernels, "rows": rows,
+            "model": model::name(args.model.as_deref()), "device": args.device.to_string(), "kernels": kernels, "rows": rows,
         }));
     }
     let kernels = kernels.map_or(String::new(), |kernels| format!(", kernels for {kernels}"));
-    print(format!("{}, {}{kernels}", model.display(), args.device))?;
+    print(format!("{}, {}{kernels}", model::name(args.model.as_deref()), args.device))?;
     print("what                              threads   tokens/s         ms    GFLOP/s     GB/s    share")?;
     for row in &rows {
         let number = |key: &str| row[key].as_f64().map_or(String::new(), |v| format!("{v:.1}"));

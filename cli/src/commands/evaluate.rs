@@ -118,11 +118,11 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     }
     if args.json {
         let rows: Vec<Value> = rows.iter().map(Row::json).collect();
-        let model = model::path(args.model.model.as_deref())?;
+        let model = model::name(args.model.model.as_deref());
         return print_json(&json!({
             "benchmark": format!("{:?}", suite.benchmark).to_lowercase(),
             "score": score_name(suite.benchmark),
-            "model": model.display().to_string(),
+            "model": model,
             "rows": rows,
         }));
     }

@@ -5,4 +5,5 @@ pub mod convert;
 pub mod evaluate;
 pub mod export;
 pub mod info;
+pub mod serve;
 pub mod text;

@@ -169,7 +169,13 @@ impl Document {
         } else {
             let name = path.display().to_string();
             // One that is a pipe waits here for who writes to it.
-            let file = interrupt::wait(|| File::open(path))?.map_err(|e| Error::io(format!("opening {name}"), e))?;
+            let opened = interrupt::wait(|| File::open(path))?;
+            let file = opened.map_err(|e| match paths::similar(path) {
+                Some(other) if e.kind() == io::ErrorKind::NotFound => {
+                    Error::new(ErrorKind::Io, format!("{name} is not there: did you mean {}?", other.display()))
+                }
+                _ => Error::io(format!("opening {name}"), e),
+            })?;
             let meta = file.metadata().map_err(|e| Error::io(format!("reading {name}"), e))?;
             if meta.is_dir() {
                 return Err(Error::new(ErrorKind::Io, format!("{name} is a directory, not a document")));
@@ -194,13 +200,15 @@ impl Document {
         }
     }
 
-    /// `bytes` of a file called `name` as a document.
+    /// What `file` holds, which is called `name`, as a document.
     ///
     /// # Errors
     /// Those of [`Document::open_as`].
-    pub fn from_bytes(name: &str, bytes: Vec<u8>, args: &DocumentArgs) -> Result<Self> {
-        let input = Input { len: Some(bytes.len() as u64), source: Box::new(Cursor::new(bytes)) };
-        Self::examine(name.into(), input, None, Path::new(name), args).map_err(|e| e.context(name))
+    pub fn from_file(name: &str, file: File, args: &DocumentArgs) -> Result<Self> {
+        let io = |e| Error::io("reading", e);
+        let (len, again) = (file.metadata().map_err(io)?.len(), file.try_clone().map_err(io)?);
+        let input = Input { source: Box::new(file), len: Some(len) };
+        Self::examine(name.into(), input, Some(again), Path::new(name), args).map_err(|e| e.context(name))
     }
 
     /// Finds out what `input` is. A `file` is read to its end for that, if need be.
@@ -277,6 +285,12 @@ impl Document {
     /// The name of the file, as people know it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its bytes, or None if nobody can say how far reading it has come.
+    pub fn measure(&self) -> Option<u64> {
+        let counts = matches!(self.format, Format::Text | Format::Csv | Format::Tsv | Format::Jsonl);
+        self.input.len.filter(|_| counts)
     }
 
     /// What it is.

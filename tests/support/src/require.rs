@@ -20,6 +20,11 @@ pub fn no_mounts() {
     unless("RAMBA_NO_MOUNTS", "on a full disk: no file system can be mounted here");
 }
 
+/// There is no browser that can be driven, as `why` says.
+pub fn no_browser(why: impl Display) {
+    unless("RAMBA_NO_BROWSER", format_args!("in a browser: {why}"));
+}
+
 /// The build has no `what`: its features say so, and are chosen by who builds it.
 pub fn not_built(what: impl Display) {
     say(format_args!("NOT BUILT and not tested: {what}"));

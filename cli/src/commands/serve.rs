@@ -1,0 +1,44 @@
+//! `ramba serve`: a library on a local page, and over HTTP.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use clap::Args;
+use ramba::{AskOptions, Result, SessionOptions};
+
+use ramba_cli::model;
+use ramba_cli::serve::{self, Listen};
+use ramba_cli::show::parse_size;
+
+use crate::ModelArgs;
+
+#[derive(Args)]
+pub struct ServeArgs {
+    /// The folder of the library; it is made if it is not there
+    library: PathBuf,
+    /// The address to listen on; others than this machine's own ask for a token
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    host: IpAddr,
+    /// The port to listen on; 0 for any
+    #[arg(long, default_value_t = 8077)]
+    port: u16,
+    /// What browsers and programs have to show [default: none on this machine, and made up for others]
+    #[arg(long, value_name = "TOKEN", env = "RAMBA_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Bytes of memory that may hold chunk memories, for the documents that are asked and for one that is read; the rest stays on disk
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
+    budget: u64,
+    /// Bytes of its own memory that a device other than the CPU may use for chunk memories
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
+    device_budget: u64,
+}
+
+pub fn run(args: &ServeArgs) -> Result<()> {
+    let engine = args.model.open()?;
+    let options = SessionOptions::default().budget(args.budget).device_budget(args.device_budget);
+    let library = engine.library(&args.library, &options)?;
+    let listen = Listen { host: args.host, port: args.port, token: args.token.clone() };
+    serve::run(library, model::name(args.model.model.as_deref()), AskOptions::default(), listen)
+}
