@@ -108,7 +108,7 @@ struct ModelArgs {
     /// Where the model runs: cpu, cuda or cuda:NUMBER
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     device: Device,
-    /// Leave quantized weights in pages of the file instead of repacking them in memory: slower, but the system can drop them
+    /// Leave weights in pages of the file instead of repacking or copying them in memory: slower, but the system can drop them
     #[arg(long)]
     no_repack: bool,
     #[command(flatten)]

@@ -52,7 +52,7 @@ pub trait Device: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Takes a weight matrix. The CPU keeps reading plain floats from the mapped file, and repacks quantized ones.
+    /// Takes a weight matrix. The CPU repacks quantized ones, and reads small ones of plain floats from the mapped file.
     ///
     /// # Errors
     /// If the device has no memory for it.

@@ -407,11 +407,31 @@ pub(super) unsafe fn sum_block<S: Simd, T: Element>(
 /// # Safety
 /// `x` and `out` are valid for these shapes and do not overlap.
 #[inline(always)]
-pub(super) unsafe fn transpose((rows, cols): (usize, usize), x: View<f32>, out: *mut f32, out_stride: usize) {
-    // In blocks of 8 × 8, so that reads and writes stay within a few cache lines.
+pub(super) unsafe fn transpose<S: Simd>(
+    s: S,
+    (rows, cols): (usize, usize),
+    x: View<f32>,
+    out: *mut f32,
+    out_stride: usize,
+) {
+    // In blocks of 8 rows and 4 columns, so that reads and writes stay within a few cache lines.
     for r0 in (0..rows).step_by(LANES) {
-        for c0 in (0..cols).step_by(LANES) {
-            for c in c0..cols.min(c0 + LANES) {
+        for c0 in (0..cols).step_by(4) {
+            if r0 + LANES <= rows && c0 + 4 <= cols {
+                // SAFETY: rows r0 .. r0 + 8 and columns c0 .. c0 + 4 are inside.
+                unsafe {
+                    let four = |r: usize| x.at.add((r0 + r) * x.stride + c0).cast::<[f32; 4]>().read_unaligned();
+                    let two = |r: usize| {
+                        let ([a, b, c, d], [e, f, g, h]) = (four(r), four(r + 1));
+                        s.vector([a, b, c, d, e, f, g, h])
+                    };
+                    for (c, column) in s.columns4([two(0), two(2), two(4), two(6)]).into_iter().enumerate() {
+                        s.store(out.add((c0 + c) * out_stride + r0), column);
+                    }
+                }
+                continue;
+            }
+            for c in c0..cols.min(c0 + 4) {
                 for r in r0..rows.min(r0 + LANES) {
                     // SAFETY: r < rows and c < cols.
                     unsafe { *out.add(c * out_stride + r) = *x.at.add(r * x.stride + c) };

@@ -124,7 +124,7 @@ pub(super) fn matmul(
     let tensor = &w.tensor;
     match PanelShape::of(tensor.dtype(), cols) {
         None => {
-            let (dtype, weights, row_bytes) = (tensor.dtype(), tensor.bytes(), tensor.row_bytes());
+            let (dtype, weights, row_bytes) = (tensor.dtype(), w.floats(), tensor.row_bytes());
             let product = FloatProduct { dtype, weights, row_bytes, cols, n, x };
             pool.each(rows.div_ceil(DENSE_TASK_ROWS), work, |task| {
                 let first = task * DENSE_TASK_ROWS;

@@ -37,6 +37,7 @@ use ssm::Mixer;
 pub use buffer::Buffer;
 pub use kernels::Isa;
 pub use packed::Weight;
+pub(crate) use packed::is_kept;
 pub use pool::MAX_THREADS;
 pub use reader::ChunkReader;
 
@@ -72,9 +73,9 @@ impl Cpu {
         Self::of(kernels, threads)
     }
 
-    /// Whether quantized matrices are repacked when they are loaded, as they are unless this is called. Their products are several times
-    /// faster then, but they are in memory of the process's own, as large as in the file, whereas the system can drop pages of the file
-    /// when memory is short. Results are the same.
+    /// Whether quantized matrices are repacked when they are loaded, and large ones of plain floats copied, as they are unless this is
+    /// called. Products are faster then, those of quantized weights several times, but the matrices are in memory of the process's own, as
+    /// large as in the file, whereas the system can drop pages of the file when memory is short. Results are the same.
     #[must_use]
     pub fn repacking(self, repack: bool) -> Cpu {
         Cpu { repack, ..self }
@@ -116,7 +117,7 @@ impl Device for Cpu {
     }
 
     fn weight(&self, tensor: Tensor) -> Result<Weight> {
-        if self.repack { Weight::packed(self.kernels, &self.pool, tensor) } else { Ok(Weight::mapped(tensor)) }
+        if self.repack { Weight::kept(self.kernels, &self.pool, tensor) } else { Ok(Weight::mapped(tensor)) }
     }
 
     fn table(&self, tensor: Tensor) -> Result<Weight> {

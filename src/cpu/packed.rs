@@ -1,5 +1,6 @@
 //! Weights as the CPU keeps them. Quantized matrices are repacked for vectors: a product then reads whole cache lines in order, with a
-//! lane for each row, and neither gathers scales nor adds up lanes.
+//! lane for each row, and neither gathers scales nor adds up lanes. Large matrices of plain floats are copied as they are, for larger pages
+//! than those of a mapped file: finding where 4 KiB are costs a fifth of the time in which a token reads them.
 //!
 //! A panel is [`ROWS`] rows, and holds the bytes of the file in another order, so that it takes as much memory. First the lines of 64
 //! bytes: of every block (of [`crate::quant`]) in turn, each 4-byte word of its integers, that of row 0, that of row 1, and so on. Then,
@@ -21,6 +22,12 @@ use crate::backend::Matrix;
 use crate::quant::DType;
 use crate::weights::Tensor;
 use crate::{Error, Result, room};
+
+/// From this size on a matrix of plain floats is copied: that of a large page.
+const WORTH_COPYING: usize = 2 << 20;
+
+/// Bytes that a task copies.
+const COPIED_AT_ONCE: usize = 1 << 20;
 
 /// Rows of a panel.
 pub(super) const ROWS: usize = 16;
@@ -97,51 +104,80 @@ impl PanelShape {
 pub struct Weight {
     /// As in the file.
     pub(crate) tensor: Tensor,
-    /// All panels, one after the other, if the matrix has been repacked.
-    panels: Option<MmapMut>,
+    /// In memory of the process: all panels, one after the other; the rows, if they are plain floats.
+    kept: Option<MmapMut>,
 }
 
 impl Weight {
     /// The matrix as it is in the file. Where its products need panels, each makes those that it needs again.
     pub(super) fn mapped(tensor: Tensor) -> Weight {
-        Weight { tensor, panels: None }
+        Weight { tensor, kept: None }
     }
 
-    /// The matrix repacked if it is quantized. The pages of the file are not needed any more then, and are given back.
+    /// The matrix repacked if it is quantized, or copied if it is large. The pages of the file are not needed any more then, and are given
+    /// back.
     ///
     /// # Errors
     /// `Capacity` if there is not enough memory.
-    pub(super) fn packed(kernels: &Kernels, pool: &Pool, tensor: Tensor) -> Result<Weight> {
-        let (row_bytes, rows) = (tensor.row_bytes(), tensor.rows());
-        let shape = PanelShape::of(tensor.dtype(), tensor.cols()).filter(|_| rows > 0 && row_bytes > 0);
-        let Some(shape) = shape else { return Ok(Weight::mapped(tensor)) };
-        let len = rows.div_ceil(ROWS) * shape.bytes();
-        let mut panels = {
-            let _turn = room::turn();
-            room::check(len)?;
-            MmapMut::map_anon(len)
-                .map_err(|e| Error::capacity(format!("{len} bytes of memory for repacked weights: {e}")))?
+    pub(super) fn kept(kernels: &Kernels, pool: &Pool, tensor: Tensor) -> Result<Weight> {
+        let (row_bytes, rows, bytes) = (tensor.row_bytes(), tensor.rows(), tensor.bytes());
+        let kept = match PanelShape::of(tensor.dtype(), tensor.cols()) {
+            Some(shape) if rows > 0 && row_bytes > 0 => {
+                let (mut panels, flip) =
+                    (anonymous(rows.div_ceil(ROWS) * shape.bytes())?, kernels.flip(tensor.dtype()));
+                let len = panels.len();
+                pool.each_part(&mut panels, shape.bytes(), len, |i, panel| {
+                    let from = i * ROWS * row_bytes;
+                    shape.pack(&bytes[from..bytes.len().min(from + ROWS * row_bytes)], flip, panel);
+                    Ok(())
+                })?;
+                panels
+            }
+            None if bytes.len() >= WORTH_COPYING => {
+                let mut copy = anonymous(bytes.len())?;
+                pool.each_part(&mut copy, COPIED_AT_ONCE, bytes.len(), |i, part| {
+                    part.copy_from_slice(&bytes[i * COPIED_AT_ONCE..][..part.len()]);
+                    Ok(())
+                })?;
+                copy
+            }
+            _ => return Ok(Weight::mapped(tensor)),
         };
-        // Pages of 2 MiB spare most of the translations of addresses that a token costs. A system without them may refuse.
-        #[cfg(target_os = "linux")]
-        if let Err(e) = panels.advise(memmap2::Advice::HugePage) {
-            log::debug!("no huge pages for {len} bytes of weights: {e}");
-        }
-        let (bytes, flip) = (tensor.bytes(), kernels.flip(tensor.dtype()));
-        pool.each_part(&mut panels, shape.bytes(), len, |i, panel| {
-            let from = i * ROWS * row_bytes;
-            shape.pack(&bytes[from..bytes.len().min(from + ROWS * row_bytes)], flip, panel);
-            Ok(())
-        })?;
         tensor.give_back();
-        Ok(Weight { tensor, panels: Some(panels) })
+        Ok(Weight { tensor, kept: Some(kept) })
     }
 
-    /// Panel `i` of `shape`, if the matrix has been repacked.
+    /// Panel `i` of `shape`, if the matrix is quantized and has been repacked.
     #[inline]
     pub(super) fn panel(&self, shape: &PanelShape, i: usize) -> Option<&[u8]> {
-        self.panels.as_ref().map(|panels| &panels[i * shape.bytes()..(i + 1) * shape.bytes()])
+        self.kept.as_ref().map(|panels| &panels[i * shape.bytes()..(i + 1) * shape.bytes()])
     }
+
+    /// All rows of a matrix of plain floats.
+    #[inline]
+    pub(super) fn floats(&self) -> &[u8] {
+        self.kept.as_deref().unwrap_or_else(|| self.tensor.bytes())
+    }
+}
+
+/// Whether [`Weight::kept`] keeps a matrix of `bytes` bytes in memory of the process.
+pub(crate) fn is_kept(dtype: DType, bytes: usize) -> bool {
+    PanelShape::of(dtype, 0).is_some() || bytes >= WORTH_COPYING
+}
+
+/// Memory of the process, in large pages where there are such.
+fn anonymous(len: usize) -> Result<MmapMut> {
+    let memory = {
+        let _turn = room::turn();
+        room::check(len)?;
+        MmapMut::map_anon(len).map_err(|e| Error::capacity(format!("{len} bytes of memory for weights: {e}")))?
+    };
+    // Pages of 2 MiB spare most of the translations of addresses that a token costs. A system without them may refuse.
+    #[cfg(target_os = "linux")]
+    if let Err(e) = memory.advise(memmap2::Advice::HugePage) {
+        log::debug!("no huge pages for {len} bytes of weights: {e}");
+    }
+    Ok(memory)
 }
 
 impl Matrix for Weight {

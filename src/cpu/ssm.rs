@@ -212,6 +212,9 @@ pub(super) fn scan<S: Simd>(
     let (channels, projected, width) = (shape.conv_channels(), shape.projected(), shape.head_dim());
     let group = head / (shape.heads / shape.groups);
     let (a, d, bias) = (mixer.params.a[head], mixer.params.d[head], mixer.params.dt_bias[head]);
+    // Blocks of tokens keep the state transposed, (N, P), from one to the next.
+    let (turned, scratch) = scratch.split_at_mut(width * shape.state);
+    let mut is_turned = false;
     for block in 0..mixer.n.div_ceil(SPAN) {
         let t0 = block * SPAN;
         let rows = SPAN.min(mixer.n - t0);
@@ -237,13 +240,29 @@ pub(super) fn scan<S: Simd>(
             state: shape.state,
         };
         let v = &mut v[t0 * width..(t0 + rows) * width];
+        if is_turned != (rows > 1) {
+            is_turned = !is_turned;
+            if is_turned { turn(s, state, turned, shape.state) } else { turn(s, turned, state, width) }
+        }
         if rows == 1 {
             step(s, &one, state, v);
         } else {
             let gram = &mixed.grams[(block * shape.groups + group) * SPAN * SPAN..][..SPAN * SPAN];
-            span(s, &one, gram, state, v, scratch, block == 0);
+            span(s, &one, gram, turned, v, scratch, block == 0);
         }
     }
+    if is_turned {
+        turn(s, turned, state, width);
+    }
+}
+
+/// `to` becomes `from`, rows of `width` values, transposed.
+#[inline(always)]
+fn turn<S: Simd>(s: S, from: &[f32], to: &mut [f32], width: usize) {
+    let rows = from.len() / width.max(1);
+    assert!(from.len() == rows * width && to.len() == from.len());
+    // SAFETY: both are as long as that.
+    unsafe { transpose(s, (rows, width), View { at: from.as_ptr(), stride: width }, to.as_mut_ptr(), rows) };
 }
 
 /// One block of tokens of one head. Rows of x, B and C are `channels` apart.
@@ -304,7 +323,7 @@ fn step<S: Simd>(s: S, block: &Block<'_>, state: &mut [f32], v: &mut [f32]) {
     }
 }
 
-/// Two or more tokens.
+/// Two or more tokens, of the state (N, P).
 #[inline(always)]
 fn span<S: Simd>(
     s: S,
@@ -316,8 +335,7 @@ fn span<S: Simd>(
     first: bool,
 ) {
     let Block { dt, a, d, x, b, c, rows, channels, width, state: n } = *block;
-    let (mixed, rest) = scratch.split_at_mut(SPAN * SPAN);
-    let (turned, scaled) = rest.split_at_mut(width * n);
+    let (mixed, scaled) = scratch.split_at_mut(SPAN * SPAN);
     assert!(rows <= SPAN && state.len() == width * n && v.len() == rows * width && scaled.len() >= rows * width);
     let reach = (rows - 1) * channels;
     assert!(x.len() >= reach + width && b.len() >= reach + n && c.len() >= reach + n);
@@ -353,10 +371,9 @@ fn span<S: Simd>(
         if first && state.iter().all(|&v| v == 0.0) {
             v.fill(0.0);
         } else {
-            transpose((width, n), View { at: state.as_ptr(), stride: n }, turned.as_mut_ptr(), width);
             let c = Factors { at: c.as_ptr(), row: channels, col: 1 };
-            let turned = View { at: turned.as_ptr().cast::<u8>(), stride: width * 4 };
-            sum_block::<S, F32>(s, (rows, width, n), c, turned, out, false);
+            let before = View { at: state.as_ptr().cast::<u8>(), stride: width * 4 };
+            sum_block::<S, F32>(s, (rows, width, n), c, before, out, false);
             for (i, v) in v.chunks_exact_mut(width).enumerate() {
                 let left = exp(s, s.splat(sums[i]));
                 v.chunks_mut(LANES).for_each(|v| store(s, v, s.mul(left, load(s, v))));
@@ -383,8 +400,9 @@ fn span<S: Simd>(
     state.chunks_mut(LANES).for_each(|v| store(s, v, s.mul(decay, load(s, v))));
     // SAFETY: shapes as asserted above.
     unsafe {
-        let scaled = Factors { at: scaled.as_ptr(), row: 1, col: width };
-        let out = ViewMut { at: state.as_mut_ptr(), stride: n, accumulate: true };
-        sum_block::<S, F32>(s, (width, n, rows), scaled, rows_of(b), out, false);
+        let b = Factors { at: b.as_ptr(), row: 1, col: channels };
+        let scaled = View { at: scaled.as_ptr().cast::<u8>(), stride: width * 4 };
+        let out = ViewMut { at: state.as_mut_ptr(), stride: width, accumulate: true };
+        sum_block::<S, F32>(s, (n, width, rows), b, scaled, out, false);
     }
 }

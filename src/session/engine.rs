@@ -28,9 +28,9 @@ pub struct EngineOptions {
     pub threads: usize,
     /// What encodes the chunks of documents.
     pub encoder: EncoderOptions,
-    /// On the CPU, leave quantized weights in the pages of the mapped file, which the system can drop when memory is short, instead of
-    /// repacking them into memory of the process, as much as the file has of them. Tokens then take two to four times as long to
-    /// generate; results are the same.
+    /// On the CPU, leave weights in the pages of the mapped file, which the system can drop when memory is short, instead of repacking
+    /// quantized ones, and copying large ones of plain floats, into memory of the process, as much as the file has of them. Tokens of quantized
+    /// models then take two to four times as long to generate; results are the same.
     pub no_repack: bool,
     /// Told how far opening has come, and may stop it.
     pub on_load: Option<OnLoad>,

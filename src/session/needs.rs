@@ -1,6 +1,7 @@
 //! How much memory a model will take, from its header alone.
 
 use crate::Result;
+use crate::cpu::is_kept;
 use crate::gguf::{Gguf, TensorInfo};
 use crate::memory::{ChunkMemory, Precision};
 use crate::model::Config;
@@ -14,8 +15,8 @@ const TILE: usize = 256;
 pub struct MemoryNeeds {
     /// The tensors. They are mapped from the file: the system brings them in as they are used and can drop them again.
     pub weights: u64,
-    /// Of these, what the CPU repacks into memory of the process, unless [asked not to](crate::EngineOptions::no_repack): quantized
-    /// matrices. Their pages of the file are given back then.
+    /// Of these, what the CPU repacks or copies into memory of the process, unless [asked not to](crate::EngineOptions::no_repack): quantized
+    /// matrices, and large ones of plain floats. Their pages of the file are given back then.
     pub repacked: u64,
     /// Worker threads that `working` is for.
     pub threads: usize,
@@ -51,10 +52,10 @@ impl MemoryNeeds {
         let again = u64::from(config.rereading.is_some());
         // An embedding that is not the output matrix too is only looked up.
         let looked_up = gguf.tensor("output.weight").map(|_| "token_embd.weight");
-        let quantized = |t: &&TensorInfo| t.dtype.block_len() > 1 && Some(t.name.as_str()) != looked_up;
+        let kept = |t: &&TensorInfo| is_kept(t.dtype, t.bytes) && Some(t.name.as_str()) != looked_up;
         let mut needs = Self {
             weights: gguf.tensors().iter().map(|t| t.bytes as u64).sum(),
-            repacked: gguf.tensors().iter().filter(quantized).map(|t| t.bytes as u64).sum(),
+            repacked: gguf.tensors().iter().filter(kept).map(|t| t.bytes as u64).sum(),
             threads,
             working: (threads as u64 + again) * values(activations(&config)) * 5 / 4,
             state: (states + again) * values(config.blocks * per_block),

@@ -48,7 +48,7 @@ fn as_text(gguf: &Gguf, needs: &MemoryNeeds, tensors: bool) -> Result<()> {
     }
     print("\nMemory")?;
     print(format!("  weights (mapped from the file)  {:>12}", mib(needs.weights)))?;
-    print(format!("  of these, repacked at load      {:>12}", mib(needs.repacked)))?;
+    print(format!("  of these, in memory after load  {:>12}", mib(needs.repacked)))?;
     print(format!("  working memory of {} threads     {:>12}", needs.threads, mib(needs.working)))?;
     print(format!("  recurrent state of a session    {:>12}", mib(needs.state)))?;
     print(format!("  least budget of chunk memories  {:>12}", mib(needs.least_budget)))?;
