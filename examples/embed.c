@@ -3,7 +3,7 @@
  *
  *     packages/build target/embed          (the library, its header, and what pkg-config and CMake want to know)
  *     export PKG_CONFIG_PATH=$PWD/target/embed/lib/pkgconfig
- *     cc -o embed examples/embed.c $(pkg-config --cflags --libs --static ramba)
+ *     cc -o embed examples/embed.c $(pkg-config --cflags --libs ramba-static)
  *     ./embed models/ramba-small.gguf book.txt "What is the pass key?"
  */
 #include <stdio.h>

@@ -3,7 +3,7 @@
  *
  *     packages/build target/embed
  *     export PKG_CONFIG_PATH=$PWD/target/embed/lib/pkgconfig
- *     c++ -std=c++17 -o library examples/library.cpp $(pkg-config --cflags --libs --static ramba)
+ *     c++ -std=c++17 -o library examples/library.cpp $(pkg-config --cflags --libs ramba-static)
  *     ./library models/ramba-small.gguf manuals pump.txt "What is the pass key of the pump?"
  */
 #include <algorithm>

@@ -1,7 +1,7 @@
 /* The C interface of ramba. Made by cbindgen from src/capi: change it there.
  *
  * A model (ramba_model) is what was loaded from a file, a session (ramba_session) one growing document, a library
- * (ramba_library) a folder of documents that last. What they do is in docs/embed-c.md, with programs.
+ * (ramba_library) a folder of documents that last. What they do is in docs/embed.md, with programs.
  *
  * Results. A call returns RAMBA_STATUS_OK or says what went wrong; ramba_last_error() has it in words, for each thread
  * by itself. A result that is not RAMBA_STATUS_OK leaves pointers to handles NULL and counts 0. Functions that return
@@ -455,6 +455,17 @@ enum ramba_status ramba_library_replace(struct ramba_library *library,
 enum ramba_status ramba_library_document(struct ramba_library *library,
                                          const char *document,
                                          struct ramba_session **session);
+
+// Opens `count` documents to be asked together, as they were last committed, and stores a session of them in `*session`, to be closed with
+// ramba_session_close(): for questions only. They stand one after the other in the order of the library, and sources and quotes say which
+// they are of.
+//
+// # Safety
+// `documents` must point to `count` strings ended by a null byte, `session` must be a valid place for a pointer.
+enum ramba_status ramba_library_documents(struct ramba_library *library,
+                                          const char *const *documents,
+                                          size_t count,
+                                          struct ramba_session **session);
 
 // Removes a document and gives its room on the disk back.
 //

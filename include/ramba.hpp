@@ -298,6 +298,18 @@ public:
     session add(const std::string &name) const { return document(ramba_library_add, name); }
     session replace(const std::string &name) const { return document(ramba_library_replace, name); }
     session open(const std::string &name) const { return document(ramba_library_document, name); }
+
+    /* Some documents, to be asked together. */
+    session open(const std::vector<std::string> &names) const {
+        std::vector<const char *> pointers;
+        for (const auto &name : names) {
+            pointers.push_back(name.c_str());
+        }
+        ramba_session *opened;
+        check(ramba_library_documents(get(), pointers.data(), pointers.size(), &opened));
+        return session(opened);
+    }
+
     void remove(const std::string &name) const { check(ramba_library_remove(get(), name.c_str())); }
 
 private:

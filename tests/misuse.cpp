@@ -90,6 +90,8 @@ template <class M, class S, class L> void handles(M *model, S *session, L *libra
     FAILS(ramba_library_add(library, "a", &opened), INVALID, what);
     FAILS(ramba_library_replace(library, "a", &opened), INVALID, what);
     FAILS(ramba_library_document(library, "a", &opened), INVALID, what);
+    const char *name = "a";
+    FAILS(ramba_library_documents(library, &name, 1, &opened), INVALID, what);
     FAILS(ramba_library_remove(library, "a"), INVALID, what);
     FAILS(ramba_library_verify(library, nullptr, nullptr, &n), INVALID, what);
     FAILS(ramba_library_document_count(library, &n), INVALID, what);
@@ -254,6 +256,16 @@ void libraries(ramba_model *model, const std::string &folder) {
     OK(ramba_quote_at(session, 0, &quote));
     EXPECT(std::string(quote.text, quote.text_length) == "482913" && std::strcmp(quote.label, "page 1") == 0);
     EXPECT(quote.byte_start == 24 && quote.origin_start == 1024 && std::strcmp(quote.document, "a") == 0);
+    const char *names[] = {"a", "b", nullptr};
+    FAILS(ramba_library_documents(library, names, 0, &again), INVALID, "no document");
+    FAILS(ramba_library_documents(library, names, 2, &again), INVALID, "no document");
+    FAILS(ramba_library_documents(library, names, 3, &again), INVALID, "document is null");
+    FAILS(ramba_library_documents(library, nullptr, 3, &again), INVALID, "documents");
+    EXPECT(again == nullptr);
+    OK(ramba_library_documents(library, names, 1, &again));
+    OK(ramba_ask(again, QUESTION, LENGTH, nullptr, nullptr, nullptr));
+    EXPECT(std::strcmp(ramba_answer(again, nullptr), "482913") == 0);
+    OK(ramba_session_close(again));
     /* The library is closed under its session. */
     OK(ramba_library_close(library));
     OK(ramba_ask(session, QUESTION, LENGTH, nullptr, nullptr, nullptr));

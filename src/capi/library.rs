@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::handles::{self, Entry, Handle};
 use super::{
     Failure, Outcome, RAMBA_NONE, RambaModel, RambaSession, RambaSessionOptions, RambaStatus, Text, enter, name,
-    options, out, path, session, value, with_length,
+    options, out, path, session, slice, value, with_length,
 };
 use crate::{Library, Session};
 
@@ -175,6 +175,34 @@ pub unsafe extern "C" fn ramba_library_document(
 ) -> RambaStatus {
     // SAFETY: the caller's promise.
     enter(|| unsafe { self::document(library, document, session, Library::open) })
+}
+
+/// Opens `count` documents to be asked together, as they were last committed, and stores a session of them in `*session`, to be closed with
+/// ramba_session_close(): for questions only. They stand one after the other in the order of the library, and sources and quotes say which
+/// they are of.
+///
+/// # Safety
+/// `documents` must point to `count` strings ended by a null byte, `session` must be a valid place for a pointer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ramba_library_documents(
+    library: *mut RambaLibrary,
+    documents: *const *const c_char,
+    count: usize,
+    session: *mut *mut RambaSession,
+) -> RambaStatus {
+    enter(|| {
+        // SAFETY: the caller's promise about `session`.
+        let out = unsafe { out(session, "session") }?;
+        *out = ptr::null_mut();
+        let library = handles::get(library)?;
+        // SAFETY: the caller's promise about `documents` and each of them.
+        let names: Vec<&str> = unsafe {
+            let names = slice(documents, count, "documents")?.iter();
+            names.map(|&document| name(document, "document")).collect::<Outcome<_>>()?
+        };
+        *out = session::open(library.0.open_many(&names)?);
+        Ok(())
+    })
 }
 
 /// Removes a document and gives its room on the disk back.

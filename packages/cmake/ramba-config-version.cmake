@@ -1,0 +1,10 @@
+# Before 1.0 a minor version may break callers.
+set(PACKAGE_VERSION "@VERSION@")
+if(PACKAGE_FIND_VERSION VERSION_GREATER PACKAGE_VERSION)
+    set(PACKAGE_VERSION_COMPATIBLE FALSE)
+else()
+    string(REGEX MATCH "^[0-9]+\\.[0-9]+" _ramba_own "${PACKAGE_VERSION}")
+    string(REGEX MATCH "^[0-9]+\\.[0-9]+" _ramba_wanted "${PACKAGE_FIND_VERSION}")
+    string(COMPARE EQUAL "${_ramba_own}" "${_ramba_wanted}" PACKAGE_VERSION_COMPATIBLE)
+    string(COMPARE EQUAL "${PACKAGE_VERSION}" "${PACKAGE_FIND_VERSION}" PACKAGE_VERSION_EXACT)
+endif()
