@@ -19,13 +19,13 @@ fn main() -> Result<()> {
 
     let mut session = engine.session(&SessionOptions::default())?;
     let started = Instant::now();
-    session.feed(&text[..2_000_000])?;
+    session.feed(&text[..400_000])?;
     let chunk = started.elapsed() * threads as u32 / u32::try_from(session.chunks()).expect("few chunks");
     println!("{threads} threads, a chunk takes {:.0} us of a thread", micros(chunk));
     println!("cancelled while   times   median us   99 % us   worst us   worst in chunks");
 
     let mut random = 1u64;
-    let read = latencies(&mut session, cancels, chunk * 20, &mut random, |session| session.feed(&text))?;
+    let read = latencies(&mut session, cancels, chunk * 6, &mut random, |session| session.feed(&text))?;
     show("reading", read, chunk);
     session.prefill()?;
     let options = AskOptions::default().decoding(Decoding::Free).ignore_end(true).max_tokens(1 << 20);
@@ -34,7 +34,7 @@ fn main() -> Result<()> {
             session.answer("Who had read the letter twice?", &options)?;
         }
     };
-    show("decoding", latencies(&mut session, cancels, chunk * 5, &mut random, decode)?, chunk);
+    show("decoding", latencies(&mut session, cancels, chunk * 3, &mut random, decode)?, chunk);
     Ok(())
 }
 

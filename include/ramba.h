@@ -609,7 +609,7 @@ enum ramba_status ramba_prefill(struct ramba_session *session);
 // machine takes anything of it away. If reading is cancelled, what is read by then is committed, and the rest read later.
 enum ramba_status ramba_commit(struct ramba_session *session);
 
-// Stops the call that uses the session, from any thread or from a callback: it ends with RAMBA_STATUS_CANCELLED in less time than a chunk takes to
+// Stops the call that uses the session, from any thread or from a callback: it ends with RAMBA_STATUS_CANCELLED in about the time that a chunk takes to
 // be read. So do all later ones, until ramba_uncancel(): a request that comes between two calls is not lost.
 enum ramba_status ramba_cancel(const struct ramba_session *session);
 

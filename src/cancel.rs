@@ -7,8 +7,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// Stops the work of a [`Session`](crate::Session) from any thread: reading, a question, an answer that is being written.
 ///
-/// What is stopped ends with an error of kind [`Cancelled`](ErrorKind::Cancelled) as soon as no thread computes a layer any more, in less time than
-/// a chunk takes to be read. So does all that is begun later, until [`clear`](Cancel::clear): a request that comes between two calls is not
+/// What is stopped ends with an error of kind [`Cancelled`](ErrorKind::Cancelled) as soon as no thread computes a layer any more, in about the
+/// time that a chunk takes to be read. So does all that is begun later, until [`clear`](Cancel::clear): a request that comes between two calls is not
 /// lost. A clone is the same flag.
 ///
 /// ```no_run

@@ -214,7 +214,7 @@ pub extern "C" fn ramba_commit(session: *mut RambaSession) -> RambaStatus {
     enter(|| with(session, |state| Ok(state.session.commit()?)))
 }
 
-/// Stops the call that uses the session, from any thread or from a callback: it ends with RAMBA_STATUS_CANCELLED in less time than a chunk takes to
+/// Stops the call that uses the session, from any thread or from a callback: it ends with RAMBA_STATUS_CANCELLED in about the time that a chunk takes to
 /// be read. So do all later ones, until ramba_uncancel(): a request that comes between two calls is not lost.
 #[unsafe(no_mangle)]
 pub extern "C" fn ramba_cancel(session: *const RambaSession) -> RambaStatus {
