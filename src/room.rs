@@ -1,6 +1,5 @@
 //! Memory that is asked for before it is used: what cannot be had is an error, not the end of the process.
 
-use std::hint::black_box;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
@@ -38,11 +37,10 @@ pub(crate) fn turn() -> Option<MutexGuard<'static, ()>> {
 /// # Errors
 /// `Capacity`.
 pub(crate) fn check(bytes: usize) -> Result<()> {
-    let mut probe = Vec::<u8>::new();
-    let there = probe.try_reserve_exact(bytes.saturating_add(LEFT));
-    // An allocation that nobody looks at could be optimized away.
-    black_box(&mut probe);
-    there.map_err(|_| none(bytes))
+    // Not from the allocator: what it gets back it may keep for itself (glibc raises the size from which on it maps memory to that of the
+    // largest block freed), where no thread finds it that is to start.
+    let probe = memmap2::MmapMut::map_anon(bytes.saturating_add(LEFT));
+    probe.map(drop).map_err(|_| none(bytes))
 }
 
 /// An empty vector with room for `len` values.

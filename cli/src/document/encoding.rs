@@ -186,7 +186,11 @@ impl Decoder {
     /// What people should know of the bytes that were no characters.
     pub fn complaint(&self) -> Option<String> {
         let (name, bad, first) = (self.decoder.encoding().name(), self.bad, self.first_bad);
-        (bad > 0).then(|| format!("{bad} bytes, from byte {first} on, are not {name} and show as U+FFFD"))
+        match bad {
+            0 => None,
+            1 => Some(format!("byte {first} is not {name} and shows as U+FFFD")),
+            _ => Some(format!("{bad} bytes, from byte {first} on, are not {name} and show as U+FFFD")),
+        }
     }
 }
 
