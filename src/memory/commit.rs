@@ -86,6 +86,11 @@ impl Head {
         if sound { Ok(Some((head, id))) } else { Err(Error::format(format!("a commit that cannot be: {head:?}"))) }
     }
 
+    /// What it says of the document, whenever it was made.
+    pub(super) fn content(&self) -> Self {
+        Self { sequence: 0, ..*self }
+    }
+
     /// Where the body ends.
     fn end(&self) -> u64 {
         HEAD as u64 + self.text_end + self.marks_end + self.session

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cache::Plan;
 use super::commit::{Body, Commits};
 use super::folder::{Access, Folder, Place};
-use super::io::{Storage, unique_id};
+use super::io::Storage;
 use super::shape::{ChunkShape, Precision};
 use super::store::{Layout, Store};
 use super::text::Text;
@@ -42,16 +42,19 @@ pub struct Document {
 }
 
 impl Document {
-    /// An empty document in a new folder of its own, of which nothing is committed yet.
+    /// An empty document with this id in a new folder of its own, of which nothing is committed yet.
     ///
     /// # Errors
     /// `InvalidArgument` for a shape out of range, `Capacity` if the budget is too small or the disk full, `Io` if the files
     /// cannot be made otherwise.
-    pub fn create(folder: Arc<dyn Folder>, number: u64, kept: &Kept) -> Result<(Self, Option<ChunkMemory>)> {
+    pub fn create(
+        folder: Arc<dyn Folder>,
+        (number, id): (u64, [u8; 16]),
+        kept: &Kept,
+    ) -> Result<(Self, Option<ChunkMemory>)> {
         let layout = kept.layout()?;
         let io = |e| Error::io(format!("making document {number:016x} in {}", folder.name()), e);
         folder.create(number).map_err(io)?;
-        let id = unique_id();
         let memory = match layout {
             Some((layout, plan)) => {
                 let storages = storages(&*folder, number, Access::Create)?;
@@ -91,6 +94,39 @@ impl Document {
             None => None,
         };
         Ok((Self { folder, number, layout: layout.map(|l| l.0), commits }, memory, body.session))
+    }
+
+    /// A document that is in another folder, `from`, as it was last committed there, as a new one here. It is committed.
+    ///
+    /// # Errors
+    /// As [`Document::create`] and [`Document::open`], and `Format` if records are damaged or the two have not the same id.
+    pub fn copy(
+        folder: Arc<dyn Folder>,
+        (number, id): (u64, [u8; 16]),
+        (from, from_number): (Arc<dyn Folder>, u64),
+        kept: &Kept,
+    ) -> Result<Self> {
+        let (from, from_memory, session) = Self::open(from, from_number, Access::Read, kept)?;
+        if from.commits.id != id {
+            return Err(Error::format(format!("document {from_number:016x} has not the id that its name gives it")));
+        }
+        let (mut document, mut memory) = Self::create(folder, (number, id), kept)?;
+        if let (Some(memory), Some(from)) = (&mut memory, &from_memory) {
+            memory.copy(from)?;
+        }
+        document.commit(memory.as_mut(), from.commits.head.chunks, session)?;
+        Ok(document)
+    }
+
+    /// Whether it was last committed with the same content as one in another folder: the same text, chunks and marks, as far as lengths and
+    /// what the session needs tell.
+    ///
+    /// # Errors
+    /// Those of reading the commits.
+    pub fn is_copy(folder: &dyn Folder, number: u64, (from, from_number): (&dyn Folder, u64)) -> Result<bool> {
+        let here = Commits::open(folder, number, Access::Read)?;
+        let there = Commits::open(from, from_number, Access::Read)?;
+        Ok(here.id == there.id && here.head.content() == there.head.content())
     }
 
     /// Its number.

@@ -2,6 +2,8 @@
 //!
 //! Two files take turns, as for commits: the one with the older table is written anew, and counts if it is whole.
 
+use sha2::{Digest, Sha256};
+
 use super::folder::{Access, Folder, Place};
 use super::io::Storage;
 use super::shape::{ChunkShape, Precision};
@@ -42,6 +44,16 @@ impl Maker {
                 .map(|n| n as u32),
             None => [0, 0, 0, 0, 0, precision],
         }
+    }
+
+    /// The id of the document with this name, whatever memory it is in: two that were made apart are the same bytes.
+    pub fn document_id(&self, name: &str) -> [u8; 16] {
+        let mut hash = Sha256::new();
+        hash.update(self.model);
+        hash.update(self.tokenizer);
+        self.numbers().into_iter().for_each(|n| hash.update(n.to_le_bytes()));
+        hash.update(name);
+        hash.finalize().first_chunk().copied().unwrap_or_default()
     }
 
     /// Fails unless `self`, which made the memory, is `other`, which wants to use it.
@@ -140,6 +152,16 @@ impl Manifest {
         let number = self.next;
         self.next += 1;
         number
+    }
+
+    /// Gives no document that is made from now on a number below `number`.
+    pub fn number_from(&mut self, number: u64) {
+        self.next = self.next.max(number);
+    }
+
+    /// What the memory was made by.
+    pub fn maker(&self) -> &Maker {
+        &self.maker
     }
 
     /// Lists document `number` as `name`, in the place of the one that has the name, if there is one; returns that one.

@@ -273,6 +273,20 @@ impl ChunkMemory {
         }
     }
 
+    /// Takes all chunks, text and marks of `from`, a memory with the same id, into this one, which is empty.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if it is not empty or of another shape, `Format` if records are damaged, and those of reading and writing.
+    fn copy(&mut self, from: &ChunkMemory) -> Result<()> {
+        from.alone()?;
+        if !self.is_empty() || (self.shape(), self.precision()) != (from.shape(), from.precision()) {
+            return Err(Error::invalid("a memory can only be copied into an empty one of the same shape"));
+        }
+        self.stores.own.copy(&from.stores.own)?;
+        self.text.copy(&from.text)?;
+        self.marks.pages().copy(from.marks.pages())
+    }
+
     /// The first chunk of the document itself, behind those of others.
     pub fn first(&self) -> u64 {
         self.stores.first()

@@ -25,6 +25,9 @@ const HEADER: usize = 64;
 /// Bytes at the start of every record: checksum, zero, chunk id, source range.
 pub(super) const RECORD_HEADER: usize = 32;
 
+/// Bytes of chunks that are copied at once.
+const COPIED: usize = 1 << 20;
+
 /// Sizes and places inside the records of one memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
@@ -529,6 +532,35 @@ impl Store {
             seal(landmarks, layout.landmark_stride, &|id, record| self.read_landmarks(id, record))?,
             seal(chunks, layout.chunk_stride, &|id, record| self.read_raw_chunks(id, record))?,
         ])
+    }
+
+    /// Takes all records of `from`, which is of the same layout, into this store, which is empty, and whose records they become.
+    ///
+    /// # Errors
+    /// `Format` if one is damaged, `Capacity` if there is not enough memory or disk, `Io`.
+    pub(super) fn copy(&mut self, from: &Store) -> Result<()> {
+        let files = Arc::clone(&self.files);
+        let Layout { chunk_stride, landmark_stride, .. } = files.layout;
+        let most = (COPIED / chunk_stride).max(1) as u64;
+        let (mut chunks, mut landmarks) = (Vec::new(), Vec::new());
+        let mut first = 0;
+        while first < from.len() {
+            let count = from.contiguous(first).min(most);
+            room::resize(&mut chunks, count as usize * chunk_stride, 0)?;
+            room::resize(&mut landmarks, count as usize * landmark_stride, 0)?;
+            from.read_raw_chunks(first, &mut chunks)?;
+            from.read_landmarks(first, &mut landmarks)?;
+            for (file, records) in [(&files.chunks, &mut chunks), (&files.landmarks, &mut landmarks)] {
+                for (id, record) in (first..).zip(records.chunks_exact_mut(file.stride)) {
+                    let source = Self::source(record);
+                    Layout::seal(record, file.seed, id, &source);
+                }
+                file.write(first, records, &files.writes)?;
+            }
+            first += count;
+        }
+        self.begin(first);
+        Ok(())
     }
 
     /// To be called when the records before `chunks` are to be in a commit.

@@ -125,6 +125,15 @@ impl Text {
         Ok(())
     }
 
+    /// Adds all of `from`.
+    ///
+    /// # Errors
+    /// As [`Text::append`] and [`Text::read`].
+    pub(super) fn copy(&self, from: &Text) -> Result<()> {
+        let (len, step) = (from.len(), 64 * PAYLOAD);
+        (0..len).step_by(step).try_for_each(|at| self.append(&from.read(at..len.min(at + step as u64))?))
+    }
+
     /// Forgets the bytes from `len` on; none if there are fewer.
     ///
     /// # Errors

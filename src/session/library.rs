@@ -143,7 +143,8 @@ impl Library {
         let mut table = self.shared.table();
         table.check()?;
         let number = table.manifest.number();
-        let (document, memory) = Document::create(Arc::clone(&self.shared.folder), number, &self.shared.kept())?;
+        let id = table.manifest.maker().document_id(name);
+        let (document, memory) = Document::create(Arc::clone(&self.shared.folder), (number, id), &self.shared.kept())?;
         let library = self.write_to(&mut table, number)?;
         let stored = Stored { document, library, name: name.to_owned(), listed: false };
         // It is taken again when a session ends.
@@ -237,6 +238,69 @@ impl Library {
             session.take_as_read();
         }
         Ok(session)
+    }
+
+    /// Gives no document that is added from now on a number below `number`, counted from 1. Documents are numbered as they come, and
+    /// those of libraries that are [merged](Library::merge) stand in the order of their numbers. So machines that read parts of one list of
+    /// documents number each by its place in the list.
+    pub fn number_from(&self, number: u64) {
+        self.shared.table().manifest.number_from(number);
+    }
+
+    /// Takes in the documents of the libraries in the folders `from`, which stay as they are: one after the other in the order of their
+    /// numbers, and where these are equal, of `from`. What was read on several machines is then byte for byte what one machine
+    /// makes of it that adds the documents in this order, each with one commit.
+    ///
+    /// A merge that is repeated goes on where it was stopped: documents that are here already, the same, are left out.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, before anything is taken in, if another model, tokenizer or precision made one of the libraries, or if a
+    /// document has the name of another one, or if this library is for reading only; else those of reading and writing them.
+    pub fn merge<P: AsRef<Path>>(&self, from: &[P]) -> Result<()> {
+        self.shared.writable()?;
+        let mut all: Vec<(Arc<dyn Folder>, Entry)> = Vec::new();
+        for path in from {
+            let folder: Arc<dyn Folder> = Arc::new(DiskFolder::open(path.as_ref(), false)?);
+            let maker = *self.shared.table().manifest.maker();
+            let manifest = Manifest::open(&*folder, maker, Access::Read)
+                .map_err(|e| e.context(format_args!("{:?}", path.as_ref())))?;
+            all.extend(manifest.documents().iter().map(|entry| (Arc::clone(&folder), entry.clone())));
+        }
+        // Stable: so are equal numbers.
+        all.sort_by_key(|(_, entry)| entry.number);
+        let mut new: Vec<(Arc<dyn Folder>, Entry)> = Vec::new();
+        for (folder, entry) in all {
+            let (name, shared) = (&entry.name, &self.shared);
+            let here = shared.table().manifest.find(name).map(|here| here.number);
+            let same = |here: &dyn Folder, number| Document::is_copy(here, number, (&*folder, entry.number));
+            let taken = match (here, new.iter().find(|(_, other)| other.name == *name)) {
+                (Some(number), _) => Some(same(&*shared.folder, number)?),
+                (None, Some((other, twin))) => Some(same(&**other, twin.number)?),
+                (None, None) => None,
+            };
+            match taken {
+                None => new.push((folder, entry)),
+                Some(true) => {}
+                Some(false) => {
+                    return Err(Error::invalid(format!(
+                        "there are two different documents {name:?}: remove one of them"
+                    )));
+                }
+            }
+        }
+        for (folder, Entry { number: from, name }) in new {
+            let mut table = self.shared.table();
+            table.check()?;
+            let (number, id) = (table.manifest.number(), table.manifest.maker().document_id(&name));
+            let writing = self.write_to(&mut table, number)?;
+            drop(table);
+            let copied =
+                Document::copy(Arc::clone(&self.shared.folder), (number, id), (folder, from), &self.shared.kept());
+            let document = copied.inspect_err(|_| self.shared.delete(number));
+            let document = document.map_err(|e| e.context(format_args!("document {name:?}")))?;
+            Stored { document, library: writing, name, listed: false }.list()?;
+        }
+        Ok(())
     }
 
     /// Removes a document, and gives its room on the disk back.
@@ -418,6 +482,14 @@ impl Stored {
     /// Those of [`Document::commit`] and of writing the table.
     pub fn commit(&mut self, memory: Option<&mut ChunkMemory>, chunks: u64, saved: Vec<u8>) -> Result<()> {
         self.document.commit(memory, chunks, saved)?;
+        self.list()
+    }
+
+    /// Puts the document, which is committed, into the table, if it is not there.
+    ///
+    /// # Errors
+    /// Those of writing the table.
+    fn list(&mut self) -> Result<()> {
         if let (false, Some(library)) = (self.listed, &self.library.library) {
             let mut table = library.shared.table();
             table.check()?;
