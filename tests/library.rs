@@ -488,3 +488,45 @@ fn the_answer_names_its_document() {
         assert_ne!(answer.unwrap().text.trim(), number);
     }
 }
+
+/// What is damaged is an error, or left out by choice and said to be: then the answer is that of a document without it.
+#[test]
+fn damaged_chunks_are_an_error_or_left_out_by_choice() {
+    let world = world(Shape { overlap: 0, ..Shape::default() });
+    let asked = AskOptions::default().max_tokens(6).min_source_weight(0.0);
+    for name in ["first", "second"] {
+        let mut session = world.library().add(name).unwrap();
+        session.feed(&text(4000)).unwrap();
+        session.commit().unwrap();
+    }
+    let library = |options: SessionOptions| world.engine.read_library(world.path(), &options).unwrap();
+    let sound = library(options()).open_many(&["first", "second"]).unwrap().answer(QUESTION, &asked).unwrap();
+    // Not one of those at the end, whose records are in the commit.
+    let damaged = |source: &&ramba::Source| source.document.as_deref() == Some("first") && source.chunk < 200;
+    let best = sound.sources.iter().find(damaged).unwrap().chunk;
+    for file in ["chunks", "landmarks"] {
+        let path = world.path().join("0000000000000001").join(file);
+        let bytes = std::fs::read(&path).unwrap();
+        let stride = u32::from_le_bytes(bytes[56..60].try_into().unwrap()) as usize;
+        let mut damaged = bytes.clone();
+        damaged[4096 + best as usize * stride + 40] ^= 4;
+        std::fs::write(&path, damaged).unwrap();
+        let mut strict = library(options()).open_many(&["first", "second"]).unwrap();
+        assert_eq!(strict.answer(QUESTION, &asked).unwrap_err().kind(), ErrorKind::Format);
+        for budget in [1 << 18, 1 << 20] {
+            let mut lenient =
+                library(options().budget(budget).skip_damaged(true)).open_many(&["first", "second"]).unwrap();
+            lenient.answer(QUESTION, &asked).unwrap();
+            assert_eq!(lenient.skipped().unwrap(), [(Some("first".to_owned()), best)], "{file}");
+            // Once it is known, it is not even looked for.
+            let answer = lenient.answer(QUESTION, &asked).unwrap();
+            let place = |source: &ramba::Source| (source.document.clone(), source.chunk);
+            assert!(answer.sources.iter().all(|source| place(source) != (Some("first".into()), best)), "{file}");
+            assert!(answer.sources.iter().all(|source| source.weight.is_finite()) && !answer.sources.is_empty());
+        }
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let mut again = library(options().skip_damaged(true)).open_many(&["first", "second"]).unwrap();
+    assert_eq!(content(&again.answer(QUESTION, &asked).unwrap()), content(&sound));
+    assert_eq!(again.skipped().unwrap(), []);
+}

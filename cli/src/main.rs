@@ -1,4 +1,4 @@
-//! The command line: `ramba ask`, `ramba info`, `ramba convert`, `ramba quantize`, `ramba export-encoder`,
+//! The command line: `ramba ask`, `ramba add`, `ramba docs`, `ramba remove`, `ramba verify`, `ramba merge`, `ramba text`, `ramba info`, `ramba estimate`, `ramba convert`, `ramba quantize`, `ramba export-encoder`,
 //! `ramba bench`, `ramba evaluate`, `ramba version`.
 
 mod commands;
@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use ramba::{Device, Engine, EngineOptions, Error, Result, SessionOptions, Support};
+use ramba::{Device, Engine, EngineOptions, Error, Result, Session, Support};
 use ramba_cli::answers::{self, AnswerArgs};
 use ramba_cli::document::{self, Document, DocumentArgs, Note, Reading};
 use ramba_cli::encoder::EncoderArgs;
-use ramba_cli::show::{one_line, parse_size, print, print_json};
+use ramba_cli::show::{one_line, print, print_json};
 use ramba_cli::{interrupt, model};
 use serde_json::json;
 
-use commands::{bench, convert, evaluate, export, info, serve, text};
+use commands::{bench, convert, estimate, evaluate, export, info, library, serve, text};
 
 const STATUS_HELP: &str = "\
-Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but a question was asked that the document does not answer; when stopped by a signal, 128 + its number: 130 for Ctrl-C (SIGINT), 143 for SIGTERM,
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but a question was asked that the document does not answer, 4 done, but `verify` has found damage; when stopped by a signal, 128 + its number: 130 for Ctrl-C (SIGINT), 143 for SIGTERM,
 129 for SIGHUP, and 141 if nobody reads what it prints any more. Progress is shown on terminals only, and colours unless NO_COLOR is set.";
 
 /// Run RAMba models: documents of any length in bounded memory.
@@ -32,14 +32,26 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Read a document and answer questions about it
+    /// Answer questions about documents, or about those of a library
     Ask(AskArgs),
+    /// Read documents into a library that lasts; what it has of them is not read again
+    Add(library::AddArgs),
+    /// List the documents of a library
+    Docs(library::DocsArgs),
+    /// Remove documents from a library
+    Remove(library::RemoveArgs),
+    /// Check every byte of a library that is used
+    Verify(library::VerifyArgs),
+    /// Take the documents of libraries in that were made apart
+    Merge(library::MergeArgs),
     /// Serve a library on a local page, and over HTTP
     Serve(serve::ServeArgs),
     /// Print the text that is read of a document, and where it stands
     Text(text::TextArgs),
     /// Show what a model file holds and how much memory it needs, without loading it
     Info(info::InfoArgs),
+    /// Show what a model takes of memory and disk for a document of some length, before anything is loaded
+    Estimate(estimate::EstimateArgs),
     /// Make a model file of a checkpoint (safetensors): RAMba or Mamba-2
     Convert(convert::ConvertArgs),
     /// Store a model file's matrices in other number formats, and show what that does to them
@@ -67,12 +79,15 @@ enum Command {
 
 #[derive(Args)]
 struct AskArgs {
-    /// The document: text, Markdown, HTML, PDF, EPUB, DOCX, CSV, TSV or JSON lines; several, a folder or a pattern; `-` for standard input
+    /// The document: text, Markdown, HTML, PDF, EPUB, DOCX, CSV, TSV or JSON lines; several, a folder or a pattern; `-` for standard input; or the folder of a library
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// A question (may be given several times)
     #[arg(short, long = "question", value_name = "QUESTION", required = true)]
     question: Vec<String>,
+    /// A document of the library to ask (may be given several times) [default: all of them]
+    #[arg(long, value_name = "NAME")]
+    document: Vec<String>,
     #[command(flatten)]
     documents: DocumentArgs,
     #[command(flatten)]
@@ -80,12 +95,11 @@ struct AskArgs {
     /// Folder to keep the chunk memories in while the program runs [default: the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     memory: Option<PathBuf>,
-    /// Bytes of memory that may hold chunk memories; the rest stays on disk
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
-    budget: u64,
-    /// Bytes of its own memory that a device other than the CPU may use for chunk memories
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
-    device_budget: u64,
+    #[command(flatten)]
+    budget: library::BudgetArgs,
+    /// Leave out damaged chunks of a library, with a warning, instead of failing
+    #[arg(long)]
+    skip_damaged: bool,
     #[command(flatten)]
     answers: AnswerArgs,
     /// Print where each answer comes from
@@ -136,9 +150,15 @@ fn run(command: &Command) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     match command {
         Command::Ask(args) => ask(args),
+        Command::Add(args) => library::add(args).map(done),
+        Command::Docs(args) => library::docs(args).map(done),
+        Command::Remove(args) => library::remove(args).map(done),
+        Command::Verify(args) => library::verify(args),
+        Command::Merge(args) => library::merge(args).map(done),
         Command::Serve(args) => serve::run(args).map(done),
         Command::Text(args) => text::run(args).map(done),
         Command::Info(args) => info::run(args).map(done),
+        Command::Estimate(args) => estimate::run(args).map(done),
         Command::Convert(args) => convert::convert(args).map(done),
         Command::Quantize(args) => convert::quantize(args).map(done),
         Command::ExportEncoder(args) => export::run(args).map(done),
@@ -155,12 +175,7 @@ fn ask(args: &AskArgs) -> Result<ExitCode> {
     let engine = args.model.open()?;
     // Everything that can be wrong without the document is found out before it is read.
     args.question.iter().try_for_each(|question| engine.check_question(question, &options))?;
-    let mut session = engine.session(
-        &SessionOptions::default().budget(args.budget).device_budget(args.device_budget).directory(args.memory.clone()),
-    )?;
-    let files = document::find(&args.files)?;
-    let documents = files.iter().map(|file| Document::open_as(file, &args.documents)).collect::<Result<Vec<_>>>()?;
-    let readings = document::read_all(documents, &mut session)?;
+    let (mut session, readings) = open(args, &engine)?;
     readings.iter().for_each(Reading::tell);
     let mut all = Vec::new();
     for question in &args.question {
@@ -206,6 +221,32 @@ fn completions(shell: clap_complete::Shell) -> Result<()> {
 fn man(folder: &Path) -> Result<()> {
     clap_mangen::generate_to(Cli::command(), folder)
         .map_err(|e| Error::io(format!("writing to {}", folder.display()), e))
+}
+
+/// The session that is asked, and what it took to read its documents, if they are no library.
+fn open(args: &AskArgs, engine: &Engine) -> Result<(Session, Vec<Reading>)> {
+    let options = args.budget.options().directory(args.memory.clone()).skip_damaged(args.skip_damaged);
+    if let [dir] = &args.files[..]
+        && library::is_library(dir)
+    {
+        let library = engine.read_library(dir, &options)?;
+        let all = library.documents();
+        let session = match (args.document.is_empty(), all.is_empty()) {
+            (true, true) => Err(Error::invalid(format!("the library {} has no documents", dir.display()))),
+            (true, false) => library.open_many(&all),
+            (false, _) => library.open_many(&args.document),
+        };
+        return Ok((session?, Vec::new()));
+    }
+    if !args.document.is_empty() {
+        let files: Vec<_> = args.files.iter().map(|file| file.display().to_string()).collect();
+        return Err(Error::invalid(format!("--document is for a library, and {} is none", files.join(", "))));
+    }
+    let mut session = engine.session(&options)?;
+    let files = document::find(&args.files)?;
+    let documents = files.iter().map(|file| Document::open_as(file, &args.documents)).collect::<Result<Vec<_>>>()?;
+    let readings = document::read_all(documents, &mut session)?;
+    Ok((session, readings))
 }
 
 fn version() -> Result<()> {

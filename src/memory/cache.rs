@@ -69,6 +69,22 @@ impl Plan {
         Ok(Self { slots, landmarks, batch, read_bytes, text, fixed })
     }
 
+    /// Most bytes that are taken for so many chunks. Rows come in parts, the last of which may be larger than what is in it.
+    pub(super) fn most_bytes(&self, layout: &Layout, chunks: u64) -> u64 {
+        let rows = |count: usize, width: usize| {
+            let bytes = chunks.min(count as u64) * width as u64;
+            if bytes == 0 {
+                0
+            } else {
+                (bytes + PART_BYTES as u64).min(count as u64 * width as u64) + PART_OVERHEAD as u64
+            }
+        };
+        // Tables are made larger by doubling, from some entries on.
+        let entries = 2 * chunks.min(self.slots as u64) + 128;
+        let slots = rows(self.slots, layout.chunk_stride) + entries * SLOT_INDEX_BYTES as u64;
+        self.fixed as u64 + rows(self.landmarks, layout.landmark_bytes) + slots
+    }
+
     /// A budget that leaves room for `slots` chunks.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ mod store;
 mod text;
 mod union;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub use text::Text;
 pub use union::Committed;
 
 use crate::aligned::Buffer;
-use crate::{Error, Result, room};
+use crate::{Error, ErrorKind, Result, room};
 use cache::{Cache, Plan};
 use landmarks::Landmarks;
 use store::{Files, Layout, Store};
@@ -106,6 +107,9 @@ pub struct ChunkMemory {
     missing: Vec<u64>,
     /// What is taken whatever the number of chunks.
     fixed: usize,
+    /// Whether damaged chunks are left out instead of being an error, and which were.
+    skip_damaged: bool,
+    skipped: BTreeSet<u64>,
     hits: u64,
     misses: u64,
     id: u64,
@@ -166,6 +170,8 @@ impl ChunkMemory {
             read: Buffer::zeros(plan.read_bytes)?,
             missing: Vec::new(),
             fixed: plan.fixed,
+            skip_damaged: false,
+            skipped: BTreeSet::new(),
             hits: 0,
             misses: 0,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -189,6 +195,24 @@ impl ChunkMemory {
     pub fn chunk_bytes(shape: &ChunkShape, precision: Precision) -> Result<u64> {
         let layout = Layout::new(*shape, precision)?;
         Ok((layout.chunk_stride + layout.landmark_stride) as u64)
+    }
+
+    /// Most bytes of RAM that a memory of so many chunks takes with this budget.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a shape out of range, `Capacity` if the budget is too small.
+    pub fn most_bytes(shape: &ChunkShape, precision: Precision, budget: u64, chunks: u64) -> Result<u64> {
+        let layout = Layout::new(*shape, precision)?;
+        Ok(Plan::new(&layout, budget)?.most_bytes(&layout, chunks).min(budget))
+    }
+
+    /// Bytes of the files of a memory of so many chunks and `text` bytes of text, without marks.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a shape out of range.
+    pub fn file_bytes(shape: &ChunkShape, precision: Precision, chunks: u64, text: u64) -> Result<u64> {
+        let records = chunks * Self::chunk_bytes(shape, precision)?;
+        Ok(store::HEADERS + records + text.div_ceil(text::PAYLOAD as u64) * text::STRIDE as u64)
     }
 
     /// The shape of every chunk.
@@ -285,6 +309,17 @@ impl ChunkMemory {
         self.stores.own.copy(&from.stores.own)?;
         self.text.copy(&from.text)?;
         self.marks.pages().copy(from.marks.pages())
+    }
+
+    /// From now on a chunk that cannot be read as it was written is left out, with a warning, instead of being an error. Whoever was
+    /// to read it, when that is found, reads nothing in its place.
+    pub fn skip_damaged(&mut self) {
+        self.skip_damaged = true;
+    }
+
+    /// The chunks that were left out so far.
+    pub fn skipped(&self) -> &BTreeSet<u64> {
+        &self.skipped
     }
 
     /// The first chunk of the document itself, behind those of others.
@@ -428,17 +463,36 @@ impl ChunkMemory {
             return Err(Error::invalid(format!("landmarks of {upto} chunks, there are {}", self.len())));
         }
         let layout = self.stores.own.files.layout;
-        let kept = upto.min(self.landmarks.kept());
-        while first < kept {
-            let block = self.landmarks.block(&layout, first..kept)?;
-            first += block.count as u64;
-            visit(block)?;
-        }
+        let room = self.read.bytes().len() / layout.landmark_stride;
+        let mut most = room as u64;
         while first < upto {
-            let room = self.read.bytes().len() / layout.landmark_stride;
-            let count = (upto - first).min(self.stores.contiguous(first)?).min(room as u64);
+            if self.skipped.contains(&first) {
+                first += 1;
+                continue;
+            }
+            let end = self.skipped.range(first..upto).next().map_or(upto, |&skipped| skipped);
+            let kept = end.min(self.landmarks.kept());
+            if first < kept {
+                let block = self.landmarks.block(&layout, first..kept)?;
+                first += block.count as u64;
+                visit(block)?;
+                continue;
+            }
+            let count = (end - first).min(self.stores.contiguous(first)?).min(most);
             let records = &mut self.read.bytes_mut()[..count as usize * layout.landmark_stride];
-            self.stores.read_landmarks(first, records)?;
+            match self.stores.read_landmarks(first, records) {
+                Err(e) if count == 1 => {
+                    skip(self.skip_damaged.then_some(&mut self.skipped), first, e)?;
+                    most = room as u64;
+                    continue;
+                }
+                // One by one, to see which it is.
+                Err(e) if self.skip_damaged && e.kind() == ErrorKind::Format => {
+                    most = 1;
+                    continue;
+                }
+                read => read?,
+            }
             // After a memory was opened, they come to stay as they are first read.
             if first <= self.landmarks.kept() {
                 self.landmarks.reserve(first + count)?;
@@ -483,23 +537,31 @@ impl ChunkMemory {
 
         let stride = self.stores.own.files.layout.chunk_stride;
         let longest = (self.read.bytes().len() / stride).max(1);
-        let Self { stores, cache, read, missing, misses, .. } = self;
+        let Self { stores, cache, read, missing, misses, skip_damaged, skipped, .. } = self;
         let mut rest = missing.as_slice();
         while let Some(&first) = rest.first() {
             let longest = longest.min(usize::try_from(stores.contiguous(first)?).unwrap_or(usize::MAX));
             let adjacent = (first..).zip(rest).take(longest).take_while(|(a, b)| a == *b).count();
             // One record goes straight to its slot; the slots of several need not be adjacent.
             let run = adjacent.max(1);
-            if run > 1 {
-                stores.read_chunks(first, &mut read.bytes_mut()[..run * stride])?;
-            }
+            let together = run > 1 && {
+                match stores.read_chunks(first, &mut read.bytes_mut()[..run * stride]) {
+                    // One by one, to see which it is.
+                    Err(e) if *skip_damaged && e.kind() == ErrorKind::Format => false,
+                    done => done.map(|()| true)?,
+                }
+            };
             for (i, &id) in rest.iter().take(run).enumerate() {
                 let slot = cache.claim()?.ok_or_else(|| too_many(slots + 1, slots))?;
                 let record = cache.record_mut(slot);
-                if run > 1 {
+                if together {
                     record.copy_from_slice(&read.bytes()[i * stride..][..stride]);
                 } else {
-                    stores.read_chunks(id, record)?;
+                    if let Err(e) = stores.read_chunks(id, record) {
+                        skip(skip_damaged.then_some(&mut *skipped), id, e)?;
+                        // Keys that nothing is like, and values that add nothing.
+                        record.fill(0);
+                    }
                 }
                 cache.slots.publish(slot, id);
             }
@@ -546,6 +608,19 @@ impl ChunkMemory {
 
     fn check_id(&self, id: u64) -> Result<()> {
         if id < self.len() { Ok(()) } else { Err(Error::invalid(format!("chunk {id}, there are {}", self.len()))) }
+    }
+}
+
+/// Leaves chunk `id` out, with those in `skipped` if there is such a list, if `error` says that it is damaged.
+fn skip(skipped: Option<&mut BTreeSet<u64>>, id: u64, error: Error) -> Result<()> {
+    match skipped.filter(|_| error.kind() == ErrorKind::Format) {
+        Some(skipped) => {
+            if skipped.insert(id) {
+                log::warn!("a damaged chunk is left out: {error}");
+            }
+            Ok(())
+        }
+        None => Err(error),
     }
 }
 

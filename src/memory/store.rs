@@ -20,6 +20,8 @@ use crate::{Error, Result, room};
 const VERSION: u32 = 3;
 /// Bytes before the first record. The header proper is shorter; the rest of the page is zero.
 const PAGE: usize = 4096;
+/// Bytes of the header pages of all four files.
+pub(super) const HEADERS: u64 = 4 * PAGE as u64;
 /// Bytes of the header that have a meaning; its last four are the checksum of the others.
 const HEADER: usize = 64;
 /// Bytes at the start of every record: checksum, zero, chunk id, source range.

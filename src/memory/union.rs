@@ -112,7 +112,8 @@ impl Stores {
 pub struct Committed {
     document: u64,
     commit: u64,
-    chunks: u64,
+    /// Its chunks, provisional ones too.
+    pub chunks: u64,
     /// Bytes of its text.
     pub text: u64,
     /// What the session put into the commit.

@@ -12,6 +12,7 @@ use crate::gguf::Gguf;
 use crate::model::Config;
 use crate::options::setters;
 use crate::session::device::{Device, Model};
+use crate::session::needs;
 use crate::session::{Session, SessionOptions};
 use crate::tokenizer::Tokenizer;
 use crate::weights::{OnLoad, Weights};
@@ -63,6 +64,8 @@ pub(super) struct Shared {
     /// Fills up the last chunk of a document.
     pad: u32,
     pub threads: usize,
+    /// Whether weights were repacked.
+    pub repacked: bool,
     /// What tells the encoder of chunks apart.
     encoder: Vec<u8>,
     fingerprint: OnceLock<Fingerprint>,
@@ -144,7 +147,8 @@ impl Engine {
         let eos = special("eos_token_id")?;
         let pad = special("padding_token_id")?.or(eos).unwrap_or(0);
         let fingerprint = OnceLock::new();
-        let shared = Shared { weights, model, tokenizer, without, eos, pad, threads, encoder, fingerprint };
+        let repacked = needs::repacks(options);
+        let shared = Shared { weights, model, tokenizer, without, eos, pad, threads, repacked, encoder, fingerprint };
         Ok(Self { shared: Arc::new(shared) })
     }
 

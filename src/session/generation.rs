@@ -29,6 +29,16 @@ impl Generation {
         Ok(Self { rereading: Rereading::new(engine, options, cancel)?, ..Self::default() })
     }
 
+    /// Recurrent states that it holds.
+    pub fn states(&self) -> u64 {
+        u64::from(self.state.is_some()) + u64::from(self.rereading.is_some())
+    }
+
+    /// Bytes of RAM that the memories of windows take, if there are such.
+    pub fn rereading_bytes(&self) -> Option<u64> {
+        self.rereading.as_ref().map(Rereading::reserved_bytes)
+    }
+
     /// Position of the next token.
     pub fn position(&self) -> u64 {
         match &self.rereading {

@@ -52,6 +52,20 @@ pub struct Damage {
     pub message: String,
 }
 
+/// A document of a library as it was last committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DocumentInfo {
+    /// Its name.
+    pub name: String,
+    /// Bytes of its text.
+    pub bytes: u64,
+    /// Its tokens; None if its reading was stopped and not all of it is read.
+    pub tokens: Option<u64>,
+    /// Its chunks, those that may change when it goes on too.
+    pub chunks: u64,
+}
+
 struct Shared {
     engine: Engine,
     folder: Arc<dyn Folder>,
@@ -119,6 +133,19 @@ impl Library {
     /// The names of the documents, in the order in which they came.
     pub fn documents(&self) -> Vec<String> {
         self.shared.table().manifest.documents().iter().map(|entry| entry.name.clone()).collect()
+    }
+
+    /// What a document is, without opening it.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there is none of that name, `Io` or `Format` if its commit cannot be read or is damaged.
+    pub fn info(&self, name: &str) -> Result<DocumentInfo> {
+        let number = self.shared.table().number(name)?;
+        let committed = Committed::read(&*self.shared.folder, number).and_then(|committed| {
+            let tokens = super::saved_tokens(&committed.session)?;
+            Ok(DocumentInfo { name: name.to_owned(), bytes: committed.text, tokens, chunks: committed.chunks })
+        });
+        committed.map_err(|e| e.context(format_args!("document {name:?}")))
     }
 
     /// A new document, empty. It is in the library when it is first committed.

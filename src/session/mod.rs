@@ -40,8 +40,8 @@ use std::{process, thread};
 pub use answer::{Answer, AskOptions, Decoding, Quote, Source, StopReason, Support};
 pub use device::Device;
 pub use engine::{Engine, EngineOptions};
-pub use library::{Damage, Library};
-pub use needs::MemoryNeeds;
+pub use library::{Damage, DocumentInfo, Library};
+pub use needs::{MemoryNeeds, Usage};
 
 use crate::bytes::{Put, Take};
 use crate::memory::{ChunkMemory, Mark, Precision};
@@ -73,6 +73,9 @@ pub struct SessionOptions {
     /// For a model whose recurrence is never reset: read documents without HSA, which is faster and changes what the
     /// recurrence remembers of them. Other models read exactly and without HSA anyway.
     pub skip_hsa_while_reading: bool,
+    /// Leave out chunks of a library that are damaged, with a warning for each in [`log`] and a place in [`Session::skipped`], instead of
+    /// failing. Answers may then lack what these chunks would have told.
+    pub skip_damaged: bool,
 }
 
 setters!(SessionOptions {
@@ -81,6 +84,7 @@ setters!(SessionOptions {
     device_budget: u64,
     precision: Precision,
     skip_hsa_while_reading: bool,
+    skip_damaged: bool,
 });
 
 impl Default for SessionOptions {
@@ -91,6 +95,7 @@ impl Default for SessionOptions {
             device_budget: 64 << 20,
             precision: Precision::default(),
             skip_hsa_while_reading: false,
+            skip_damaged: false,
         }
     }
 }
@@ -180,7 +185,10 @@ impl Session {
     }
 
     /// A session with the given memory: of the shape that the model makes, and empty.
-    fn with_memory(engine: Engine, memory: Option<ChunkMemory>, options: &SessionOptions) -> Result<Self> {
+    fn with_memory(engine: Engine, mut memory: Option<ChunkMemory>, options: &SessionOptions) -> Result<Self> {
+        if options.skip_damaged {
+            memory.iter_mut().for_each(ChunkMemory::skip_damaged);
+        }
         let reader = Reader::new(&engine, options.skip_hsa_while_reading)?;
         let text = memory.as_ref().map(|memory| memory.text().clone());
         let cancel = Cancel::default();
@@ -505,6 +513,20 @@ impl Session {
     /// What stops this session from other threads.
     pub fn cancel(&self) -> Cancel {
         self.resources.cancel.clone()
+    }
+
+    /// The chunks that were found to be damaged and left out, as [`SessionOptions::skip_damaged`] asks for: the document, if it is
+    /// one of a library, and the number of the chunk in it.
+    ///
+    /// # Errors
+    /// Those of opening the files of the documents.
+    pub fn skipped(&mut self) -> Result<Vec<(Option<String>, u64)>> {
+        let Some(memory) = &mut self.resources.memory else { return Ok(Vec::new()) };
+        let skipped: Vec<u64> = memory.skipped().iter().copied().collect();
+        let parts =
+            skipped.into_iter().map(|chunk| memory.part(chunk).map(|part| (part.index, chunk - part.chunks.start)));
+        let parts = parts.collect::<Result<Vec<_>>>()?;
+        Ok(parts.into_iter().map(|(index, chunk)| (self.name(index), chunk)).collect())
     }
 
     /// Sets what is told of progress while text is read, and may stop it.

@@ -110,6 +110,14 @@ impl Reader {
         Ok(())
     }
 
+    /// Recurrent states that it holds.
+    pub fn states(&self) -> u64 {
+        match self {
+            Reader::BySegment(_) => 0,
+            Reader::InSequence(reader) => 1 + u64::from(reader.rest.is_some()),
+        }
+    }
+
     /// The first token that is needed to go on.
     pub fn needs(&self) -> u64 {
         match self {

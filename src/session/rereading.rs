@@ -74,6 +74,11 @@ impl Rereading {
         }))
     }
 
+    /// Bytes of RAM that the memories of windows take.
+    pub fn reserved_bytes(&self) -> u64 {
+        self.memory.reserved_bytes()
+    }
+
     /// Most chunks that are read again.
     pub fn chunks(&self) -> usize {
         self.config.chunks

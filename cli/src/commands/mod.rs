@@ -2,8 +2,10 @@
 
 pub mod bench;
 pub mod convert;
+pub mod estimate;
 pub mod evaluate;
 pub mod export;
 pub mod info;
+pub mod library;
 pub mod serve;
 pub mod text;

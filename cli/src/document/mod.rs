@@ -340,15 +340,7 @@ impl Document {
     fn read_named(self, session: &mut Session, prefix: String) -> Result<Reading> {
         let started = Instant::now();
         let name = self.name.clone();
-        let (bar, before) = (self.bar(), session.bytes());
-        let shown = bar.clone();
-        session.on_progress(Some(Box::new(move |p| {
-            let rate = p.tokens as f64 / started.elapsed().as_secs_f64();
-            let rss = process::rss().map_or(String::new(), |b| format!(", {} in RAM", show::mib(b)));
-            shown.set_message(format!("{rate:.0} tokens/s{rss}"));
-            shown.tick();
-            interrupt::asked()
-        })));
+        let (bar, before) = (self.watch(session), session.bytes());
         if !prefix.is_empty() {
             session.mark(&Mark::new(before).label(&prefix))?;
         }
@@ -363,6 +355,21 @@ impl Document {
         }
         let (tokens, chunks) = (session.tokens(), session.chunks());
         Ok(Reading { name, bytes, tokens, chunks, elapsed: started.elapsed(), notes })
+    }
+
+    /// A bar that shows how far `session` comes with the document, on standard error if that is a terminal; a signal stops it.
+    pub(crate) fn watch(&self, session: &mut Session) -> ProgressBar {
+        let started = Instant::now();
+        let bar = self.bar();
+        let shown = bar.clone();
+        session.on_progress(Some(Box::new(move |p| {
+            let rate = p.tokens as f64 / started.elapsed().as_secs_f64();
+            let rss = process::rss().map_or(String::new(), |b| format!(", {} in RAM", show::mib(b)));
+            shown.set_message(format!("{rate:.0} tokens/s{rss}"));
+            shown.tick();
+            interrupt::asked()
+        })));
+        bar
     }
 
     /// The name of the file without that of its folder.
