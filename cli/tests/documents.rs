@@ -351,10 +351,7 @@ fn what_cannot_be_read_is_said_by_its_page() {
     // Told, whatever else there is to say.
     let path = w.write("bad.txt", [&"über ".repeat(20).into_bytes()[..], b"\xff end"].concat());
     let json = text(path.to_str().unwrap(), &[]);
-    assert!(
-        json["notes"][0]["message"].as_str().unwrap().starts_with("byte 120 is not UTF-8"),
-        "{json}"
-    );
+    assert!(json["notes"][0]["message"].as_str().unwrap().starts_with("byte 120 is not UTF-8"), "{json}");
 }
 
 /// Reads `path` with no more than four gigabytes to be had.
