@@ -25,7 +25,7 @@ use serde_json::json;
 /// Stream a document through the model and ask about it.
 #[derive(Parser)]
 struct Args {
-    /// The document, UTF-8 text; `-` for standard input. Without it, about 1 MB of prose with facts hidden in it is
+    /// The document; `-` for standard input. Without it, about 1 MB of prose with facts hidden in it is
     /// written, read, and asked about
     file: Option<PathBuf>,
     /// A question to answer from the document (may be given several times)
@@ -92,6 +92,7 @@ fn run(args: &Args) -> Result<ExitCode> {
         None => Document::of(text),
     };
     let reading = document.read_into(&mut session)?;
+    reading.tell();
     if !args.json {
         summary(&reading, &session)?;
     }

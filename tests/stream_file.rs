@@ -105,13 +105,12 @@ fn failures_are_one_line_and_an_exit_code() {
         path.to_str().unwrap().to_owned()
     };
     let folder = dir.path().to_str().unwrap();
-    let (empty, latin1) = (write("empty.txt", b""), write("latin1.txt", b"caf\xe9"));
+    let empty = write("empty.txt", b"");
     let damaged = write("damaged.gguf", &std::fs::read(&model).unwrap()[..5000]);
     let cases: &[(&[&str], i32, &str)] = &[
         (&["/nowhere/file.txt"], 1, "/nowhere/file.txt"),
         (&[folder], 1, "directory"),
         (&[&empty], 1, "empty"),
-        (&[&latin1], 1, "UTF-8"),
         (&[&document, "--memory", &document], 1, "document.txt"),
         (&[&document, "--budget", "1k"], 1, "budget"),
         (&[&document, "--budget", "lots"], 2, "lots"),
@@ -125,6 +124,19 @@ fn failures_are_one_line_and_an_exit_code() {
     {
         check(&stream_file(&[&document], Path::new(path)), 1, word);
     }
+}
+
+#[test]
+fn what_cannot_be_read_as_it_stands_is_said() {
+    let (dir, model, _) = world();
+    let latin1 = dir.path().join("latin1.txt");
+    std::fs::write(&latin1, b"caf\xe9").unwrap();
+    let output = stream_file(&[latin1.to_str().unwrap(), "--ask", "What is the pass key of QXRT?"], &model);
+    let notes = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        matches!(output.status.code(), Some(0 | 3)) && notes.contains("latin1.txt: byte 3 is not UTF-8"),
+        "{notes}"
+    );
 }
 
 fn check(output: &Output, code: i32, word: &str) {

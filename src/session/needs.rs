@@ -96,7 +96,7 @@ impl Usage {
     /// use ramba::{EngineOptions, SessionOptions, Usage};
     ///
     /// # fn main() -> ramba::Result<()> {
-    /// let weights = Weights::open("models/ramba-small.gguf")?;
+    /// let weights = Weights::open("models/ramba-small.gguf".as_ref())?;
     /// let (engine, session) = (EngineOptions::default(), SessionOptions::default().budget(32 << 20));
     /// let usage = Usage::estimate(weights.gguf(), &engine, &session, 1 << 20, 2_800_000)?;
     /// println!("{} MiB of RAM, {} MiB of disk", usage.anonymous() >> 20, usage.disk >> 20);
