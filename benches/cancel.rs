@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ramba::{AskOptions, Decoding, Engine, EngineOptions, ErrorKind, Result, Session, SessionOptions};
+use test_support::numbers::Random;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
@@ -24,7 +25,7 @@ fn main() -> Result<()> {
     println!("{threads} threads, a chunk takes {:.0} us of a thread", micros(chunk));
     println!("cancelled while   times   median us   99 % us   worst us   worst in chunks");
 
-    let mut random = 1u64;
+    let mut random = Random(1);
     let read = latencies(&mut session, cancels, chunk * 6, &mut random, |session| session.feed(&text))?;
     show("reading", read, chunk);
     session.prefill()?;
@@ -43,14 +44,13 @@ fn latencies(
     session: &mut Session,
     cancels: usize,
     longest: Duration,
-    random: &mut u64,
+    random: &mut Random,
     work: impl Fn(&mut Session) -> Result<()> + Sync,
 ) -> Result<Vec<Duration>> {
     let cancel = session.cancel();
     let mut all = Vec::with_capacity(cancels);
     while all.len() < cancels {
-        *random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        let delay = longest.mul_f64((*random >> 40) as f64 / (1u64 << 24) as f64);
+        let delay = longest.mul_f64((random.bits() >> 40) as f64 / (1u64 << 24) as f64);
         let (result, ended, asked) = thread::scope(|scope| {
             let worker = scope.spawn(|| (work(session), Instant::now()));
             thread::sleep(delay);

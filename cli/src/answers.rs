@@ -56,12 +56,16 @@ pub fn line(answer: &Answer) -> String {
     format!("{}{cut}{words}{place}", one_line(&answer.text))
 }
 
+/// What people call a place.
+fn names(document: &Option<String>, label: &Option<String>) -> Vec<String> {
+    [document, label].into_iter().flatten().map(|name| one_line(name)).collect()
+}
+
 /// Where an answer stands, as people call the places: each once.
 fn place(quotes: &[Quote]) -> String {
     let mut places = Vec::new();
     for quote in quotes {
-        let names = [&quote.document, &quote.label].into_iter().flatten().map(|name| one_line(name));
-        let place = names.collect::<Vec<_>>().join(", ");
+        let place = names(&quote.document, &quote.label).join(", ");
         if !place.is_empty() && !places.contains(&place) {
             places.push(place);
         }
@@ -72,8 +76,7 @@ fn place(quotes: &[Quote]) -> String {
 /// A source on one line: where it stands, as people call the place and as bytes of the file, if the file has such a place.
 pub fn source_line(source: &Source) -> String {
     let Source { weight, text, .. } = source;
-    let mut place: Vec<String> =
-        [&source.document, &source.label].into_iter().flatten().map(|name| one_line(name)).collect();
+    let mut place = names(&source.document, &source.label);
     match &source.origin {
         Some(bytes) => place.push(format!("bytes {}–{}", bytes.start, bytes.end)),
         None if place.is_empty() => place.push(format!("bytes {}–{}", source.bytes.start, source.bytes.end)),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use ramba::{Device, Engine, EngineOptions, Error, Result, Session, Support};
+use ramba::{Device, Engine, EngineOptions, Error, Library, Result, Session, Support};
 use ramba_cli::answers::{self, AnswerArgs};
 use ramba_cli::document::{self, Document, DocumentArgs, Note, Reading};
 use ramba_cli::encoder::EncoderArgs;
@@ -37,11 +37,11 @@ enum Command {
     /// Read documents into a library that lasts; what it has of them is not read again
     Add(library::AddArgs),
     /// List the documents of a library
-    Docs(library::DocsArgs),
+    Docs(library::LibraryArgs),
     /// Remove documents from a library
     Remove(library::RemoveArgs),
     /// Check every byte of a library that is used
-    Verify(library::VerifyArgs),
+    Verify(library::LibraryArgs),
     /// Take the documents of libraries in that were made apart
     Merge(library::MergeArgs),
     /// Serve a library on a local page, and over HTTP
@@ -227,7 +227,7 @@ fn man(folder: &Path) -> Result<()> {
 fn open(args: &AskArgs, engine: &Engine) -> Result<(Session, Vec<Reading>)> {
     let options = args.budget.options().directory(args.memory.clone()).skip_damaged(args.skip_damaged);
     if let [dir] = &args.files[..]
-        && library::is_library(dir)
+        && Library::is_in(dir)
     {
         let library = engine.read_library(dir, &options)?;
         let all = library.documents();

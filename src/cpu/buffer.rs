@@ -41,7 +41,7 @@ where
     [T]: KnownLayout,
 {
     // The size and alignment of an f32 do for any `T`, so that there always are such integers.
-    <[T]>::mut_from_bytes(values.as_mut_bytes()).unwrap_or_default()
+    aligned::numbers_mut(values.as_mut_bytes()).unwrap_or_default()
 }
 
 impl Deref for Buffer {
@@ -49,12 +49,12 @@ impl Deref for Buffer {
 
     fn deref(&self) -> &[f32] {
         // The bytes are whole values and start at a cache line.
-        <[f32]>::ref_from_bytes(self.values.bytes()).unwrap_or_default()
+        aligned::numbers(self.values.bytes()).unwrap_or_default()
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        <[f32]>::mut_from_bytes(self.values.bytes_mut()).unwrap_or_default()
+        aligned::numbers_mut(self.values.bytes_mut()).unwrap_or_default()
     }
 }

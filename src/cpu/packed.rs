@@ -121,8 +121,11 @@ impl Weight {
     /// `Capacity` if there is not enough memory.
     pub(super) fn kept(kernels: &Kernels, pool: &Pool, tensor: Tensor) -> Result<Weight> {
         let (row_bytes, rows, bytes) = (tensor.row_bytes(), tensor.rows(), tensor.bytes());
+        if !is_kept(tensor.dtype(), bytes.len()) {
+            return Ok(Weight::mapped(tensor));
+        }
         let kept = match PanelShape::of(tensor.dtype(), tensor.cols()) {
-            Some(shape) if rows > 0 && row_bytes > 0 => {
+            Some(shape) => {
                 let (mut panels, flip) =
                     (anonymous(rows.div_ceil(ROWS) * shape.bytes())?, kernels.flip(tensor.dtype()));
                 let len = panels.len();
@@ -133,7 +136,7 @@ impl Weight {
                 })?;
                 panels
             }
-            None if bytes.len() >= WORTH_COPYING => {
+            None => {
                 let mut copy = anonymous(bytes.len())?;
                 pool.each_part(&mut copy, COPIED_AT_ONCE, bytes.len(), |i, part| {
                     part.copy_from_slice(&bytes[i * COPIED_AT_ONCE..][..part.len()]);
@@ -141,7 +144,6 @@ impl Weight {
                 })?;
                 copy
             }
-            _ => return Ok(Weight::mapped(tensor)),
         };
         tensor.give_back();
         Ok(Weight { tensor, kept: Some(kept) })
@@ -162,7 +164,7 @@ impl Weight {
 
 /// Whether [`Weight::kept`] keeps a matrix of `bytes` bytes in memory of the process.
 pub(crate) fn is_kept(dtype: DType, bytes: usize) -> bool {
-    PanelShape::of(dtype, 0).is_some() || bytes >= WORTH_COPYING
+    bytes >= if PanelShape::of(dtype, 0).is_some() { 1 } else { WORTH_COPYING }
 }
 
 /// Memory of the process, in large pages where there are such.

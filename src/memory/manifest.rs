@@ -2,6 +2,8 @@
 //!
 //! Two files take turns, as for commits: the one with the older table is written anew, and counts if it is whole.
 
+use std::path::Path;
+
 use sha2::{Digest, Sha256};
 
 use super::folder::{Access, Folder, Place};
@@ -97,6 +99,11 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// Whether the folder `path` has a table.
+    pub fn is_in(path: &Path) -> bool {
+        path.join(NAMES[0]).is_file()
+    }
+
     /// The table in `folder`, which `maker` must have made. With [`Access::Create`] an empty one is made if there is none.
     ///
     /// # Errors

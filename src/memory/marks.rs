@@ -256,6 +256,8 @@ impl Marks {
 
 #[cfg(test)]
 mod tests {
+    use test_support::numbers::Random;
+
     use super::super::io::create_files;
     use super::super::shape::{ChunkShape, Precision};
     use super::*;
@@ -275,9 +277,9 @@ mod tests {
         let marks = Marks::new(&layout(), &[7; 16], Box::new(Shared(file.clone()))).unwrap();
         assert_eq!(marks.origin(3..9).unwrap(), Origin::default());
         let mut naive: Vec<Option<(Option<u64>, String)>> = vec![None; 5];
-        let mut n = 1u32;
+        let mut random = Random(1);
         for i in 0..3000u64 {
-            n = n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let n = random.bits() as u32;
             let at = naive.len() as u64;
             let origin = (n >> 20 & 3 != 0).then_some(at * 2 + u64::from(n >> 24));
             let label = match n >> 28 {

@@ -556,12 +556,10 @@ impl ChunkMemory {
                 let record = cache.record_mut(slot);
                 if together {
                     record.copy_from_slice(&read.bytes()[i * stride..][..stride]);
-                } else {
-                    if let Err(e) = stores.read_chunks(id, record) {
-                        skip(skip_damaged.then_some(&mut *skipped), id, e)?;
-                        // Keys that nothing is like, and values that add nothing.
-                        record.fill(0);
-                    }
+                } else if let Err(e) = stores.read_chunks(id, record) {
+                    skip(skip_damaged.then_some(&mut *skipped), id, e)?;
+                    // Keys that nothing is like, and values that add nothing.
+                    record.fill(0);
                 }
                 cache.slots.publish(slot, id);
             }

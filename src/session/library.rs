@@ -106,6 +106,11 @@ impl Engine {
 }
 
 impl Library {
+    /// Whether there is a library in the folder `path`.
+    pub fn is_in(path: impl AsRef<Path>) -> bool {
+        Manifest::is_in(path.as_ref())
+    }
+
     /// The library in `folder`, to be written if there is a `lock`.
     pub(super) fn open_in(
         engine: &Engine,

@@ -27,7 +27,7 @@ pub struct EstimateArgs {
     /// Worker threads [default: one per core]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
-    /// Leave quantized weights in pages of the file
+    /// Leave weights in pages of the file
     #[arg(long)]
     no_repack: bool,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use clap::Args;
-use ramba::{Engine, Error, ErrorKind, Library, Result, Session, SessionOptions};
+use ramba::{Error, ErrorKind, Library, Result, Session, SessionOptions};
 use ramba_cli::document::{self, Document, DocumentArgs, Note};
 use ramba_cli::show::{grouped, mib, one_line, parse_size, print, print_json};
 use ramba_cli::{adding, interrupt};
@@ -65,8 +65,9 @@ pub struct AddArgs {
     json: bool,
 }
 
+/// A library that is there.
 #[derive(Args)]
-pub struct DocsArgs {
+pub struct LibraryArgs {
     /// The folder of the library
     dir: PathBuf,
     #[command(flatten)]
@@ -78,27 +79,11 @@ pub struct DocsArgs {
 
 #[derive(Args)]
 pub struct RemoveArgs {
-    /// The folder of the library
-    dir: PathBuf,
+    #[command(flatten)]
+    library: LibraryArgs,
     /// Names of documents
     #[arg(required = true)]
     names: Vec<String>,
-    #[command(flatten)]
-    model: ModelArgs,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args)]
-pub struct VerifyArgs {
-    /// The folder of the library
-    dir: PathBuf,
-    #[command(flatten)]
-    model: ModelArgs,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Args)]
@@ -146,15 +131,10 @@ struct Added {
     notes: Vec<Note>,
 }
 
-/// Whether a folder is a library.
-pub fn is_library(path: &Path) -> bool {
-    path.join("manifest.0").is_file()
-}
-
 /// Fails for a folder that has other things in it: a library is not made among them.
 fn check_folder(dir: &Path) -> Result<()> {
     let Ok(mut entries) = std::fs::read_dir(dir) else { return Ok(()) };
-    if is_library(dir) || entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "lock")) {
+    if Library::is_in(dir) || entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "lock")) {
         return Ok(());
     }
     Err(Error::invalid(format!("{} is a folder with other files in it: a library has one of its own", dir.display())))
@@ -254,9 +234,7 @@ impl Added {
 
     /// Prints what became of it, and on standard error what there is to say.
     fn tell(&self) -> Result<()> {
-        for note in &self.notes {
-            eprintln!("note: {}", one_line(&format!("{}: {note}", self.name)));
-        }
+        document::tell(&self.name, &self.notes);
         print(self.line())
     }
 
@@ -269,22 +247,19 @@ impl Added {
 
     fn json(&self) -> Value {
         let Self { name, what, bytes, tokens, chunks, computed, seconds, notes } = self;
-        let note = |n: &Note| json!({"place": n.place, "message": n.message});
         json!({
             "document": name, "what": what, "bytes": bytes, "tokens": tokens, "chunks": chunks, "tokens_computed": computed,
-            "seconds": seconds, "notes": notes.iter().map(note).collect::<Vec<_>>(),
+            "seconds": seconds, "notes": notes.iter().map(Note::json).collect::<Vec<_>>(),
         })
     }
 }
 
-fn open(model: &ModelArgs, dir: &Path) -> Result<(Engine, Library)> {
-    let engine = model.open()?;
-    let library = engine.read_library(dir, &SessionOptions::default())?;
-    Ok((engine, library))
+fn open(args: &LibraryArgs) -> Result<Library> {
+    args.model.open()?.read_library(&args.dir, &SessionOptions::default())
 }
 
-pub fn docs(args: &DocsArgs) -> Result<()> {
-    let (_, library) = open(&args.model, &args.dir)?;
+pub fn docs(args: &LibraryArgs) -> Result<()> {
+    let library = open(args)?;
     let all = library.documents().iter().map(|name| library.info(name)).collect::<Result<Vec<_>>>()?;
     if args.json {
         let document = |d: &ramba::DocumentInfo| json!({"document": d.name, "bytes": d.bytes, "tokens": d.tokens, "chunks": d.chunks});
@@ -305,28 +280,28 @@ pub fn docs(args: &DocsArgs) -> Result<()> {
     Ok(())
 }
 
-pub fn remove(args: &RemoveArgs) -> Result<()> {
+pub fn remove(RemoveArgs { library: args, names }: &RemoveArgs) -> Result<()> {
     let engine = args.model.open()?;
-    if !is_library(&args.dir) {
+    if !Library::is_in(&args.dir) {
         return Err(Error::new(ErrorKind::Io, format!("{} is no library", args.dir.display())));
     }
     let library = engine.library(&args.dir, &SessionOptions::default())?;
     // All or none.
     let known = library.documents();
-    if let Some(name) = args.names.iter().find(|name| !known.contains(name)) {
+    if let Some(name) = names.iter().find(|name| !known.contains(name)) {
         return Err(Error::invalid(format!("there is no document {name:?}")));
     }
-    for name in &args.names {
+    for name in names {
         // A name that is given twice is gone.
         if library.documents().contains(name) {
             library.remove(name)?;
         }
     }
-    if args.json { print_json(&json!({"removed": args.names})) } else { Ok(()) }
+    if args.json { print_json(&json!({"removed": names})) } else { Ok(()) }
 }
 
-pub fn verify(args: &VerifyArgs) -> Result<ExitCode> {
-    let (_, library) = open(&args.model, &args.dir)?;
+pub fn verify(args: &LibraryArgs) -> Result<ExitCode> {
+    let library = open(args)?;
     let damage = library.verify()?;
     if args.json {
         let one = |d: &ramba::Damage| json!({"document": d.document, "chunk": d.chunk, "message": d.message});

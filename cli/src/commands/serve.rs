@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use clap::Args;
-use ramba::{AskOptions, Result, SessionOptions};
+use ramba::{AskOptions, Result};
 
 use ramba_cli::model;
 use ramba_cli::serve::{self, Listen};
-use ramba_cli::show::parse_size;
 
+use super::library::BudgetArgs;
 use crate::ModelArgs;
 
 #[derive(Args)]
@@ -27,18 +27,14 @@ pub struct ServeArgs {
     token: Option<String>,
     #[command(flatten)]
     model: ModelArgs,
-    /// Bytes of memory that may hold chunk memories, for the documents that are asked and for one that is read; the rest stays on disk
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
-    budget: u64,
-    /// Bytes of its own memory that a device other than the CPU may use for chunk memories
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
-    device_budget: u64,
+    // For the documents that are asked, and again for one that is read.
+    #[command(flatten)]
+    budget: BudgetArgs,
 }
 
 pub fn run(args: &ServeArgs) -> Result<()> {
     let engine = args.model.open()?;
-    let options = SessionOptions::default().budget(args.budget).device_budget(args.device_budget);
-    let library = engine.library(&args.library, &options)?;
+    let library = engine.library(&args.library, &args.budget.options())?;
     let listen = Listen { host: args.host, port: args.port, token: args.token.clone() };
     serve::run(library, model::name(args.model.model.as_deref()), AskOptions::default(), listen)
 }

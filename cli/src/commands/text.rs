@@ -8,7 +8,7 @@ use clap::Args;
 use ramba::{Error, Mark, Result, printable};
 use serde_json::json;
 
-use ramba_cli::document::{self, Document, DocumentArgs, Output};
+use ramba_cli::document::{self, Document, DocumentArgs, Note, Output};
 use ramba_cli::show::{one_line, print, print_json};
 
 #[derive(Args)]
@@ -34,19 +34,16 @@ pub fn run(args: &TextArgs) -> Result<()> {
             let mut all = All::default();
             let notes = document.read(&mut all)?;
             let mark = |mark: &Mark| json!({"at": mark.at, "origin": mark.origin, "label": mark.label});
-            let note = |note: &document::Note| json!({"place": note.place, "message": note.message});
             print_json(&json!({
                 "document": name, "format": format.name(), "text": all.text,
-                "marks": all.marks.iter().map(mark).collect::<Vec<_>>(), "notes": notes.iter().map(note).collect::<Vec<_>>(),
+                "marks": all.marks.iter().map(mark).collect::<Vec<_>>(), "notes": notes.iter().map(Note::json).collect::<Vec<_>>(),
             }))?;
             continue;
         } else {
             document.read(&mut Printed { labels: args.labels, at: 0 })?
         };
         print("")?;
-        for note in notes {
-            eprintln!("note: {}", one_line(&format!("{name}: {note}")));
-        }
+        document::tell(&name, &notes);
     }
     Ok(())
 }

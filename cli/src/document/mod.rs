@@ -32,7 +32,7 @@ use encoding::{Encoded, Examiner};
 pub use format::Format;
 pub use paths::find;
 use writer::Writer;
-pub use writer::{Note, Output};
+pub use writer::{Note, Output, tell};
 
 /// Bytes at the start of a file that tell its format.
 const START: usize = 64 << 10;
@@ -139,9 +139,7 @@ pub struct Reading {
 impl Reading {
     /// Tells what there is to say, on standard error.
     pub fn tell(&self) {
-        for note in &self.notes {
-            eprintln!("note: {}", show::one_line(&format!("{}: {note}", self.name)));
-        }
+        tell(&self.name, &self.notes);
     }
 
     /// Mean speed of reading.
@@ -383,17 +381,10 @@ impl Document {
         if !io::IsTerminal::is_terminal(&io::stderr()) {
             return ProgressBar::hidden();
         }
-        let (bar, template) = match self.input.len {
-            // Of these it is not known how much text a byte is.
-            Some(_)
-                if matches!(
-                    self.format,
-                    Format::Pdf | Format::Epub | Format::Docx | Format::Html | Format::Markdown
-                ) =>
-            {
-                (ProgressBar::new_spinner(), "{spinner} {prefix} {msg}")
-            }
+        let (bar, template) = match self.measure() {
             Some(len) => (ProgressBar::new(len), "{bar:30} {bytes}/{total_bytes} {msg}, {eta} left"),
+            // It is not known how much text a byte is.
+            None if self.input.len.is_some() => (ProgressBar::new_spinner(), "{spinner} {prefix} {msg}"),
             None => (ProgressBar::new_spinner(), "{spinner} {bytes} {msg}"),
         };
         // The templates are constants; a mistake in one would show the default bar.

@@ -3,6 +3,9 @@
 use std::fmt;
 
 use ramba::{Mark, Result};
+use serde_json::{Value, json};
+
+use crate::show::one_line;
 
 /// Something of a file that its text does not show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +14,20 @@ pub struct Note {
     pub place: Option<String>,
     /// What people should know.
     pub message: String,
+}
+
+impl Note {
+    /// The note for programs.
+    pub fn json(&self) -> Value {
+        json!({"place": self.place, "message": self.message})
+    }
+}
+
+/// Tells what there is to say of the document `name`, on standard error.
+pub fn tell(name: &str, notes: &[Note]) {
+    for note in notes {
+        eprintln!("note: {}", one_line(&format!("{name}: {note}")));
+    }
 }
 
 impl fmt::Display for Note {

@@ -6,7 +6,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use ramba::{Answer, Error, StopReason, Support};
 use serde::Deserialize;
@@ -65,14 +64,11 @@ pub async fn completions(State(shelf): State<Arc<Shelf>>, Json(chat): Json<Chat>
             let mut go_on = |_: &str| ControlFlow::Continue(());
             let answer = shelf.ask(&question, None, max_tokens, |cancel| line.listener.watch(cancel), &mut go_on);
             let chunk = |delta: Value, reason: Option<&str>, more: Value| {
-                let mut chunk = json!({
+                let chunk = json!({
                     "id": id, "object": "chat.completion.chunk", "created": created, "model": shelf.model,
                     "choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
                 });
-                if let (Some(chunk), Value::Object(more)) = (chunk.as_object_mut(), more) {
-                    chunk.extend(more);
-                }
-                line.say(format!("data: {chunk}\n\n"))
+                line.say(format!("data: {}\n\n", with(chunk, more)))
             };
             let said = match &answer {
                 Ok(answer) => chunk(json!({"role": "assistant", "content": ""}), None, Value::Null)
@@ -101,17 +97,14 @@ pub async fn completions(State(shelf): State<Arc<Shelf>>, Json(chat): Json<Chat>
     match answer {
         Err(failed) => failed.into_response(),
         Ok(answer) => {
-            let mut reply = json!({
+            let reply = json!({
                 "id": id, "object": "chat.completion", "created": created, "model": model,
                 "choices": [{
                     "index": 0, "finish_reason": reason(&answer),
                     "message": {"role": "assistant", "content": content(&answer)},
                 }],
             });
-            if let (Some(reply), Value::Object(more)) = (reply.as_object_mut(), sources(&question, &answer)) {
-                reply.extend(more);
-            }
-            (StatusCode::OK, Json(reply)).into_response()
+            Json(with(reply, sources(&question, &answer))).into_response()
         }
     }
 }
@@ -126,6 +119,14 @@ fn content(answer: &Answer) -> String {
 
 fn reason(answer: &Answer) -> &'static str {
     if answer.stop == StopReason::Length { "length" } else { "stop" }
+}
+
+/// `object` with the fields of `more`, if that is an object.
+fn with(mut object: Value, more: Value) -> Value {
+    if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
+        object.extend(more);
+    }
+    object
 }
 
 /// What other tools do not know of.

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ramba::{Answer, AskOptions, Cancel, Error, ErrorKind, Library, Mark, Result, Session};
+use ramba::{Answer, AskOptions, Cancel, DocumentInfo, Error, ErrorKind, Library, Mark, Result, Session};
 use serde_json::{Value, json};
 
 use crate::document::{Document, DocumentArgs, Note, Output};
@@ -23,20 +23,13 @@ pub struct Shelf {
     pub model: String,
     options: AskOptions,
     /// What is known of documents that have not changed.
-    known: Mutex<HashMap<String, Known>>,
+    known: Mutex<HashMap<String, DocumentInfo>>,
     /// Who writes.
     writing: Mutex<()>,
     /// The session of the last question, with the documents and the state of the library that it is about.
     asked: Mutex<Option<Asked>>,
     running: Mutex<Work>,
     changes: Mutex<u64>,
-}
-
-#[derive(Clone)]
-struct Known {
-    bytes: u64,
-    tokens: u64,
-    chunks: u64,
 }
 
 struct Asked {
@@ -78,12 +71,15 @@ impl Shelf {
             let known = match known {
                 Some(known) => known,
                 None => {
-                    let session = match self.library.open_many(&[&name]) {
+                    let mut known = match self.library.info(&name) {
                         // Removed meanwhile.
                         Err(e) if e.kind() == ErrorKind::InvalidArgument => continue,
-                        session => session?,
+                        known => known?,
                     };
-                    let known = Known { bytes: session.bytes(), tokens: session.tokens(), chunks: session.chunks() };
+                    if known.tokens.is_none() {
+                        // As far as it was read.
+                        known.tokens = Some(self.library.open_many(&[&name])?.tokens());
+                    }
                     lock(&self.known).insert(name.clone(), known.clone());
                     known
                 }
@@ -104,9 +100,15 @@ impl Shelf {
         let _running = self.run(session.cancel());
         begun(session.cancel());
         let format = document.format().name();
-        let feed =
-            Feed { len: document.measure(), session: &mut session, tell, started: Instant::now(), told: None, done: 0 };
-        let notes = read(document, feed)?;
+        let len = document.measure();
+        let notes = document.read(&mut Feed {
+            len,
+            session: &mut session,
+            tell: &mut *tell,
+            started: Instant::now(),
+            told: None,
+            done: 0,
+        })?;
         if session.bytes() == 0 {
             return Err(Error::invalid("there is no text in it"));
         }
@@ -116,8 +118,8 @@ impl Shelf {
         // Until it is closed, it cannot be asked together with others.
         drop(session);
         self.changed(name);
-        let note = |note: &Note| json!({"place": note.place, "message": note.message});
-        tell(json!({"document": {"name": name, "format": format, "notes": notes.iter().map(note).collect::<Vec<_>>()}}))
+        let notes = notes.iter().map(Note::json).collect::<Vec<_>>();
+        tell(json!({"document": {"name": name, "format": format, "notes": notes}}))
     }
 
     /// # Errors
@@ -232,10 +234,6 @@ struct Feed<'s, 't> {
     started: Instant,
     told: Option<Instant>,
     done: u64,
-}
-
-fn read(document: Document, mut feed: Feed) -> Result<Vec<Note>> {
-    document.read(&mut feed)
 }
 
 impl Output for Feed<'_, '_> {

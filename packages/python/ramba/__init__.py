@@ -169,6 +169,14 @@ class _Handle:
         # What callbacks refer to, and whatever must stay while this is open.
         self._keep: List[Any] = []
 
+    @classmethod
+    def _new(cls, owner: "_Handle") -> Any:
+        """One that nothing is opened for yet, and that keeps its owner."""
+        new = cls.__new__(cls)
+        _Handle.__init__(new)
+        new._keep.append(owner)
+        return new
+
     def close(self) -> None:
         """Closes it; a second time does nothing."""
         handle, self._handle = self._handle, ctypes.c_void_p()
@@ -315,9 +323,7 @@ class Memory(_Handle):
 
     @classmethod
     def _new(cls, owner: _Handle) -> "Memory":
-        memory = cls.__new__(cls)
-        _Handle.__init__(memory)
-        memory._keep.append(owner)
+        memory = super()._new(owner)
         memory._raised: List[BaseException] = []
         return memory
 
@@ -514,9 +520,7 @@ class Library(_Handle):
 
     @classmethod
     def _new(cls, owner: _Handle) -> "Library":
-        library = cls.__new__(cls)
-        _Handle.__init__(library)
-        library._keep.append(owner)
+        library = super()._new(owner)
         library._names = threading.Lock()
         return library
 
