@@ -48,6 +48,28 @@ fn ask(session: &mut Session, question: &str, options: &AskOptions) -> Answer {
     session.answer(question, options).unwrap()
 }
 
+/// With however little of the device's own memory a session is given: that of the windows is apart.
+#[test]
+#[cfg(feature = "cuda")]
+fn a_device_reads_again_what_the_cpu_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.gguf");
+    std::fs::write(&path, rereading(3).build()).unwrap();
+    let engine = match Engine::open(&path, &EngineOptions::default().device(ramba::Device::Cuda(0))) {
+        Ok(engine) => engine,
+        Err(e) => return test_support::require::no_cuda_device(e),
+    };
+    let (mut on_cpu, mut on_device) = (session(&open(rereading(3))), session(&engine));
+    let text = document();
+    on_cpu.feed(&text).unwrap();
+    on_device.feed(&text).unwrap();
+    for question in ["b?", "q and c?", "where?"] {
+        let (wanted, answer) = (ask(&mut on_cpu, question, &free(24)), ask(&mut on_device, question, &free(24)));
+        assert_eq!(answer.tokens, wanted.tokens, "{question}");
+        assert!((answer.probability - wanted.probability).abs() < 1e-3, "{question}");
+    }
+}
+
 #[test]
 fn the_answer_is_that_of_the_windows_as_a_document() {
     let (text, plain) = (document(), open(file(shape())));

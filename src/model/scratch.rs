@@ -1,6 +1,7 @@
 //! Working memory of one call at a time.
 
 use crate::backend::{Backend, MambaScratch, Reader, ReaderOptions, SsmState};
+use crate::memory::{ChunkShape, Precision};
 use crate::{Cancel, Result};
 
 use super::{Model, Upper, chunking, hsa, mamba2, retrieval};
@@ -79,6 +80,13 @@ impl<B: Backend> Model<B> {
             host_logits: Vec::new(),
             cancel: Cancel::default(),
         })
+    }
+
+    /// The least budget of [`Model::set_device_budget`] with which the device holds up to `chunks` chunks and their landmarks.
+    pub fn least_device_budget(&self, shape: &ChunkShape, precision: Precision, chunks: usize) -> u64 {
+        // A device keeps room for twice the landmarks that it expects, and none takes more than f32.
+        let landmarks = 2 * chunks * shape.landmark_len() * size_of::<f32>();
+        self.backend.least_budget(shape, precision, self.tile()) + landmarks as u64
     }
 
     /// How many bytes of its own memory the device may use for chunk memories that are read with `scratch`; a budget

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::cpu::Cpu;
 #[cfg(feature = "cuda")]
 use crate::cuda::Cuda;
-use crate::memory::ChunkShape;
+use crate::memory::{ChunkShape, Precision};
 use crate::model::{self, ChunkEncoder, Config, EncodedChunk, Pass};
 use crate::weights::Weights;
 use crate::{Cancel, Error, Result};
@@ -141,6 +141,15 @@ impl Model {
                 scratch.stop_with(cancel.clone());
                 Ok(Scratch::Cuda(scratch))
             }
+        }
+    }
+
+    /// As [`model::Model::least_device_budget`].
+    pub fn least_device_budget(&self, shape: &ChunkShape, precision: Precision, chunks: usize) -> u64 {
+        match self {
+            Model::Cpu(model) => model.least_device_budget(shape, precision, chunks),
+            #[cfg(feature = "cuda")]
+            Model::Cuda(model) => model.least_device_budget(shape, precision, chunks),
         }
     }
 

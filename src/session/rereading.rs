@@ -68,7 +68,7 @@ impl Rereading {
             config,
             end,
             memory: ChunkMemory::create(&directory, shape, options.precision, budget)?,
-            scratch: model.scratch(budget, cancel)?,
+            scratch: model.scratch(model.least_device_budget(&shape, options.precision, config.windows), cancel)?,
             state: model.state()?,
             shares: Vec::new(),
         }))
