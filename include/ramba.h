@@ -245,11 +245,16 @@ typedef struct ramba_session_options {
     uint32_t precision;
     // Not 0: a model whose recurrence is never reset reads documents without HSA, which is faster and changes what it remembers of them.
     uint32_t skip_hsa_while_reading;
+    // Not 0: damaged chunks of a library are left out, with a warning for each in the log and for ramba_skipped(), instead of being an error.
+    // Answers may then lack what these chunks would have told.
+    uint32_t skip_damaged;
+    // Nothing.
+    uint32_t reserved;
 } ramba_session_options;
 
 // Told of something in a library that is not as it was written: the name of the document, the chunk (RAMBA_NONE for its text, or if nothing of
 // the document can be used) and what is wrong, both ended by a null byte and valid during the call. `user` is what was given to
-// ramba_library_verify().
+// ramba_library_verify() or ramba_skipped().
 typedef void (*ramba_on_damage)(const char *document, uint64_t chunk, const char *message, void *user);
 
 // Gets a message: its level, a ramba_log_level, and its text, UTF-8 without control characters, ended by a null byte, valid during the call. May
@@ -303,6 +308,26 @@ typedef struct ramba_progress {
 // ramba_set_progress(). Anything but 0 as the result stops the reading: the call fails with RAMBA_STATUS_CANCELLED, and reading can go on
 // from the byte that ramba_progress_of() tells.
 typedef int (*ramba_on_progress)(const struct ramba_progress *progress, void *user);
+
+// Memory that a model and a session take, in bytes.
+typedef struct ramba_usage {
+    // The tensors, mapped from the file: the system can drop their pages.
+    uint64_t weights;
+    // Weights that are repacked into memory of the process.
+    uint64_t repacked;
+    // About the activations of threads, and what kernels take besides.
+    uint64_t scratch;
+    // Recurrent states.
+    uint64_t state;
+    // Chunk memories in RAM, within the budget. Of all that is here, only this and `disk` depend on the length of a document, and this no
+    // longer when the budget is used.
+    uint64_t cache;
+    // Chunk memories on disk, with their text.
+    uint64_t disk;
+    // What the process takes that the system cannot drop, which is what Android and containers count: the sum of `repacked`, `scratch`,
+    // `state` and `cache`.
+    uint64_t anonymous;
+} ramba_usage;
 
 #ifdef __cplusplus
 extern "C" {
@@ -483,6 +508,16 @@ enum ramba_status ramba_library_verify(struct ramba_library *library,
                                        void *user,
                                        size_t *damages);
 
+// Stores in `*chunks` how many damaged chunks the session has left out so far, as `skip_damaged` of its options asks for, each of which
+// `on_damage`, unless it is null, is told of with `user` on the thread that called.
+//
+// # Safety
+// `on_damage` must be null or a function that keeps to what is said of it, `chunks` a valid place.
+enum ramba_status ramba_skipped(struct ramba_session *session,
+                                ramba_on_damage on_damage,
+                                void *user,
+                                size_t *chunks);
+
 // Sets what gets the messages of the library up to `level`, a ramba_log_level, for the whole process; null, or level 0, for nobody, as at first.
 // `user` is given to it. A message may still be on its way to the one before on another thread when this returns.
 //
@@ -640,6 +675,24 @@ enum ramba_status ramba_text(struct ramba_session *session,
                              uint64_t byte_end,
                              const char **text,
                              size_t *length);
+
+// Stores in `*usage` what a session takes of the model file at `path` when it has read a document of so many tokens and bytes of text and
+// answered a question, if it runs on the processor. Nothing of the model but its header is read. Options may be null.
+//
+// # Safety
+// As for ramba_model_open() and ramba_session_open(), and `usage` must be a valid place.
+enum ramba_status ramba_estimate(const char *path,
+                                 const struct ramba_model_options *model_options,
+                                 const struct ramba_session_options *session_options,
+                                 uint64_t tokens,
+                                 uint64_t bytes,
+                                 struct ramba_usage *usage);
+
+// Stores in `*usage` what the model and this session take now.
+//
+// # Safety
+// `usage` must be a valid place.
+enum ramba_status ramba_usage_of(const struct ramba_session *session, struct ramba_usage *usage);
 
 #ifdef __cplusplus
 }  // extern "C"

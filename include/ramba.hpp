@@ -167,6 +167,13 @@ public:
         return progress;
     }
 
+    /* Memory that the model and this session take now. */
+    ramba_usage usage() const {
+        ramba_usage usage;
+        check(ramba_usage_of(get(), &usage));
+        return usage;
+    }
+
     /* What is told how far reading has come; nullptr for nobody. */
     void set_progress(on_progress function) {
         auto callback = std::make_unique<detail::callback<on_progress>>();

@@ -56,6 +56,7 @@ template <class M, class S, class L> void handles(M *model, S *session, L *libra
     ramba_session *opened = bad<ramba_session>();
     ramba_library *folder = bad<ramba_library>();
     ramba_progress progress;
+    ramba_usage usage;
     ramba_quote quote;
     ramba_source source;
     FAILS(ramba_session_open(model, nullptr, &opened), INVALID, what);
@@ -74,6 +75,10 @@ template <class M, class S, class L> void handles(M *model, S *session, L *libra
     FAILS(ramba_progress_of(session, &progress), INVALID, what);
     FAILS(ramba_tokens_computed(session, &tokens), INVALID, what);
     EXPECT(tokens == 0);
+    FAILS(ramba_usage_of(session, &usage), INVALID, what);
+    EXPECT(usage.weights == 0 && usage.anonymous == 0);
+    FAILS(ramba_skipped(session, nullptr, nullptr, &n), INVALID, what);
+    EXPECT(n == 0);
     FAILS(ramba_text(session, 0, 1, &text, &n), INVALID, what);
     EXPECT(std::strcmp(text, "") == 0 && n == 0);
     FAILS(ramba_ask(session, QUESTION, LENGTH, nullptr, nullptr, nullptr), INVALID, what);
@@ -281,8 +286,52 @@ void libraries(ramba_model *model, const std::string &folder) {
     };
     OK(ramba_library_verify(library, on_damage, &told, &damages));
     EXPECT(damages > 0 && damages == static_cast<std::size_t>(told));
+    OK(ramba_library_close(library));
+    /* Or left out, if that is asked for. */
+    ramba_session_options options;
+    OK(ramba_session_options_default(&options, sizeof options));
+    options.skip_damaged = 1;
+    OK(ramba_library_open(model, path.c_str(), 0, &options, &library));
+    OK(ramba_library_document(library, "a", &session));
+    (void)ramba_ask(session, QUESTION, LENGTH, nullptr, nullptr, nullptr);
+    std::size_t skipped = 7;
+    told = 0;
+    OK(ramba_skipped(session, on_damage, &told, &skipped));
+    EXPECT(skipped == static_cast<std::size_t>(told));
+    OK(ramba_session_close(session));
     OK(ramba_library_remove(library, "a"));
     OK(ramba_library_close(library));
+}
+
+/* Memory is told before anything is loaded, and afterwards. */
+void memory(ramba_model *model, const char *path) {
+    ramba_usage before, after;
+    FAILS(ramba_estimate(nullptr, nullptr, nullptr, 1, 1, &before), INVALID, "path is null");
+    FAILS(ramba_estimate("nowhere", nullptr, nullptr, 1, 1, &before), RAMBA_STATUS_IO, "nowhere");
+    FAILS(ramba_estimate(path, nullptr, nullptr, 1, 1, nullptr), INVALID, "usage is null");
+    ramba_session_options options;
+    OK(ramba_session_options_default(&options, sizeof options));
+    /* As programs say it that were built before the structure grew. */
+    options.size = 40;
+    OK(ramba_estimate(path, nullptr, &options, 1 << 20, 3 << 20, &before));
+    EXPECT(before.weights > 0 && before.disk > 1 << 20 && before.cache <= options.budget_bytes);
+    EXPECT(before.anonymous == before.repacked + before.scratch + before.state + before.cache);
+    std::uint64_t weights = before.weights;
+    options.budget_bytes = 1;
+    FAILS(ramba_estimate(path, nullptr, &options, 1 << 20, 3 << 20, &before), RAMBA_STATUS_CAPACITY, "");
+    EXPECT(before.weights == 0);
+    ramba_session *session;
+    OK(ramba_session_open(model, nullptr, &session));
+    OK(ramba_feed(session, TEXT, sizeof TEXT - 1));
+    OK(ramba_prefill(session));
+    FAILS(ramba_usage_of(session, nullptr), INVALID, "usage is null");
+    OK(ramba_usage_of(session, &after));
+    EXPECT(after.weights == weights && after.scratch > 0);
+    std::size_t skipped = 7;
+    FAILS(ramba_skipped(session, nullptr, nullptr, nullptr), INVALID, "chunks is null");
+    OK(ramba_skipped(session, nullptr, nullptr, &skipped));
+    EXPECT(skipped == 0);
+    OK(ramba_session_close(session));
 }
 
 struct Waiting {
@@ -484,6 +533,7 @@ int main(int argc, char **argv) {
     OK(ramba_model_open(path, nullptr, &model));
     wrong_arguments(path, model, folder);
     libraries(model, folder);
+    memory(model, path);
     two_threads(model);
     callbacks(path, model);
     exceptions(path);

@@ -5,6 +5,7 @@ use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::handles::{self, Entry, Handle};
+use super::session::with;
 use super::{
     Failure, Outcome, RAMBA_NONE, RambaModel, RambaSession, RambaSessionOptions, RambaStatus, Text, enter, name,
     options, out, path, session, slice, value, with_length,
@@ -35,7 +36,7 @@ impl Handle for RambaLibrary {
 
 /// Told of something in a library that is not as it was written: the name of the document, the chunk (RAMBA_NONE for its text, or if nothing of
 /// the document can be used) and what is wrong, both ended by a null byte and valid during the call. `user` is what was given to
-/// ramba_library_verify().
+/// ramba_library_verify() or ramba_skipped().
 pub type RambaOnDamage =
     Option<unsafe extern "C" fn(document: *const c_char, chunk: u64, message: *const c_char, user: *mut c_void)>;
 
@@ -236,14 +237,48 @@ pub unsafe extern "C" fn ramba_library_verify(
         *out = 0;
         let found = handles::get(library)?.0.verify()?;
         *out = found.len();
-        let Some(on_damage) = on_damage else { return Ok(()) };
         for damage in found {
-            let chunk = damage.chunk.unwrap_or(RAMBA_NONE);
-            // Neither has a null byte: names are checked, messages escape control characters.
-            let [name, message] = [damage.document, damage.message].map(|text| CString::new(text).unwrap_or_default());
-            // SAFETY: the caller's promise about `on_damage`; the texts live until it returns.
-            unsafe { on_damage(name.as_ptr(), chunk, message.as_ptr(), user) };
+            // SAFETY: the caller's promise about `on_damage`.
+            unsafe { tell(on_damage, damage.document, damage.chunk, damage.message, user) };
         }
         Ok(())
     })
+}
+
+/// Stores in `*chunks` how many damaged chunks the session has left out so far, as `skip_damaged` of its options asks for, each of which
+/// `on_damage`, unless it is null, is told of with `user` on the thread that called.
+///
+/// # Safety
+/// `on_damage` must be null or a function that keeps to what is said of it, `chunks` a valid place.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ramba_skipped(
+    session: *mut RambaSession,
+    on_damage: RambaOnDamage,
+    user: *mut c_void,
+    chunks: *mut usize,
+) -> RambaStatus {
+    enter(|| {
+        // SAFETY: the caller's promise about `chunks`.
+        let out = unsafe { out(chunks, "chunks") }?;
+        *out = 0;
+        // The session is not held while others are told: they may use it.
+        let skipped = with(session, |state| Ok(state.session.skipped()?))?;
+        *out = skipped.len();
+        for (document, chunk) in skipped {
+            let document = document.unwrap_or_default();
+            // SAFETY: the caller's promise about `on_damage`.
+            unsafe { tell(on_damage, document, Some(chunk), "left out: it is damaged".to_owned(), user) };
+        }
+        Ok(())
+    })
+}
+
+/// # Safety
+/// `on_damage` must be null or a function that keeps to what is said of it, with its own pointer.
+unsafe fn tell(on_damage: RambaOnDamage, document: String, chunk: Option<u64>, message: String, user: *mut c_void) {
+    let Some(on_damage) = on_damage else { return };
+    // Neither has a null byte: names are checked, messages escape control characters.
+    let [name, message] = [document, message].map(|text| CString::new(text).unwrap_or_default());
+    // SAFETY: the caller's promise about `on_damage`; the texts live until it returns.
+    unsafe { on_damage(name.as_ptr(), chunk.unwrap_or(RAMBA_NONE), message.as_ptr(), user) };
 }

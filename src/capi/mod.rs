@@ -14,6 +14,7 @@ mod log;
 mod model;
 mod options;
 mod session;
+mod usage;
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -29,6 +30,7 @@ pub use log::*;
 pub use model::*;
 pub use options::*;
 pub use session::*;
+pub use usage::*;
 
 /// Changes when a function, a structure or a constant of this interface changes or goes. Compare it with ramba_abi_version().
 pub const RAMBA_ABI_VERSION: u32 = 1;

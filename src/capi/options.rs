@@ -1,6 +1,7 @@
 //! Options of callers whose header may be older or newer than the library.
 
 use std::ffi::{c_char, c_float};
+use std::mem::offset_of;
 use std::ptr;
 
 use super::{Failure, Outcome, RambaOnLoad, User, name, optional_path};
@@ -101,6 +102,11 @@ pub struct RambaSessionOptions {
     pub precision: u32,
     /// Not 0: a model whose recurrence is never reset reads documents without HSA, which is faster and changes what it remembers of them.
     pub skip_hsa_while_reading: u32,
+    /// Not 0: damaged chunks of a library are left out, with a warning for each in the log and for ramba_skipped(), instead of being an error.
+    /// Answers may then lack what these chunks would have told.
+    pub skip_damaged: u32,
+    /// Nothing.
+    pub reserved: u32,
 }
 
 /// How to answer. To be filled by ramba_ask_options_default().
@@ -162,7 +168,7 @@ unsafe impl Options for RambaModelOptions {
 // SAFETY: as above.
 unsafe impl Options for RambaSessionOptions {
     const NAME: &'static str = "ramba_session_options";
-    const FIRST: usize = size_of::<Self>();
+    const FIRST: usize = offset_of!(Self, skip_damaged);
 
     fn default() -> Self {
         let SessionOptions { budget, device_budget, .. } = SessionOptions::default();
@@ -173,6 +179,8 @@ unsafe impl Options for RambaSessionOptions {
             directory: ptr::null(),
             precision: RambaPrecision::F16 as u32,
             skip_hsa_while_reading: 0,
+            skip_damaged: 0,
+            reserved: 0,
         }
     }
 }
@@ -304,7 +312,8 @@ pub(super) unsafe fn session(from: *const RambaSessionOptions) -> Outcome<Sessio
     let directory = unsafe { optional_path(o.directory, "directory") }?;
     let options = SessionOptions::default().budget(o.budget_bytes).device_budget(o.device_budget_bytes);
     let options = options.directory(directory).precision(precision);
-    Ok(options.skip_hsa_while_reading(o.skip_hsa_while_reading != 0))
+    let options = options.skip_hsa_while_reading(o.skip_hsa_while_reading != 0);
+    Ok(options.skip_damaged(o.skip_damaged != 0))
 }
 
 /// # Safety

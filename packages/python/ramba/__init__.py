@@ -27,7 +27,7 @@ from ._capi import lib as _lib
 
 __all__ = [
     "Answer", "Busy", "Cancelled", "Damage", "Error", "Library", "Memory", "Model", "Passage", "Progress", "Source", "Status", "Stop",
-    "Stream", "Support", "ask", "version",
+    "Stream", "Support", "Usage", "ask", "estimate", "version",
 ]
 
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
@@ -139,6 +139,23 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """Memory that a model and a document take, in bytes.
+
+    `weights` are mapped from the file, and the system can drop their pages; `anonymous`, which it cannot, is the sum of `repacked`, `scratch`,
+    `state` and `cache`. Only `cache`, up to the budget, and `disk` depend on the length of the document.
+    """
+
+    weights: int
+    repacked: int
+    scratch: int
+    state: int
+    cache: int
+    disk: int
+    anonymous: int
+
+
+@dataclass(frozen=True)
 class Damage:
     """Something in a library that is not as it was written."""
 
@@ -195,7 +212,12 @@ class _Handle:
 
 
 def _session_options(
-    budget: Optional[int], device_budget: Optional[int], directory: Optional[Path], precision: str, skip_hsa_while_reading: bool
+    budget: Optional[int],
+    device_budget: Optional[int],
+    directory: Optional[Path],
+    precision: str,
+    skip_hsa_while_reading: bool,
+    skip_damaged: bool = False,
 ) -> _capi.SessionOptions:
     options = _capi.SessionOptions()
     _check(_lib.ramba_session_options_default(ctypes.byref(options), ctypes.sizeof(options)))
@@ -207,7 +229,31 @@ def _session_options(
         options.directory = os.fsencode(directory)
     options.precision = _capi.number("precision", precision, ("f32", "f16", "int8"))
     options.skip_hsa_while_reading = skip_hsa_while_reading
+    options.skip_damaged = skip_damaged
     return options
+
+
+def _damages(call: Any, handle: Any) -> List[Damage]:
+    found: List[Damage] = []
+
+    def tell(document: bytes, chunk: int, message: bytes, _: Any) -> None:
+        found.append(Damage(document.decode(), None if chunk == _capi.NONE else chunk, message.decode()))
+
+    count = ctypes.c_size_t()
+    _check(call(handle, _capi.OnDamage(tell), None, ctypes.byref(count)))
+    return found
+
+
+def estimate(model: Path, tokens: int, size: int, *, budget: Optional[int] = None, precision: str = "f16", threads: int = 0) -> Usage:
+    """What a document of so many tokens and bytes of text takes of the model file, told before anything is loaded."""
+    options = _capi.ModelOptions()
+    _check(_lib.ramba_model_options_default(ctypes.byref(options), ctypes.sizeof(options)))
+    options.threads = threads
+    session = _session_options(budget, None, None, precision, False)
+    usage = _capi.Usage()
+    path = os.fsencode(model)
+    _check(_lib.ramba_estimate(path, ctypes.byref(options), ctypes.byref(session), tokens, size, ctypes.byref(usage)))
+    return Usage(*(getattr(usage, name) for name, _ in usage._fields_))
 
 
 class Model(_Handle):
@@ -280,9 +326,13 @@ class Model(_Handle):
         device_budget: Optional[int] = None,
         precision: str = "f16",
         skip_hsa_while_reading: bool = False,
+        skip_damaged: bool = False,
     ) -> "Library":
-        """Documents in a folder that lasts, which is made if it is not there."""
-        options = _session_options(budget, device_budget, None, precision, skip_hsa_while_reading)
+        """Documents in a folder that lasts, which is made if it is not there.
+
+        With `skip_damaged` chunks that are damaged are left out, and told of by `Memory.skipped`, instead of being an error.
+        """
+        options = _session_options(budget, device_budget, None, precision, skip_hsa_while_reading, skip_damaged)
         library = Library._new(self)
         handle = ctypes.byref(library._handle)
         _check(_lib.ramba_library_open(self._handle, os.fsencode(path), read_only, ctypes.byref(options), handle))
@@ -387,6 +437,18 @@ class Memory(_Handle):
         tokens = ctypes.c_uint64()
         _check(_lib.ramba_tokens_computed(self._handle, ctypes.byref(tokens)))
         return tokens.value
+
+    @property
+    def usage(self) -> Usage:
+        """Memory that the model and this document take now."""
+        usage = _capi.Usage()
+        _check(_lib.ramba_usage_of(self._handle, ctypes.byref(usage)))
+        return Usage(*(getattr(usage, name) for name, _ in usage._fields_))
+
+    @property
+    def skipped(self) -> List[Damage]:
+        """The chunks that were found to be damaged and left out, where `Model.library` was told to skip them."""
+        return _damages(_lib.ramba_skipped, self._handle)
 
     def text(self, start: int, end: int) -> str:
         """The text of the document from byte `start` up to byte `end`."""
@@ -563,14 +625,7 @@ class Library(_Handle):
 
     def verify(self) -> List[Damage]:
         """Reads all of every document, and tells what is not as it was written."""
-        found: List[Damage] = []
-
-        def tell(document: bytes, chunk: int, message: bytes, _: Any) -> None:
-            found.append(Damage(document.decode(), None if chunk == _capi.NONE else chunk, message.decode()))
-
-        count = ctypes.c_size_t()
-        _check(_lib.ramba_library_verify(self._handle, _capi.OnDamage(tell), None, ctypes.byref(count)))
-        return found
+        return _damages(_lib.ramba_library_verify, self._handle)
 
 
 def ask(model: Union[Model, Path], document: str, question: str, **options: Any) -> Answer:

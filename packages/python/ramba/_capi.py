@@ -32,6 +32,10 @@ class Progress(ctypes.Structure):
     _fields_ = [("bytes", c_uint64), ("tokens", c_uint64), ("chunks", c_uint64)]
 
 
+class Usage(ctypes.Structure):
+    _fields_ = [(name, c_uint64) for name in ("weights", "repacked", "scratch", "state", "cache", "disk", "anonymous")]
+
+
 OnProgress = ctypes.CFUNCTYPE(c_int, POINTER(Progress), c_void_p)
 
 
@@ -60,6 +64,8 @@ class SessionOptions(ctypes.Structure):
         ("directory", c_char_p),
         ("precision", c_uint32),
         ("skip_hsa_while_reading", c_uint32),
+        ("skip_damaged", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -148,6 +154,9 @@ for _result, _name, _arguments in [
     (_STATUS, "ramba_uncancel", (_HANDLE,)),
     (_STATUS, "ramba_progress_of", (_HANDLE, POINTER(Progress))),
     (_STATUS, "ramba_tokens_computed", (_HANDLE, POINTER(c_uint64))),
+    (_STATUS, "ramba_usage_of", (_HANDLE, POINTER(Usage))),
+    (_STATUS, "ramba_estimate", (c_char_p, POINTER(ModelOptions), POINTER(SessionOptions), c_uint64, c_uint64, POINTER(Usage))),
+    (_STATUS, "ramba_skipped", (_HANDLE, OnDamage, c_void_p, POINTER(c_size_t))),
     (_STATUS, "ramba_text", (_HANDLE, c_uint64, c_uint64, _OUT, POINTER(c_size_t))),
     (_STATUS, "ramba_ask", _ASK),
     (_STATUS, "ramba_generate", _ASK),

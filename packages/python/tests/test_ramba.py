@@ -120,6 +120,18 @@ class Package(unittest.TestCase):
         with self.assertRaises(ZeroDivisionError):
             ramba.Model(MODEL, on_load=lambda loaded, all: 1 / 0)
 
+    def test_memory_is_told(self):
+        before = ramba.estimate(MODEL, 1 << 20, 3 << 20, budget=1 << 20)
+        self.assertEqual(before.anonymous, before.repacked + before.scratch + before.state + before.cache)
+        self.assertLessEqual(before.cache, 1 << 20)
+        with self.model.memory() as memory:
+            memory.feed(TEXT)
+            memory.prefill()
+            self.assertEqual((memory.usage.weights, memory.skipped), (before.weights, []))
+            self.assertGreater(memory.usage.scratch, 0)
+        with self.assertRaises(ramba.Error):
+            ramba.estimate("nowhere", 1, 1)
+
     def test_libraries(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "manuals")
