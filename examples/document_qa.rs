@@ -13,7 +13,7 @@ use ramba::{EngineOptions, Error, ErrorKind, Result, SessionOptions, Support};
 use ramba_cli::answers::{self, AnswerArgs};
 use ramba_cli::document::Document;
 use ramba_cli::interrupt;
-use ramba_cli::model;
+use ramba_cli::model::ModelFile;
 use ramba_cli::show::{grouped, parse_size, print};
 
 /// Read a document, then answer questions about it, one a line, until the end of the input.
@@ -21,9 +21,8 @@ use ramba_cli::show::{grouped, parse_size, print};
 struct Args {
     /// The document
     file: PathBuf,
-    /// The model file [default: the model that comes with the program, ramba-small]
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelFile,
     /// Folder to keep the chunk memories in while the program runs [default: the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     memory: Option<PathBuf>,
@@ -44,7 +43,7 @@ fn run(args: &Args) -> Result<ExitCode> {
     if args.file.as_os_str() == "-" {
         return Err(Error::invalid("the questions come from standard input, so the document must be a file"));
     }
-    let engine = model::open(args.model.as_deref(), &EngineOptions::default())?;
+    let engine = args.model.open(&EngineOptions::default())?;
     let options = args.answers.options();
     // The questions are not known yet, but what is wrong with the options shows with any.
     engine.check_question("What?", &options)?;

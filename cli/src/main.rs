@@ -12,8 +12,9 @@ use ramba::{Device, Engine, EngineOptions, Error, Library, Result, Session, Supp
 use ramba_cli::answers::{self, AnswerArgs};
 use ramba_cli::document::{self, Document, DocumentArgs, Note, Reading};
 use ramba_cli::encoder::EncoderArgs;
+use ramba_cli::interrupt;
+use ramba_cli::model::ModelFile;
 use ramba_cli::show::{one_line, print, print_json};
-use ramba_cli::{interrupt, model};
 use serde_json::json;
 
 use commands::{bench, convert, estimate, evaluate, export, info, library, serve, text};
@@ -113,9 +114,8 @@ struct AskArgs {
 /// Which model, and on how many threads.
 #[derive(Args)]
 struct ModelArgs {
-    /// The model file [default: the model that comes with the program, ramba-small]
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelFile,
     /// Worker threads, at most 512 [default: one per core]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
@@ -136,7 +136,7 @@ impl ModelArgs {
             .device(self.device)
             .encoder(self.encoder.options()?)
             .no_repack(self.no_repack);
-        model::open(self.model.as_deref(), &options)
+        self.model.open(&options)
     }
 }
 

@@ -1,37 +1,51 @@
 //! Which model is used.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::PathBuf;
 
+use clap::Args;
 use ramba::weights::Weights;
 use ramba::{Engine, EngineOptions, Result};
 
 /// The model that comes with the program, and is in it: there is one wherever that is installed.
-static SHIPPED: &[u8] = include_bytes!("../models/ramba-small.gguf");
+static SHIPPED: &[u8] = include_bytes!("../models/ramba-qa.gguf");
 
-/// Opens the model file `given`, or the shipped model.
-///
-/// # Errors
-/// Those of [`Engine::open`].
-pub fn open(given: Option<&Path>, options: &EngineOptions) -> Result<Engine> {
-    match given {
-        Some(path) => Engine::open(path, options),
-        None => Engine::from_bytes(Cow::Borrowed(SHIPPED), options),
-    }
+/// What it is called.
+const SHIPPED_NAME: &str = "ramba-qa";
+
+/// The model file that was asked for, or the shipped model.
+#[derive(Args, Clone, Default)]
+pub struct ModelFile {
+    /// The model file [default: the model that comes with the program, ramba-qa]
+    #[arg(long = "model", value_name = "PATH", env = "RAMBA_MODEL", hide_env_values = true)]
+    path: Option<PathBuf>,
 }
 
-/// The header and the tensors of the model file `given`, or of the shipped model.
-///
-/// # Errors
-/// Those of [`Weights::open`].
-pub fn weights(given: Option<&Path>) -> Result<Weights> {
-    match given {
-        Some(path) => Weights::open(path),
-        None => Weights::from_bytes(Cow::Borrowed(SHIPPED)),
+impl ModelFile {
+    /// Opens the model.
+    ///
+    /// # Errors
+    /// Those of [`Engine::open`].
+    pub fn open(&self, options: &EngineOptions) -> Result<Engine> {
+        match &self.path {
+            Some(path) => Engine::open(path, options),
+            None => Engine::from_bytes(Cow::Borrowed(SHIPPED), options),
+        }
     }
-}
 
-/// What the model is called.
-pub fn name(given: Option<&Path>) -> String {
-    given.map_or("ramba-small".into(), |path| path.display().to_string())
+    /// Its header and tensors.
+    ///
+    /// # Errors
+    /// Those of [`Weights::open`].
+    pub fn weights(&self) -> Result<Weights> {
+        match &self.path {
+            Some(path) => Weights::open(path),
+            None => Weights::from_bytes(Cow::Borrowed(SHIPPED)),
+        }
+    }
+
+    /// What the model is called.
+    pub fn name(&self) -> String {
+        self.path.as_ref().map_or(SHIPPED_NAME.into(), |path| path.display().to_string())
+    }
 }

@@ -32,7 +32,8 @@ fn world() -> (TempDir, String, String) {
 }
 
 fn run(program: &Path, args: &[&str]) -> Output {
-    Command::new(program).args(args).stdin(Stdio::null()).output().unwrap()
+    let mut command = Command::new(program);
+    command.env("RAMBA_MODEL", test_support::shipped()).args(args).stdin(Stdio::null()).output().unwrap()
 }
 
 fn error(output: &Output) -> String {

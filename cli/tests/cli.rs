@@ -254,7 +254,7 @@ fn a_closed_pipe_is_no_panic() {
     assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
 }
 
-/// The shipped model, a document with a key in it, and how to ask about it.
+/// A document with a key in it, and how to ask about it.
 struct Keys {
     dir: TempDir,
     document: PathBuf,
@@ -273,7 +273,7 @@ const WIFI: [&str; 2] = ["-q", "What is the pass key of WIFI?"];
 
 fn ramba() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ramba"));
-    command.stdin(Stdio::null());
+    command.env("RAMBA_MODEL", test_support::shipped()).stdin(Stdio::null());
     command
 }
 
@@ -341,6 +341,7 @@ fn every_document_is_quoted() {
     let run = |script: &str| {
         let mut command = Command::new("bash");
         command.args(["-c", script, env!("CARGO_BIN_EXE_ramba")]).arg(&k.document).args(WIFI).current_dir(k.dir.path());
+        command.env("RAMBA_MODEL", test_support::shipped());
         printed(&command.output().unwrap())
     };
     let file = run("\"$0\" ask \"$@\" --sources");
@@ -449,7 +450,40 @@ fn the_shipped_model_is_in_the_program() {
     let program = w.dir.path().join("ramba");
     std::fs::copy(env!("CARGO_BIN_EXE_ramba"), &program).unwrap();
     let mut command = Command::new(&program);
-    command.current_dir(w.dir.path()).args(["ask", "document.txt", "-q", "What is the pass key of QXRT?"]);
-    let output = command.output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "482913\n", "{output:?}");
+    let manual =
+        "The pump holds two litres of oil. The oil is changed every 500 hours. The warranty ends after three years.";
+    std::fs::write(w.dir.path().join("manual.txt"), manual).unwrap();
+    command.current_dir(w.dir.path()).env_remove("RAMBA_MODEL").args(["ask", "manual.txt"]);
+    let questions = ["-q", "How often is the oil changed?", "-q", "Who wrote Hamlet?", "--json"];
+    let output = command.args(questions).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "one is not answered: {output:?}");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(json["answers"][0]["answer"].as_str().unwrap().contains("500 hours"), "{json}");
+    assert_eq!((&json["answers"][0]["support"], &json["answers"][1]["support"]), (&"quoted".into(), &"none".into()));
+
+    let mut command = Command::new(&program);
+    let estimate = command.env_remove("RAMBA_MODEL").args(["estimate", "--tokens", "64k"]).output().unwrap();
+    assert!(estimate.status.success(), "{estimate:?}");
+}
+
+/// A model file is named by an option, or by a variable if there is none, which the manual says.
+#[test]
+fn another_default_model_is_named_by_a_variable() {
+    let w = world();
+    let ask = |model: &Path, more: &[&str]| {
+        let mut command = ramba();
+        command.env("RAMBA_MODEL", model).arg("ask").arg(&w.document).args(["-q", "What is the pass key of QXRT?"]);
+        command.args(more).output().unwrap()
+    };
+    let small = test_support::shipped();
+    assert_eq!(printed(&ask(&small, &[])), (Some(0), "482913\n".into()));
+    let missing = w.dir.path().join("missing.gguf");
+    let message = String::from_utf8(ask(&missing, &[]).stderr).unwrap();
+    assert!(message.contains("missing.gguf"), "{message}");
+    assert_eq!(printed(&ask(&missing, &["--model", small.to_str().unwrap()])), (Some(0), "482913\n".into()));
+    for command in ["ask", "add", "serve", "bench", "estimate", "evaluate"] {
+        let (code, help) = printed(&ramba().args([command, "--help"]).output().unwrap());
+        assert!(code == Some(0) && help.contains("RAMBA_MODEL") && help.contains("ramba-qa"), "{command}: {help}");
+        assert!(!help.contains("ramba-small.gguf"), "help does not depend on the environment: {help}");
+    }
 }

@@ -106,6 +106,23 @@ fn a_library_is_asked_and_the_answer_names_its_document() {
     assert!(message.contains("pump is none"), "{message}");
 }
 
+/// The library of another model is neither asked nor written to, and the message says what to do.
+#[test]
+fn a_library_of_another_model_is_refused_with_what_to_do() {
+    let world = World::shipped();
+    world.write("pump", "The pass key of QXRT is 482913.");
+    world.done(&["add", "lib", "pump"]);
+    for args in [&["ask", "lib", "-q", QUESTION][..], &["add", "lib", "pump"], &["docs", "lib"], &["verify", "lib"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ramba"));
+        command.current_dir(world.dir.path()).env_remove("RAMBA_MODEL").args(args);
+        let output = command.output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), &output.stdout[..]), (Some(1), &b""[..]), "{message}");
+        assert!(message.contains("lib") && message.contains("another") && message.contains("--model"), "{message}");
+    }
+    world.done(&["ask", "lib", "-q", QUESTION]);
+}
+
 #[test]
 fn documents_are_listed_checked_and_removed() {
     let world = world();
@@ -232,7 +249,7 @@ fn shards_are_merged_into_the_library_of_one_process() {
 fn what_is_taken_is_said_before_anything_is_loaded() {
     let world = world();
     let [short, long] = ["64k", "16m"].map(|tokens| world.json(&["estimate", "--tokens", tokens, "--budget", "8MiB"]));
-    assert_eq!((&short["tokens"], &short["bytes"]), (&65536.into(), &176_947.into()));
+    assert_eq!((&short["tokens"], &short["bytes"]), (&65536.into(), &275_251.into()));
     assert!(long["disk_bytes"].as_u64().unwrap() > 200 * short["disk_bytes"].as_u64().unwrap());
     let anonymous = |usage: &Value| usage["anonymous_bytes"].as_u64().unwrap();
     assert!(anonymous(&long) <= anonymous(&short) + (8 << 20) && long["cache_bytes"].as_u64().unwrap() <= 8 << 20);

@@ -8,7 +8,8 @@ use test_support::gguf::File;
 use test_support::random::{self, Shape};
 
 fn ramba(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ramba")).args(args).stdin(Stdio::null()).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ramba"));
+    command.env("RAMBA_MODEL", test_support::shipped()).args(args).stdin(Stdio::null()).output().unwrap()
 }
 
 /// Unicode's Bidi_Control, and the control characters but for the ends of lines.

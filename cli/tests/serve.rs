@@ -25,6 +25,7 @@ impl Server {
     fn start(library: &Path, more: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ramba"));
         command.arg("serve").arg(library).args(["--port", "0"]).args(more).stdout(Stdio::piped());
+        command.env("RAMBA_MODEL", test_support::shipped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -179,8 +180,9 @@ fn documents_are_added_asked_and_removed_over_http() {
     assert_ne!(events(&text).pop().unwrap()["answer"]["support"], "quoted", "another document: {text}");
 
     let models = server.json("GET", "/v1/models", &Value::Null);
-    assert_eq!(models["data"][0]["id"], "ramba-small");
-    let chat = json!({"model": "ramba-small", "messages": [
+    let model = &models["data"][0]["id"];
+    assert_eq!(model.as_str(), test_support::shipped().to_str());
+    let chat = json!({"model": model, "messages": [
         {"role": "system", "content": "Be brief."}, {"role": "user", "content": [{"type": "text", "text": QUESTION}]}]});
     let reply = server.json("POST", "/v1/chat/completions", &chat);
     assert_eq!(reply["choices"][0]["message"], json!({"role": "assistant", "content": "482913"}));

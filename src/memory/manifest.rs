@@ -74,7 +74,9 @@ impl Maker {
         } else {
             return Ok(());
         };
-        Err(Error::invalid(format!("the memory was made {different}: nothing in it can be used here")))
+        Err(Error::invalid(format!(
+            "the memory was made {different}: nothing in it can be used here. Open it with the model that made it (--model)"
+        )))
     }
 }
 

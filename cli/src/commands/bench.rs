@@ -1,7 +1,6 @@
 //! `ramba bench`: how fast a model reads and writes, and how fast the kernels under it are.
 
 use std::hint::black_box;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -13,15 +12,14 @@ use ramba::{AskOptions, Device, Engine, EngineOptions, Result, SessionOptions};
 use serde_json::{Value, json};
 
 use ramba_cli::interrupt;
-use ramba_cli::model;
+use ramba_cli::model::ModelFile;
 use ramba_cli::prose::{self, Rng};
 use ramba_cli::show::{parse_count, print, print_json};
 
 #[derive(Args)]
 pub struct BenchArgs {
-    /// The model file [default: the model that comes with the program, ramba-small]
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelFile,
     /// Tokens to read in each run
     #[arg(long, value_name = "N", default_value = "32k", value_parser = parse_count)]
     tokens: u64,
@@ -62,8 +60,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     let mut rows = Vec::new();
     for &threads in &counts {
-        let engine =
-            model::open(args.model.as_deref(), &EngineOptions::default().threads(threads).device(args.device))?;
+        let engine = args.model.open(&EngineOptions::default().threads(threads).device(args.device))?;
         rows.extend(end_to_end(args, &engine, threads)?);
         if args.kernels {
             rows.extend(kernels(args, &engine, threads)?);
@@ -75,11 +72,11 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     };
     if args.json {
         return print_json(&json!({
-            "model": model::name(args.model.as_deref()), "device": args.device.to_string(), "kernels": kernels, "rows": rows,
+            "model": args.model.name(), "device": args.device.to_string(), "kernels": kernels, "rows": rows,
         }));
     }
     let kernels = kernels.map_or(String::new(), |kernels| format!(", kernels for {kernels}"));
-    print(format!("{}, {}{kernels}", model::name(args.model.as_deref()), args.device))?;
+    print(format!("{}, {}{kernels}", args.model.name(), args.device))?;
     print("what                              threads   tokens/s         ms    GFLOP/s     GB/s    share")?;
     for row in &rows {
         let number = |key: &str| row[key].as_f64().map_or(String::new(), |v| format!("{v:.1}"));

@@ -1,27 +1,24 @@
 //! `ramba estimate`: what a model takes for a document of some length, before anything is loaded.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use ramba::{EngineOptions, Error, Result, Usage};
-use ramba_cli::model;
+use ramba_cli::model::ModelFile;
 use ramba_cli::show::{grouped, mib, parse_count, parse_size, print, print_json};
 use serde_json::json;
 
 use super::library::BudgetArgs;
 
 /// Bytes of English that a token of the shipped model stands for, ten times.
-const TEN_TOKENS: u64 = 27;
+const TEN_TOKENS: u64 = 42;
 
 #[derive(Args)]
 pub struct EstimateArgs {
-    /// The model file [default: the shipped ramba-small]
-    #[arg(long, value_name = "PATH")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelFile,
     /// Length of the document in tokens, such as 64k or 16m
     #[arg(long, value_name = "N", value_parser = parse_count, required_unless_present = "bytes")]
     tokens: Option<u64>,
-    /// Length of its text [default: 2.7 bytes for each token, as English has; and tokens by that]
+    /// Length of its text [default: 4.2 bytes for each token, as English has; and tokens by that]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     bytes: Option<u64>,
     /// Worker threads [default: one per core]
@@ -41,7 +38,7 @@ pub fn run(args: &EstimateArgs) -> Result<()> {
     let tokens = args.tokens.or(args.bytes.map(|bytes| (bytes.saturating_mul(10) / TEN_TOKENS).max(1)));
     let tokens = tokens.ok_or_else(|| Error::invalid("a length in tokens or bytes is needed"))?;
     let bytes = args.bytes.unwrap_or(tokens.saturating_mul(TEN_TOKENS) / 10);
-    let weights = model::weights(args.model.as_deref())?;
+    let weights = args.model.weights()?;
     let engine = EngineOptions::default().threads(args.threads).no_repack(args.no_repack);
     let usage = Usage::estimate(weights.gguf(), &engine, &args.budget.options(), tokens, bytes)?;
     if args.json {

@@ -19,8 +19,8 @@ use crate::ModelArgs;
 use cases::{Benchmark, Case, Document, Suite};
 use haystack::Haystack;
 use heatmap::Heatmap;
+use ramba_cli::interrupt;
 use ramba_cli::show::{grouped, one_line, parse_size, print, print_json};
-use ramba_cli::{interrupt, model};
 use support::Kinds;
 
 /// Parts that depths are counted in.
@@ -118,7 +118,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     }
     if args.json {
         let rows: Vec<Value> = rows.iter().map(Row::json).collect();
-        let model = model::name(args.model.model.as_deref());
+        let model = args.model.model.name();
         return print_json(&json!({
             "benchmark": format!("{:?}", suite.benchmark).to_lowercase(),
             "score": score_name(suite.benchmark),

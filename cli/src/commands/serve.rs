@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use clap::Args;
 use ramba::{AskOptions, Result};
 
-use ramba_cli::model;
 use ramba_cli::serve::{self, Listen};
 
 use super::library::BudgetArgs;
@@ -36,5 +35,5 @@ pub fn run(args: &ServeArgs) -> Result<()> {
     let engine = args.model.open()?;
     let library = engine.library(&args.library, &args.budget.options())?;
     let listen = Listen { host: args.host, port: args.port, token: args.token.clone() };
-    serve::run(library, model::name(args.model.model.as_deref()), AskOptions::default(), listen)
+    serve::run(library, args.model.model.name(), AskOptions::default(), listen)
 }

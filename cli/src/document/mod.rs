@@ -198,6 +198,12 @@ impl Document {
         }
     }
 
+    /// The same document, called `name`.
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// What `file` holds, which is called `name`, as a document.
     ///
     /// # Errors

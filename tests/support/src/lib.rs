@@ -18,7 +18,7 @@ pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// The model that comes with the repository.
+/// The smaller of the two models that come with the repository: it finds pass keys, fast, and tests ask it for these.
 pub fn shipped() -> PathBuf {
     root().join("models/ramba-small.gguf")
 }

@@ -7,23 +7,24 @@
 //! Facts with different keys are put at even random places of the text, the text is read to its end, and only then is
 //! each fact asked for, so that the numbers of questions and texts do not depend on each other.
 
-mod common;
+mod facts;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::facts::{self, Fact};
-use ramba::{Device, EngineOptions, Error, Result, Session, SessionOptions, Support};
+use facts::Fact;
+use ramba::{Device, Engine, EngineOptions, Error, Result, Session, SessionOptions, Support};
 use ramba_cli::answers::AnswerArgs;
 use ramba_cli::encoder::EncoderArgs;
 use ramba_cli::interrupt;
-use ramba_cli::model;
 use ramba_cli::process;
 use ramba_cli::prose::{self, Rng};
 use ramba_cli::show::{self, grouped, mib, parse_count, parse_size, print, print_json};
 use serde_json::json;
+
+const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/ramba-small.gguf");
 
 /// Measure retrieval of facts hidden in long texts.
 #[derive(Parser)]
@@ -44,9 +45,9 @@ struct Args {
     /// [default: generated prose]
     #[arg(long, num_args = 1..)]
     haystack: Vec<PathBuf>,
-    /// The model file [default: the model that comes with the program, ramba-small]
-    #[arg(long)]
-    model: Option<PathBuf>,
+    /// The model file [default: models/ramba-small.gguf of the checkout, which was trained on nothing but such facts]
+    #[arg(long, value_name = "PATH", default_value = SMALL, hide_default_value = true)]
+    model: PathBuf,
     /// Folder to keep the chunk memories in while the program runs [default: the system's temporary folder]
     #[arg(long)]
     memory: Option<PathBuf>,
@@ -102,7 +103,7 @@ struct Score {
 fn run(args: &Args) -> Result<()> {
     let encoder = args.encoder.options()?;
     let options = EngineOptions::default().threads(args.threads).device(args.device).encoder(encoder);
-    let engine = model::open(args.model.as_deref(), &options)?;
+    let engine = Engine::open(&args.model, &options)?;
     let haystack = haystack(args)?;
     // Lengths are counted in tokens, text is cut in bytes: a sample says how they relate.
     let sample = &haystack[..next_space(&haystack, haystack.len().min(200_000))];

@@ -56,7 +56,7 @@ const WORDS: &[&str] = &[
     "shadow",
 ];
 
-/// `count` facts with different keys, in the three formats that the shipped model is promised to understand. At most
+/// `count` facts with different keys, in the three formats that `ramba-small` is promised to understand. At most
 /// one of them is the pass key without a name.
 pub fn facts(rng: &mut Rng, count: usize) -> Vec<Fact> {
     let mut keys: Vec<String> = Vec::with_capacity(count);

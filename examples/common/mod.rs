@@ -1,3 +1,0 @@
-//! What examples share beside `ramba_cli`.
-
-pub mod facts;
