@@ -120,7 +120,7 @@ fn run(args: &Args) -> Result<ExitCode> {
 /// A question about our documentation, and the words one of which a right answer has in it; none where nothing there answers it.
 type Own = (&'static str, &'static [&'static str]);
 
-/// They were written before any model was asked, and none was taken out for its answer.
+/// None was taken out for its answer.
 const OWN: &[Own] = &[
     ("How many tokens does a chunk have?", &["64"]),
     ("What does a landmark serve for?", &["find it by", "found by", "retrieval"]),
