@@ -112,8 +112,9 @@ fn an_allocation_that_fails_is_an_error() {
     ];
     for (args, known) in commands {
         let (mut failed, mut done) = (0, 0);
-        // Finer where the program just starts, in steps that are no multiples of a page.
-        let limits = (24_000..100_000).step_by(4001).chain((100_000..400_000).step_by(30_011));
+        // Finer where the program just starts, in steps that are no multiples of a page. With less than itself, the system cannot start it.
+        let program = fs::metadata(RAMBA).unwrap().len() / 1024;
+        let limits = (program + 4_000..program + 80_000).step_by(4001).chain((120_000..400_000).step_by(30_011));
         for kib in limits {
             let script = format!("ulimit -v {kib}; exec \"$0\" \"$@\"");
             let mut command = Command::new("sh");
