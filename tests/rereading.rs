@@ -19,16 +19,16 @@ fn rereading(chunks: u32) -> File {
     file(shape()).u32("ramba.rereading.chunks", chunks).u32("ramba.rereading.windows", WINDOWS)
 }
 
-fn try_open(file: File) -> Result<Engine> {
+fn try_open(file: File, options: &EngineOptions) -> Result<Engine> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.gguf");
     std::fs::write(&path, file.build()).unwrap();
     // The file stays mapped when its name is gone.
-    Engine::open(path, &EngineOptions::default().threads(2))
+    Engine::open(path, options)
 }
 
 fn open(file: File) -> Engine {
-    try_open(file).unwrap()
+    try_open(file, &EngineOptions::default().threads(2)).unwrap()
 }
 
 fn session(engine: &Engine) -> Session {
@@ -52,10 +52,7 @@ fn ask(session: &mut Session, question: &str, options: &AskOptions) -> Answer {
 #[test]
 #[cfg(feature = "cuda")]
 fn a_device_reads_again_what_the_cpu_does() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("model.gguf");
-    std::fs::write(&path, rereading(3).build()).unwrap();
-    let engine = match Engine::open(&path, &EngineOptions::default().device(ramba::Device::Cuda(0))) {
+    let engine = match try_open(rereading(3), &EngineOptions::default().device(ramba::Device::Cuda(0))) {
         Ok(engine) => engine,
         Err(e) => return test_support::require::no_cuda_device(e),
     };
@@ -167,7 +164,7 @@ fn questions_may_begin_with_a_space() {
 #[test]
 fn what_cannot_be_read_again_is_refused() {
     let refused = |file: File, part: &str| {
-        let error = try_open(file).unwrap_err();
+        let error = try_open(file, &EngineOptions::default()).unwrap_err();
         assert!(error.kind() != ErrorKind::Io && error.to_string().contains(part), "{part}: {error}");
     };
     let key = |chunks: u32, windows: u32| {

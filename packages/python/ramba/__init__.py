@@ -211,6 +211,12 @@ class _Handle:
         self.close()
 
 
+def _defaults(options: Any, fill: Any) -> Any:
+    """`options` as the library fills them."""
+    _check(fill(ctypes.byref(options), ctypes.sizeof(options)))
+    return options
+
+
 def _session_options(
     budget: Optional[int],
     device_budget: Optional[int],
@@ -219,8 +225,7 @@ def _session_options(
     skip_hsa_while_reading: bool,
     skip_damaged: bool = False,
 ) -> _capi.SessionOptions:
-    options = _capi.SessionOptions()
-    _check(_lib.ramba_session_options_default(ctypes.byref(options), ctypes.sizeof(options)))
+    options = _defaults(_capi.SessionOptions(), _lib.ramba_session_options_default)
     if budget is not None:
         options.budget_bytes = budget
     if device_budget is not None:
@@ -244,16 +249,18 @@ def _damages(call: Any, handle: Any) -> List[Damage]:
     return found
 
 
+def _usage(call: Any, *arguments: Any) -> Usage:
+    usage = _capi.Usage()
+    _check(call(*arguments, ctypes.byref(usage)))
+    return Usage(*(getattr(usage, name) for name, _ in usage._fields_))
+
+
 def estimate(model: Path, tokens: int, size: int, *, budget: Optional[int] = None, precision: str = "f16", threads: int = 0) -> Usage:
     """What a document of so many tokens and bytes of text takes of the model file, told before anything is loaded."""
-    options = _capi.ModelOptions()
-    _check(_lib.ramba_model_options_default(ctypes.byref(options), ctypes.sizeof(options)))
+    options = _defaults(_capi.ModelOptions(), _lib.ramba_model_options_default)
     options.threads = threads
     session = _session_options(budget, None, None, precision, False)
-    usage = _capi.Usage()
-    path = os.fsencode(model)
-    _check(_lib.ramba_estimate(path, ctypes.byref(options), ctypes.byref(session), tokens, size, ctypes.byref(usage)))
-    return Usage(*(getattr(usage, name) for name, _ in usage._fields_))
+    return _usage(_lib.ramba_estimate, os.fsencode(model), ctypes.byref(options), ctypes.byref(session), tokens, size)
 
 
 class Model(_Handle):
@@ -277,8 +284,7 @@ class Model(_Handle):
     ) -> None:
         """`device` is "cpu", "cuda" or "cuda:1". `on_load(loaded, all)` is told of bytes; what it raises ends the loading."""
         super().__init__()
-        options = _capi.ModelOptions()
-        _check(_lib.ramba_model_options_default(ctypes.byref(options), ctypes.sizeof(options)))
+        options = _defaults(_capi.ModelOptions(), _lib.ramba_model_options_default)
         name, _, index = device.partition(":")
         options.device = _capi.number("device", name, ("cpu", "cuda"))
         options.device_index = int(index or 0)
@@ -353,8 +359,7 @@ def _ask_options(
     seed: Optional[int] = None,
     min_source_weight: Optional[float] = None,
 ) -> _capi.AskOptions:
-    options = _capi.AskOptions()
-    _check(_lib.ramba_ask_options_default(ctypes.byref(options), ctypes.sizeof(options)))
+    options = _defaults(_capi.AskOptions(), _lib.ramba_ask_options_default)
     given = {
         "max_tokens": max_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed,
         "min_source_weight": min_source_weight,
@@ -441,9 +446,7 @@ class Memory(_Handle):
     @property
     def usage(self) -> Usage:
         """Memory that the model and this document take now."""
-        usage = _capi.Usage()
-        _check(_lib.ramba_usage_of(self._handle, ctypes.byref(usage)))
-        return Usage(*(getattr(usage, name) for name, _ in usage._fields_))
+        return _usage(_lib.ramba_usage_of, self._handle)
 
     @property
     def skipped(self) -> List[Damage]:
