@@ -90,7 +90,7 @@ pub use memory::{Mark, Precision};
 pub use quant::DType;
 pub use sampler::SamplerOptions;
 pub use session::{
-    Answer, AskOptions, Damage, Decoding, Device, DocumentInfo, Engine, EngineOptions, Library, MemoryNeeds,
+    Answer, AskOptions, Catalogue, Damage, Decoding, Device, DocumentInfo, Engine, EngineOptions, Library, MemoryNeeds,
     OnProgress, Progress, Quote, Session, SessionOptions, Source, StopReason, Support, Usage,
 };
 pub use weights::OnLoad;

@@ -35,7 +35,11 @@ impl World {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ramba"));
-        command.current_dir(self.dir.path()).args(args).arg("--model").arg(&self.model).stdin(Stdio::null());
+        command.current_dir(self.dir.path()).args(args).stdin(Stdio::null());
+        // These need no model.
+        if !["docs", "verify", "remove"].contains(&args[0]) {
+            command.arg("--model").arg(&self.model);
+        }
         command
     }
 

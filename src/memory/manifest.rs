@@ -106,30 +106,31 @@ impl Manifest {
         path.join(NAMES[0]).is_file()
     }
 
-    /// The table in `folder`, which `maker` must have made. With [`Access::Create`] an empty one is made if there is none.
+    /// The table in `folder`, which `maker` must have made, if it is given. With [`Access::Create`] and a maker an empty one is made if
+    /// there is none.
     ///
     /// # Errors
     /// `InvalidArgument` if another model, tokenizer or precision made it; `Io` if it cannot be read or made, `Format` if it is
     /// damaged, `Unsupported` if it is of another version.
-    pub fn open(folder: &dyn Folder, maker: Maker, access: Access) -> Result<Self> {
+    pub fn open(folder: &dyn Folder, maker: Option<Maker>, access: Access) -> Result<Self> {
         let existing = if access == Access::Create { Access::Write } else { access };
+        let new = maker.filter(|_| access == Access::Create);
         let open = |name, access| folder.open(Place::Root, name, access);
         let failed = |e| Error::io(format!("opening the manifest of the memory {}", folder.name()), e);
         let mut files = Vec::new();
         for name in NAMES {
             match open(name, existing) {
                 Ok(file) => files.push(file),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound && access == Access::Create => {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound && new.is_some() => {
                     files.push(open(name, Access::Create).map_err(failed)?);
                 }
                 Err(e) => return Err(failed(e)),
             }
         }
         let files: [_; 2] = files.try_into().map_err(|_| Error::invalid("a manifest has two files"))?;
-        let mut manifest = Self { files, maker, sequence: 0, next: 1, documents: Vec::new() };
         let mut last: Option<(u64, Vec<u8>)> = None;
         let mut empty = true;
-        for file in &manifest.files {
+        for file in &files {
             let found = read(&**file)?;
             empty &= matches!(found, Found::Nothing);
             if let Found::Table(sequence, body) = found
@@ -138,12 +139,18 @@ impl Manifest {
                 last = Some((sequence, body));
             }
         }
-        match last {
-            Some((_, body)) => manifest.parse(&body).map_err(|e| e.context(manifest.files[0].name()))?,
-            None if empty && access == Access::Create => manifest.write(folder)?,
-            None => return Err(Error::format(format!("the memory {} has no manifest that is whole", folder.name()))),
+        match (last, new) {
+            (Some((_, body)), _) => {
+                let name = files[0].name();
+                Self::parse(files, &body, maker.as_ref()).map_err(|e| e.context(name))
+            }
+            (None, Some(maker)) if empty => {
+                let mut manifest = Self { files, maker, sequence: 0, next: 1, documents: Vec::new() };
+                manifest.write(folder)?;
+                Ok(manifest)
+            }
+            _ => Err(Error::format(format!("the memory {} has no manifest that is whole", folder.name()))),
         }
-        Ok(manifest)
     }
 
     /// The documents.
@@ -228,10 +235,9 @@ impl Manifest {
         Ok(())
     }
 
-    fn parse(&mut self, body: &[u8]) -> Result<()> {
+    fn parse(files: [Box<dyn Storage>; 2], body: &[u8], expected: Option<&Maker>) -> Result<Self> {
         let mut take = Take::new(body);
-        self.sequence = take.u64()?;
-        self.next = take.u64()?;
+        let (sequence, next) = (take.u64()?, take.u64()?);
         let hash = |take: &mut Take<'_>| take.bytes(32).map(|b| b.first_chunk().copied().unwrap_or_default());
         let (model, tokenizer) = (hash(&mut take)?, hash(&mut take)?);
         let [s, g, d, heads, width, precision] = [(); 6].map(|()| take.u32().unwrap_or_default());
@@ -245,21 +251,24 @@ impl Manifest {
             retrieval_width: width as usize,
         };
         let shape = (s > 0).then_some(shape);
-        Maker { model, tokenizer, shape, precision }.check(&self.maker)?;
+        let maker = Maker { model, tokenizer, shape, precision };
+        match expected {
+            Some(expected) => maker.check(expected)?,
+            None => shape.map_or(Ok(()), |shape| shape.check()).map_err(|e| Error::format(e.to_string()))?,
+        }
         let count = take.count(16)?;
         let mut documents = room::with_capacity(count)?;
         for _ in 0..count {
             let number = take.u64()?;
             let name = std::str::from_utf8(take.counted()?).map_err(|_| Error::format("a name that is not UTF-8"))?;
             check_name(name).map_err(|e| Error::format(e.to_string()))?;
-            if number >= self.next {
-                return Err(Error::format(format!("document {number}, the next one is {}", self.next)));
+            if number >= next {
+                return Err(Error::format(format!("document {number}, the next one is {next}")));
             }
             documents.push(Entry { number, name: name.to_owned() });
         }
         take.end()?;
-        self.documents = documents;
-        Ok(())
+        Ok(Self { files, maker, sequence, next, documents })
     }
 }
 

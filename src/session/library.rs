@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use super::catalogue::{Catalogue, Damage, DocumentInfo, Table, busy};
 use super::{Before, Engine, Session, SessionOptions};
 use crate::memory::{
     Access, ChunkMemory, Committed, DiskFolder, Document, Entry, Folder, Kept, Maker, Manifest, WriteLock, check_name,
 };
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// Documents in a folder that lasts, each with its chunk memory, its text, and what is needed to go on reading it.
 ///
@@ -39,48 +40,10 @@ pub struct Library {
     shared: Arc<Shared>,
 }
 
-/// Something in a library that is not as it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Damage {
-    /// The name of the document.
-    pub document: String,
-    /// The chunk whose keys and values, or whose landmark, are damaged; None for its text, and if nothing of the document
-    /// can be used.
-    pub chunk: Option<u64>,
-    /// What is wrong, in which file.
-    pub message: String,
-}
-
-/// A document of a library as it was last committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DocumentInfo {
-    /// Its name.
-    pub name: String,
-    /// Bytes of its text.
-    pub bytes: u64,
-    /// Its tokens; None if its reading was stopped and not all of it is read.
-    pub tokens: Option<u64>,
-    /// Its chunks, those that may change when it goes on too.
-    pub chunks: u64,
-}
-
 struct Shared {
     engine: Engine,
-    folder: Arc<dyn Folder>,
     options: SessionOptions,
-    /// None if the library is for reading only.
-    lock: Option<WriteLock>,
-    table: Mutex<Table>,
-}
-
-struct Table {
-    manifest: Manifest,
-    /// Documents that sessions write to.
-    writing: BTreeSet<u64>,
-    /// What failed, if the manifest on the disk may be another one.
-    poison: Option<String>,
+    catalogue: Catalogue,
 }
 
 impl Engine {
@@ -125,32 +88,27 @@ impl Library {
             shape: engine.shared.model.chunk_shape(),
             precision: options.precision,
         };
-        let access = if lock.is_some() { Access::Create } else { Access::Read };
-        let manifest = Manifest::open(&*folder, maker, access)?;
-        if lock.is_some() {
-            remove_leftovers(&*folder, &manifest)?;
-        }
-        let table = Mutex::new(Table { manifest, writing: BTreeSet::new(), poison: None });
-        let shared = Shared { engine: engine.clone(), folder, options: options.clone(), lock, table };
+        let catalogue = Catalogue::open_in(folder, Some(maker), lock)?;
+        let shared = Shared { engine: engine.clone(), options: options.clone(), catalogue };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// The names of the documents, in the order in which they came.
-    pub fn documents(&self) -> Vec<String> {
-        self.shared.table().manifest.documents().iter().map(|entry| entry.name.clone()).collect()
+    /// What can be done with the library without its model.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.shared.catalogue
     }
 
-    /// What a document is, without opening it.
+    /// As [`Catalogue::documents`].
+    pub fn documents(&self) -> Vec<String> {
+        self.catalogue().documents()
+    }
+
+    /// As [`Catalogue::info`].
     ///
     /// # Errors
-    /// `InvalidArgument` if there is none of that name, `Io` or `Format` if its commit cannot be read or is damaged.
+    /// As there.
     pub fn info(&self, name: &str) -> Result<DocumentInfo> {
-        let number = self.shared.table().number(name)?;
-        let committed = Committed::read(&*self.shared.folder, number).and_then(|committed| {
-            let tokens = super::saved_tokens(&committed.session)?;
-            Ok(DocumentInfo { name: name.to_owned(), bytes: committed.text, tokens, chunks: committed.chunks })
-        });
-        committed.map_err(|e| e.context(format_args!("document {name:?}")))
+        self.catalogue().info(name)
     }
 
     /// A new document, empty. It is in the library when it is first committed.
@@ -159,7 +117,7 @@ impl Library {
     /// `InvalidArgument` if there is a document of that name, or it can be none, or the library is for reading only; else as
     /// for [`Engine::session`].
     pub fn add(&self, name: &str) -> Result<Session> {
-        if self.shared.table().manifest.find(name).is_some() {
+        if self.shared.catalogue.table().manifest.find(name).is_some() {
             return Err(Error::invalid(format!("there is a document {name:?} already: open, replace or remove it")));
         }
         self.replace(name)
@@ -171,12 +129,13 @@ impl Library {
     /// As for [`Library::add`].
     pub fn replace(&self, name: &str) -> Result<Session> {
         check_name(name)?;
-        self.shared.writable()?;
-        let mut table = self.shared.table();
+        self.shared.catalogue.writable()?;
+        let mut table = self.shared.catalogue.table();
         table.check()?;
         let number = table.manifest.number();
         let id = table.manifest.maker().document_id(name);
-        let (document, memory) = Document::create(Arc::clone(&self.shared.folder), (number, id), &self.shared.kept())?;
+        let (document, memory) =
+            Document::create(Arc::clone(&self.shared.catalogue.folder), (number, id), &self.shared.kept())?;
         let library = self.write_to(&mut table, number)?;
         let stored = Stored { document, library, name: name.to_owned(), listed: false };
         // It is taken again when a session ends.
@@ -191,10 +150,10 @@ impl Library {
     /// `InvalidArgument` if there is none of that name; `Busy` if a session writes to it; else as for [`Engine::session`], and
     /// `Format` if it is damaged.
     pub fn open(&self, name: &str) -> Result<Session> {
-        let mut table = self.shared.table();
+        let mut table = self.shared.catalogue.table();
         table.check()?;
         let entry = Entry { number: table.number(name)?, name: name.to_owned() };
-        if self.shared.lock.is_none() {
+        if self.shared.catalogue.lock.is_none() {
             drop(table);
             return self.read(&entry);
         }
@@ -212,7 +171,7 @@ impl Library {
     fn load(&self, Entry { number, name }: &Entry, library: Writing) -> Result<Session> {
         let access = if library.library.is_some() { Access::Write } else { Access::Read };
         let about = |e: Error| e.context(format_args!("document {name:?}"));
-        let opened = Document::open(Arc::clone(&self.shared.folder), *number, access, &self.shared.kept());
+        let opened = Document::open(Arc::clone(&self.shared.catalogue.folder), *number, access, &self.shared.kept());
         let (document, memory, saved) = opened.map_err(about)?;
         let mut session = self.session(memory, Stored { document, library, name: name.clone(), listed: true })?;
         session.load(&saved).map_err(about)?;
@@ -237,7 +196,7 @@ impl Library {
     /// no chunks; else as for [`Library::open`].
     pub fn open_many<S: AsRef<str>>(&self, names: &[S]) -> Result<Session> {
         let entries = {
-            let table = self.shared.table();
+            let table = self.shared.catalogue.table();
             table.check()?;
             let numbers = names.iter().map(|name| table.number(name.as_ref())).collect::<Result<BTreeSet<u64>>>()?;
             let chosen = table.manifest.documents().iter().filter(|entry| numbers.contains(&entry.number));
@@ -252,7 +211,7 @@ impl Library {
                 memory.ok_or_else(|| Error::unsupported("the model keeps no chunks: ask its documents one by one"))?;
             let (mut committed, mut before) = (Vec::new(), Before::default());
             for Entry { number, name } in others {
-                let mut document = Committed::read(&*self.shared.folder, *number)
+                let mut document = Committed::read(&*self.shared.catalogue.folder, *number)
                     .map_err(|e| e.context(format_args!("document {name:?}")))?;
                 match super::saved_tokens(&std::mem::take(&mut document.session))? {
                     Some(tokens) => before.tokens += tokens,
@@ -262,7 +221,7 @@ impl Library {
                 before.names.push(name.clone());
                 committed.push(document);
             }
-            memory.put_before(Arc::clone(&self.shared.folder), committed, &kept)?;
+            memory.put_before(Arc::clone(&self.shared.catalogue.folder), committed, &kept)?;
             session.put_after(before);
         }
         if session.prefilled.is_none() {
@@ -276,7 +235,7 @@ impl Library {
     /// those of libraries that are [merged](Library::merge) stand in the order of their numbers. So machines that read parts of one list of
     /// documents number each by its place in the list.
     pub fn number_from(&self, number: u64) {
-        self.shared.table().manifest.number_from(number);
+        self.shared.catalogue.table().manifest.number_from(number);
     }
 
     /// Takes in the documents of the libraries in the folders `from`, which stay as they are: one after the other in the order of their
@@ -289,12 +248,12 @@ impl Library {
     /// `InvalidArgument`, before anything is taken in, if another model, tokenizer or precision made one of the libraries, or if a
     /// document has the name of another one, or if this library is for reading only; else those of reading and writing them.
     pub fn merge<P: AsRef<Path>>(&self, from: &[P]) -> Result<()> {
-        self.shared.writable()?;
+        self.shared.catalogue.writable()?;
         let mut all: Vec<(Arc<dyn Folder>, Entry)> = Vec::new();
         for path in from {
             let folder: Arc<dyn Folder> = Arc::new(DiskFolder::open(path.as_ref(), false)?);
-            let maker = *self.shared.table().manifest.maker();
-            let manifest = Manifest::open(&*folder, maker, Access::Read)
+            let maker = *self.shared.catalogue.table().manifest.maker();
+            let manifest = Manifest::open(&*folder, Some(maker), Access::Read)
                 .map_err(|e| e.context(format_args!("{:?}", path.as_ref())))?;
             all.extend(manifest.documents().iter().map(|entry| (Arc::clone(&folder), entry.clone())));
         }
@@ -303,10 +262,10 @@ impl Library {
         let mut new: Vec<(Arc<dyn Folder>, Entry)> = Vec::new();
         for (folder, entry) in all {
             let (name, shared) = (&entry.name, &self.shared);
-            let here = shared.table().manifest.find(name).map(|here| here.number);
+            let here = shared.catalogue.table().manifest.find(name).map(|here| here.number);
             let same = |here: &dyn Folder, number| Document::is_copy(here, number, (&*folder, entry.number));
             let taken = match (here, new.iter().find(|(_, other)| other.name == *name)) {
-                (Some(number), _) => Some(same(&*shared.folder, number)?),
+                (Some(number), _) => Some(same(&*shared.catalogue.folder, number)?),
                 (None, Some((other, twin))) => Some(same(&**other, twin.number)?),
                 (None, None) => None,
             };
@@ -321,60 +280,38 @@ impl Library {
             }
         }
         for (folder, Entry { number: from, name }) in new {
-            let mut table = self.shared.table();
+            let mut table = self.shared.catalogue.table();
             table.check()?;
             let (number, id) = (table.manifest.number(), table.manifest.maker().document_id(&name));
             let writing = self.write_to(&mut table, number)?;
             drop(table);
-            let copied =
-                Document::copy(Arc::clone(&self.shared.folder), (number, id), (folder, from), &self.shared.kept());
-            let document = copied.inspect_err(|_| self.shared.delete(number));
+            let copied = Document::copy(
+                Arc::clone(&self.shared.catalogue.folder),
+                (number, id),
+                (folder, from),
+                &self.shared.kept(),
+            );
+            let document = copied.inspect_err(|_| self.shared.catalogue.delete(number));
             let document = document.map_err(|e| e.context(format_args!("document {name:?}")))?;
             Stored { document, library: writing, name, listed: false }.list()?;
         }
         Ok(())
     }
 
-    /// Removes a document, and gives its room on the disk back.
+    /// As [`Catalogue::remove`].
     ///
     /// # Errors
-    /// `InvalidArgument` if there is none of that name, or the library is for reading only; `Busy` if a session writes to it;
-    /// `Io`.
+    /// As there.
     pub fn remove(&self, name: &str) -> Result<()> {
-        self.shared.writable()?;
-        let mut table = self.shared.table();
-        table.check()?;
-        let number = table.number(name)?;
-        if table.writing.contains(&number) {
-            return Err(busy(name));
-        }
-        let removed = table.manifest.remove(&*self.shared.folder, name);
-        table.keep(removed)?;
-        self.shared.delete(number);
-        Ok(())
+        self.catalogue().remove(name)
     }
 
-    /// Reads all of every document, and tells what of it is damaged; nothing if all is as it was written. Others may read and
-    /// write meanwhile.
+    /// As [`Catalogue::verify`].
     ///
     /// # Errors
-    /// `Capacity` if there is not enough memory.
+    /// As there.
     pub fn verify(&self) -> Result<Vec<Damage>> {
-        let documents = self.shared.table().manifest.documents().to_vec();
-        let mut all = Vec::new();
-        for Entry { number, name } in documents {
-            let mut damaged = |chunk, error: Error| {
-                all.push(Damage { document: name.clone(), chunk, message: error.to_string() });
-            };
-            let folder = Arc::clone(&self.shared.folder);
-            match Document::open(folder, number, Access::Read, &self.shared.kept()) {
-                Ok((_, Some(memory), _)) => memory.verify(&mut damaged)?,
-                Ok(_) => {}
-                Err(e) if e.kind() == ErrorKind::Capacity => return Err(e),
-                Err(e) => damaged(None, e),
-            }
-        }
-        Ok(all)
+        self.catalogue().verify()
     }
 
     /// The model.
@@ -399,72 +336,14 @@ impl Library {
 }
 
 impl Shared {
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn kept(&self) -> Kept {
         let SessionOptions { precision, budget, .. } = self.options;
         Kept { shape: self.engine.shared.model.chunk_shape(), precision, budget }
     }
-
-    fn writable(&self) -> Result<()> {
-        match &self.lock {
-            Some(_) => Ok(()),
-            None => Err(Error::invalid("the library was opened for reading only")),
-        }
-    }
-
-    /// Removes the files of a document that is in the table no more. What cannot be removed now is when the library is opened.
-    fn delete(&self, number: u64) {
-        if let Err(e) = self.folder.remove(number) {
-            log::warn!("removing the files of document {number:016x} in {}: {e}", self.folder.name());
-        }
-    }
-}
-
-impl Table {
-    fn check(&self) -> Result<()> {
-        match &self.poison {
-            Some(why) => {
-                Err(Error::new(ErrorKind::Io, format!("the library is unusable since an earlier failure: {why}")))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Passes `result` on; after a failure, what is on the disk is not known.
-    fn keep<T>(&mut self, result: Result<T>) -> Result<T> {
-        if let Err(e) = &result {
-            self.poison = Some(e.to_string());
-        }
-        result
-    }
-
-    fn number(&self, name: &str) -> Result<u64> {
-        let entry = self.manifest.find(name);
-        entry.map(|entry| entry.number).ok_or_else(|| Error::invalid(format!("there is no document {name:?}")))
-    }
-}
-
-/// Removes what documents have left that were never listed, or are no more: their process ended before it could.
-fn remove_leftovers(folder: &dyn Folder, manifest: &Manifest) -> Result<()> {
-    let io = |e| Error::io(format!("reading the folder {}", folder.name()), e);
-    for number in folder.documents().map_err(io)? {
-        if manifest.documents().iter().all(|entry| entry.number != number) {
-            log::info!("removing what is left of document {number:016x} in {}", folder.name());
-            folder.remove(number).map_err(io)?;
-        }
-    }
-    Ok(())
 }
 
 fn warn_unfinished(name: &str) {
     log::warn!("the document {name:?} is not read to its end: it is asked as far as it is");
-}
-
-fn busy(name: &str) -> Error {
-    Error::new(ErrorKind::Busy, format!("a session writes to the document {name:?}: close it first"))
 }
 
 /// The mark that a document is written to, until this is dropped.
@@ -477,7 +356,7 @@ struct Writing {
 impl Drop for Writing {
     fn drop(&mut self) {
         if let Some(library) = &self.library {
-            library.shared.table().writing.remove(&self.number);
+            library.shared.catalogue.table().writing.remove(&self.number);
         }
     }
 }
@@ -523,13 +402,13 @@ impl Stored {
     /// Those of writing the table.
     fn list(&mut self) -> Result<()> {
         if let (false, Some(library)) = (self.listed, &self.library.library) {
-            let mut table = library.shared.table();
+            let mut table = library.shared.catalogue.table();
             table.check()?;
-            let listed = table.manifest.list(&*library.shared.folder, self.document.number(), &self.name);
+            let listed = table.manifest.list(&*library.shared.catalogue.folder, self.document.number(), &self.name);
             let before = table.keep(listed)?;
             self.listed = true;
             if let Some(before) = before {
-                library.shared.delete(before);
+                library.shared.catalogue.delete(before);
             }
         }
         Ok(())
@@ -540,7 +419,7 @@ impl Drop for Stored {
     fn drop(&mut self) {
         // A document that was never committed is not in the library.
         if let (false, Some(library)) = (self.listed, &self.library.library) {
-            library.shared.delete(self.document.number());
+            library.shared.catalogue.delete(self.document.number());
         }
     }
 }
@@ -548,7 +427,7 @@ impl Drop for Stored {
 impl fmt::Debug for Library {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Library")
-            .field("folder", &self.shared.folder.name())
+            .field("folder", &self.shared.catalogue.folder.name())
             .field("documents", &self.documents())
             .finish_non_exhaustive()
     }

@@ -9,6 +9,7 @@
 //! document goes through the whole model in order.
 
 mod answer;
+mod catalogue;
 mod copying;
 #[cfg(test)]
 mod crash;
@@ -38,9 +39,10 @@ use std::time::Instant;
 use std::{process, thread};
 
 pub use answer::{Answer, AskOptions, Decoding, Quote, Source, StopReason, Support};
+pub use catalogue::{Catalogue, Damage, DocumentInfo};
 pub use device::Device;
 pub use engine::{Engine, EngineOptions};
-pub use library::{Damage, DocumentInfo, Library};
+pub use library::Library;
 pub use needs::{MemoryNeeds, Usage};
 
 use crate::bytes::{Put, Take};

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use clap::Args;
-use ramba::{Error, ErrorKind, Library, Result, Session, SessionOptions};
+use ramba::{Catalogue, Error, ErrorKind, Library, Result, Session, SessionOptions};
 use ramba_cli::document::{self, Document, DocumentArgs, Note};
 use ramba_cli::show::{grouped, mib, one_line, parse_size, print, print_json};
 use ramba_cli::{adding, interrupt};
@@ -70,8 +70,6 @@ pub struct AddArgs {
 pub struct LibraryArgs {
     /// The folder of the library
     dir: PathBuf,
-    #[command(flatten)]
-    model: ModelArgs,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -254,12 +252,8 @@ impl Added {
     }
 }
 
-fn open(args: &LibraryArgs) -> Result<Library> {
-    args.model.open()?.read_library(&args.dir, &SessionOptions::default())
-}
-
 pub fn docs(args: &LibraryArgs) -> Result<()> {
-    let library = open(args)?;
+    let library = Catalogue::open(&args.dir)?;
     let all = library.documents().iter().map(|name| library.info(name)).collect::<Result<Vec<_>>>()?;
     if args.json {
         let document = |d: &ramba::DocumentInfo| json!({"document": d.name, "bytes": d.bytes, "tokens": d.tokens, "chunks": d.chunks});
@@ -281,11 +275,7 @@ pub fn docs(args: &LibraryArgs) -> Result<()> {
 }
 
 pub fn remove(RemoveArgs { library: args, names }: &RemoveArgs) -> Result<()> {
-    let engine = args.model.open()?;
-    if !Library::is_in(&args.dir) {
-        return Err(Error::new(ErrorKind::Io, format!("{} is no library", args.dir.display())));
-    }
-    let library = engine.library(&args.dir, &SessionOptions::default())?;
+    let library = Catalogue::open_to_write(&args.dir)?;
     // All or none.
     let known = library.documents();
     if let Some(name) = names.iter().find(|name| !known.contains(name)) {
@@ -301,7 +291,7 @@ pub fn remove(RemoveArgs { library: args, names }: &RemoveArgs) -> Result<()> {
 }
 
 pub fn verify(args: &LibraryArgs) -> Result<ExitCode> {
-    let library = open(args)?;
+    let library = Catalogue::open(&args.dir)?;
     let damage = library.verify()?;
     if args.json {
         let one = |d: &ramba::Damage| json!({"document": d.document, "chunk": d.chunk, "message": d.message});
