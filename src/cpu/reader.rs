@@ -5,7 +5,7 @@ use super::attention::{self, Reading};
 use super::buffer::Buffer;
 use super::retrieval::{self, Scoring};
 use crate::backend::{Checked, Choice, HsaShape, ReadChunks, ReaderOptions, Reads, Selecting};
-use crate::memory::{ChunkMemory, ChunkShape, ChunkView, Precision};
+use crate::memory::{Best, ChunkMemory, ChunkShape, ChunkView, LandmarkBlock, Precision};
 use crate::topk::TopK;
 use crate::{Error, Result, room};
 
@@ -50,10 +50,9 @@ impl ReadChunks for Cpu {
         }
         let top = &mut top[..rows];
         top.iter_mut().for_each(TopK::clear);
-        memory.for_each_landmarks(0..visible.iter().copied().max().unwrap_or(0), |block| {
-            let scoring = Scoring { q, heads, width, block: &block, visible, scale };
-            retrieval::score_top_k(self.kernels, &self.pool, &scoring, top)
-        })?;
+        let upto = visible.iter().copied().max().unwrap_or(0);
+        let mut best = Scored { cpu: self, q, heads, width, visible, scale, top };
+        memory.search(&q[..rows * width], upto, scale, &mut best)?;
         choice.weigh(group, top, top_k, weighting, position_decay);
         ready(choice, memory, group, heads * top_k)
     }
@@ -103,6 +102,33 @@ impl ReadChunks for Cpu {
     fn trace(&self, _: Checked, reader: &mut ChunkReader, group: usize, out: &mut [(u64, f32)]) -> Result<()> {
         out.copy_from_slice(reader.choice.of(group));
         Ok(())
+    }
+}
+
+/// What tokens have chosen so far, and what for.
+struct Scored<'a> {
+    cpu: &'a Cpu,
+    /// (n, Gr, w)
+    q: &'a [f32],
+    heads: usize,
+    width: usize,
+    /// (n)
+    visible: &'a [u64],
+    scale: f32,
+    /// (n, Gr)
+    top: &'a mut [TopK],
+}
+
+impl Best for Scored<'_> {
+    fn least(&self, row: usize, chunk: u64) -> Option<f32> {
+        let visible = self.visible.get(row / self.heads)?;
+        self.top.get(row).filter(|_| *visible > chunk).map(TopK::threshold)
+    }
+
+    fn offer(&mut self, block: &LandmarkBlock<'_>) -> Result<()> {
+        let Self { cpu, q, heads, width, visible, scale, .. } = *self;
+        let scoring = Scoring { q, heads, width, block, visible, scale };
+        retrieval::score_top_k(cpu.kernels, &cpu.pool, &scoring, self.top)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The records of the chunks in use, and how a byte budget is divided.
 
+use super::codes::{CodeShape, LEAST_SAMPLE, TILE};
 use super::rows::{PART_BYTES, PART_OVERHEAD, Rows};
 use super::store::Layout;
 use super::text;
@@ -20,15 +21,17 @@ const MAX_IO_BYTES: usize = 1 << 20;
 /// Bytes per slot beside the record: those of [`Slots`], and two places in the list of misses.
 const SLOT_INDEX_BYTES: usize = Slots::BYTES_EACH + 2 * size_of::<u64>();
 
-/// How a byte budget is divided. Up to a quarter holds landmarks, up to a sixteenth each the read and the write
-/// buffer (at most 1 MiB each, at least one record), up to a sixty-fourth the buffer of text (at most 16 records, at
-/// least one), one record marks, the rest cached chunks and their index.
+/// How a byte budget is divided. Up to a quarter holds landmarks, or up to an eighth those of the first chunks and an eighth
+/// the codes of others; up to a sixteenth each the read and the write buffer (at most 1 MiB each, at least one record), up to a
+/// sixty-fourth the buffer of text (at most 16 records, at least one), one record marks, the rest cached chunks and their index.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     /// Chunks in the cache.
     pub(super) slots: usize,
     /// Landmarks that stay in RAM, those of the first chunks.
     pub(super) landmarks: usize,
+    /// The codes of the landmarks that follow, and how many stay in RAM.
+    pub(super) codes: Option<(CodeShape, usize)>,
     /// Records collected before a write.
     pub(super) batch: usize,
     /// Bytes of the read buffer.
@@ -57,21 +60,28 @@ impl Plan {
         let record = layout.chunk_stride + layout.landmark_stride;
         let batch = (io / record).max(1);
         let read_bytes = io.max(layout.landmark_stride);
-        let landmarks = budget / 4 / layout.landmark_bytes;
+        let eighth = budget / 8;
+        let codes = CodeShape::new(&layout.shape).filter(|codes| {
+            let enough = eighth / layout.landmark_bytes >= LEAST_SAMPLE;
+            enough && codes.fixed_bytes() <= eighth / 2 && codes.tile_bytes() <= eighth / 8
+        });
+        let codes = codes.map(|codes| (codes, (eighth - codes.fixed_bytes()) / codes.tile_bytes() * TILE));
+        let landmarks = if codes.is_some() { eighth } else { 2 * eighth } / layout.landmark_bytes;
         let text = (budget / 64 / text::STRIDE).clamp(1, MAX_TEXT);
         let fixed = OVERHEAD + batch * record + read_bytes + (text + MARKS) * text::STRIDE;
         // Large rows can leave half of a part empty.
         let parts = budget / PART_BYTES * 2 * PART_OVERHEAD;
         let slot = layout.chunk_stride + SLOT_INDEX_BYTES;
-        let rest = budget.saturating_sub(fixed + parts + landmarks * layout.landmark_bytes);
+        let code_bytes = if codes.is_some() { eighth } else { 0 };
+        let rest = budget.saturating_sub(fixed + parts + landmarks * layout.landmark_bytes + code_bytes);
         // The table's entries are 32 bits wide.
         let slots = (rest / slot).min(u32::MAX as usize / 2);
-        Ok(Self { slots, landmarks, batch, read_bytes, text, fixed })
+        Ok(Self { slots, landmarks, codes, batch, read_bytes, text, fixed })
     }
 
     /// Most bytes that are taken for so many chunks. Rows come in parts, the last of which may be larger than what is in it.
     pub(super) fn most_bytes(&self, layout: &Layout, chunks: u64) -> u64 {
-        let rows = |count: usize, width: usize| {
+        let rows_of = |chunks: u64, count: usize, width: usize| {
             let bytes = chunks.min(count as u64) * width as u64;
             if bytes == 0 {
                 0
@@ -79,10 +89,16 @@ impl Plan {
                 (bytes + PART_BYTES as u64).min(count as u64 * width as u64) + PART_OVERHEAD as u64
             }
         };
+        let rows = |count: usize, width: usize| rows_of(chunks, count, width);
         // Tables are made larger by doubling, from some entries on.
         let entries = 2 * chunks.min(self.slots as u64) + 128;
         let slots = rows(self.slots, layout.chunk_stride) + entries * SLOT_INDEX_BYTES as u64;
-        self.fixed as u64 + rows(self.landmarks, layout.landmark_bytes) + slots
+        let codes = self.codes.map_or(0, |(codes, capacity)| {
+            let others = chunks.saturating_sub(self.landmarks as u64);
+            let fixed = if others > 0 { codes.fixed_bytes() as u64 } else { 0 };
+            fixed + rows_of(others.div_ceil(TILE as u64), capacity / TILE, codes.tile_bytes())
+        });
+        self.fixed as u64 + rows(self.landmarks, layout.landmark_bytes) + codes + slots
     }
 
     /// A budget that leaves room for `slots` chunks.
@@ -163,7 +179,10 @@ mod tests {
                             continue;
                         };
                         let slot = layout.chunk_stride + SLOT_INDEX_BYTES;
-                        let total = plan.fixed + plan.landmarks * layout.landmark_bytes + plan.slots * slot;
+                        let codes = plan
+                            .codes
+                            .map_or(0, |(codes, capacity)| codes.fixed_bytes() + capacity / TILE * codes.tile_bytes());
+                        let total = plan.fixed + plan.landmarks * layout.landmark_bytes + codes + plan.slots * slot;
                         assert!(total as u64 <= budget, "{shape:?} {plan:?}");
                         assert!(plan.slots >= if budget >= least { slots } else { MIN_SLOTS }, "{shape:?} {plan:?}");
                         assert!(plan.batch >= 1 && plan.read_bytes >= layout.landmark_stride);

@@ -19,6 +19,11 @@ impl Landmarks {
         Self { rows: Rows::new(layout.landmark_bytes, capacity), kept: 0 }
     }
 
+    /// Whether there is room for no more.
+    pub(super) fn is_full(&self) -> bool {
+        self.kept >= self.rows.limit() as u64
+    }
+
     /// How many of the first chunks have their landmarks here.
     pub(super) fn kept(&self) -> u64 {
         self.kept

@@ -7,6 +7,7 @@
 
 mod block;
 mod cache;
+mod codes;
 mod commit;
 mod document;
 mod folder;
@@ -39,6 +40,7 @@ pub use union::Committed;
 use crate::aligned::Buffer;
 use crate::{Error, ErrorKind, Result, room};
 use cache::{Cache, Plan};
+use codes::Codes;
 use landmarks::Landmarks;
 use store::{Files, Layout, Store};
 use union::{Stores, Union};
@@ -80,6 +82,22 @@ impl Stats {
     }
 }
 
+/// Codes that are made in one search at most, so that none takes much longer for it.
+const CODED_AT_ONCE: u64 = 4096;
+
+/// The best chunks so far for each of some queries, which [`ChunkMemory::search`] offers landmarks to.
+pub trait Best {
+    /// What the score of a chunk must be at least to be of use for row `row` of the queries; None if the row wants no chunk from number
+    /// `chunk` on.
+    fn least(&self, row: usize, chunk: u64) -> Option<f32>;
+
+    /// Looks at landmarks.
+    ///
+    /// # Errors
+    /// What went wrong.
+    fn offer(&mut self, block: &LandmarkBlock<'_>) -> Result<()>;
+}
+
 /// The document that a chunk belongs to.
 pub struct Part {
     /// Which one, in their order.
@@ -101,6 +119,8 @@ pub struct ChunkMemory {
     marks: Arc<Marks>,
     cache: Cache,
     landmarks: Landmarks,
+    /// Of landmarks that follow those.
+    codes: Option<Codes>,
     /// Records on their way from the disk: runs of chunks, or a block of landmarks.
     read: Buffer,
     /// Ids that `fetch` has to read; room for twice the slots.
@@ -167,6 +187,7 @@ impl ChunkMemory {
             marks: Arc::new(marks),
             cache: Cache::new(plan.slots, layout.chunk_stride),
             landmarks: Landmarks::new(&layout, plan.landmarks),
+            codes: plan.codes.map(|(shape, capacity)| Codes::new(shape, plan.landmarks as u64, capacity as u64)),
             read: Buffer::zeros(plan.read_bytes)?,
             missing: Vec::new(),
             fixed: plan.fixed,
@@ -243,7 +264,8 @@ impl ChunkMemory {
     /// Bytes of RAM that the memory takes now: it takes them as chunks come and are read, up to its budget.
     pub fn reserved_bytes(&self) -> u64 {
         let missing = self.missing.capacity() * size_of::<u64>();
-        (self.fixed + self.landmarks.bytes() + self.cache.bytes() + missing) as u64
+        let codes = self.codes.as_ref().map_or(0, Codes::bytes);
+        (self.fixed + self.landmarks.bytes() + codes + self.cache.bytes() + missing) as u64
     }
 
     /// Bytes of the files in use. Chunks, text and marks still in the write buffers are not among them.
@@ -276,6 +298,7 @@ impl ChunkMemory {
         // What is in RAM is that of other chunks now.
         self.cache.slots.truncate(0);
         self.landmarks.truncate(0);
+        self.codes.iter_mut().for_each(|codes| codes.truncate(0));
         self.id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -396,6 +419,7 @@ impl ChunkMemory {
         self.stores.own.check_truncate(len)?;
         self.cache.slots.truncate(len);
         self.landmarks.truncate(len);
+        self.codes.iter_mut().for_each(|codes| codes.truncate(len));
         self.stores.own.truncate(len);
         if self.cuts.is_full() {
             self.cuts.pop_front();
@@ -502,6 +526,56 @@ impl ChunkMemory {
             first += count;
         }
         Ok(())
+    }
+
+    /// Offers the landmarks of the first `upto` chunks to `best`, but for some of those whose product with every row of `queries` (n, Gr, w),
+    /// times `scale`, is less than what `best` asks for: they need not be read. Codes of landmarks are made as these are read for the
+    /// first time, some with each call.
+    ///
+    /// # Errors
+    /// As for [`ChunkMemory::for_each_landmarks`].
+    pub fn search(&mut self, queries: &[f32], upto: u64, scale: f32, best: &mut dyn Best) -> Result<()> {
+        // With other factors a bound is none.
+        let bounded = scale > 0.0 && scale.is_finite() && self.landmarks.is_full() && self.landmarks.kept() < upto;
+        let Some(mut codes) = self.codes.take_if(|codes| bounded && codes.is_for(queries)) else {
+            return self.for_each_landmarks(0..upto, |block| best.offer(&block));
+        };
+        let searched = self.search_coded(&mut codes, queries, upto, scale, best);
+        self.codes = Some(codes);
+        searched
+    }
+
+    /// [`ChunkMemory::search`] with codes.
+    fn search_coded(
+        &mut self,
+        codes: &mut Codes,
+        queries: &[f32],
+        upto: u64,
+        scale: f32,
+        best: &mut dyn Best,
+    ) -> Result<()> {
+        if codes.is_new() {
+            let layout = self.stores.own.files.layout;
+            let one = |i: usize| self.landmarks.block(&layout, i as u64..i as u64 + 1);
+            codes.choose(self.landmarks.kept() as usize, one)?;
+        }
+        let Range { start, end } = codes.chunks();
+        let end = end.min(upto);
+        self.for_each_landmarks(0..start, |block| best.offer(&block))?;
+        codes.prepare(queries)?;
+        let mut first = start;
+        while first < end {
+            let tile = first..(first + codes::TILE as u64).min(end);
+            first = tile.end;
+            if let Some(chunks) = codes.candidates(tile.clone(), scale, |row| best.least(row, tile.start))? {
+                self.for_each_landmarks(chunks, |block| best.offer(&block))?;
+            }
+        }
+        let mut most = CODED_AT_ONCE;
+        self.for_each_landmarks(end..upto, |block| {
+            most -= codes.keep(&block, most)?;
+            best.offer(&block)
+        })
     }
 
     /// Makes all of `ids` resident at once, so that [`ChunkMemory::view`] finds them until the next `fetch` or

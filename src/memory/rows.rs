@@ -42,6 +42,11 @@ impl Rows {
         Ok(())
     }
 
+    /// The number of rows there can be.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// The number of rows there are.
     pub(super) fn len(&self) -> usize {
         self.parts.len().saturating_mul(self.each).min(self.limit)
