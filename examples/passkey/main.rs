@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use facts::Fact;
-use ramba::{Device, Engine, EngineOptions, Error, Result, Session, SessionOptions, Support};
+use ramba::{Device, Engine, EngineOptions, Error, Precision, Result, Session, SessionOptions, Support};
 use ramba_cli::answers::AnswerArgs;
 use ramba_cli::encoder::EncoderArgs;
 use ramba_cli::interrupt;
@@ -54,6 +54,9 @@ struct Args {
     /// Bytes of memory that may hold chunk memories
     #[arg(long, default_value = "32MiB", value_parser = parse_size)]
     budget: u64,
+    /// How chunk memories are stored: f32, f16 or int8
+    #[arg(long, default_value = "f16", value_parser = parse_precision)]
+    precision: Precision,
     /// Worker threads, at most 512 [default: one per core]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     threads: usize,
@@ -76,6 +79,15 @@ struct Args {
     /// Print a JSON array with one object per length
     #[arg(long)]
     json: bool,
+}
+
+fn parse_precision(text: &str) -> std::result::Result<Precision, String> {
+    match text {
+        "f32" => Ok(Precision::F32),
+        "f16" => Ok(Precision::F16),
+        "int8" => Ok(Precision::Int8),
+        _ => Err("expected f32, f16 or int8".into()),
+    }
 }
 
 fn main() -> ExitCode {
@@ -125,6 +137,7 @@ fn run(args: &Args) -> Result<()> {
             let mut session = engine.session(
                 &SessionOptions::default()
                     .budget(args.budget)
+                    .precision(args.precision)
                     .device_budget(args.device_budget)
                     .directory(args.memory.clone()),
             )?;
