@@ -3,13 +3,15 @@
 //!
 //!     cargo bench --bench reopen -- LIBRARY QUESTION [BUDGET_MIB] [ROUNDS]
 //!
-//! LIBRARY is a folder that `ramba add` has made, with the shipped model. Medians, with the least and the most. Linux only.
+//! LIBRARY is a folder that `ramba add --model models/ramba-small.gguf` has made. Medians, with the least and the most. Linux only.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ramba::{AskOptions, EngineOptions, Result, Session, SessionOptions};
-use ramba_cli::{model, process};
+use ramba::{AskOptions, Engine, EngineOptions, Result, Session, SessionOptions};
+use ramba_cli::process;
+
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/ramba-small.gguf");
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
@@ -81,7 +83,7 @@ fn ask(session: Option<Session>, folder: &Path, options: &SessionOptions, questi
     let mut session = match session {
         Some(session) => session,
         None => {
-            let library = model::open(None, &EngineOptions::default())?.read_library(folder, options)?;
+            let library = Engine::open(MODEL, &EngineOptions::default())?.read_library(folder, options)?;
             library.open_many(&library.documents())?
         }
     };

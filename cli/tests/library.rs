@@ -116,7 +116,7 @@ fn a_library_of_another_model_is_refused_with_what_to_do() {
     let world = World::shipped();
     world.write("pump", "The pass key of QXRT is 482913.");
     world.done(&["add", "lib", "pump"]);
-    for args in [&["ask", "lib", "-q", QUESTION][..], &["add", "lib", "pump"], &["docs", "lib"], &["verify", "lib"]] {
+    for args in [&["ask", "lib", "-q", QUESTION][..], &["add", "lib", "pump"]] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ramba"));
         command.current_dir(world.dir.path()).env_remove("RAMBA_MODEL").args(args);
         let output = command.output().unwrap();
