@@ -1,5 +1,6 @@
 """SQuAD-shaped questions about many articles read as one document: chunks found, exact match and F1, refusals."""
 
+import itertools
 import json
 import os
 import random
@@ -8,6 +9,7 @@ import time
 import torch
 
 import edits
+import lexical
 import reread
 import scores
 import synthetic
@@ -142,15 +144,25 @@ def begins_word(tokenizer, cfg):
 class Library:
     """Documents that were read, one after the other; questions are asked of all of them."""
 
-    def __init__(self, model, cfg, documents, begins):
-        self.model, self.cfg, (self.begins, self.comma) = model, cfg, begins
+    def __init__(self, model, cfg, tokenizer, documents):
+        self.model, self.cfg, self.tokenizer = model, cfg, tokenizer
+        self.begins, self.comma = begins_word(tokenizer, cfg)
         self.pool, self.memory = read(model, cfg, documents)
+        starts = [0]
+        for d in documents[:-1]:
+            starts.append(starts[-1] - -len(d) // cfg["chunk_size"])
+        self.index = lexical.Index(tokenizer, self.pool, starts)
 
     def first(self, questions, longest=16):
         """Answers of the first look, and the trace of the token that asks."""
         visible = torch.ones(1, len(self.pool), dtype=torch.bool, device=DEVICE).expand(len(questions), -1)
         answers, trace, _ = write(self.model, questions, self.memory, visible, None, longest=longest)
         return answers, trace
+
+    def fused(self, questions, trace):
+        """What chunks are worth to the second look: the trace, and the words that they share with the question."""
+        texts = self.tokenizer.decode_batch([list(q) for q in questions])
+        return lexical.fuse(trace.float().log_softmax(-1), self.index.scores(texts, trace.device))
 
     def second(self, questions, chunks, longest=16):
         """Answers out of `chunks` (R, MOST), and the probability of each that there is none."""
@@ -163,7 +175,7 @@ class Library:
         out = []
         for at in range(0, len(questions), size):
             part = questions[at : at + size]
-            out += self.second(part, found(self.first(part, 0)[1], most), 0)[1]
+            out += self.second(part, found(self.fused(part, self.first(part, 0)[1]), most), 0)[1]
         return out
 
 
@@ -188,7 +200,7 @@ def squad_library(model, cfg, tokenizer, articles, distract=None):
         question = tokenizer.encode(" " + text, add_special_tokens=False).ids[:LONGEST_QUESTION]
         items.append((question, {(i + starts[d]) // s, (j - 1 + starts[d]) // s}, gold[text], text))
     random.Random(7).shuffle(items)
-    return Library(model, cfg, documents, begins_word(tokenizer, cfg)), items
+    return Library(model, cfg, tokenizer, documents), items
 
 
 def refusals(library, tokenizer, present, groups, most, count):
@@ -205,7 +217,7 @@ def refusals(library, tokenizer, present, groups, most, count):
 
 @torch.no_grad()
 def evaluate(model, cfg, tokenizer, articles, count, distract=None, impossible=None, mosts=(6, 3), verbose=6):
-    """Over `count` questions: the right chunk first, among three, six and eight; exact match and F1 of the first look (em1, f1), of the second
+    """Over `count` questions: the right chunk first, among three, six and eight, by the model (top) and with the words that are shared (fused); exact match and F1 of the first look (em1, f1), of the second
     look at so many chunks (em2/6, …), and at the right chunk alone (emp, fp); with `impossible` also how many it refuses."""
     total = {}
     with torch.autocast(DEVICE, torch.bfloat16, enabled=DEVICE == "cuda"):
@@ -215,15 +227,17 @@ def evaluate(model, cfg, tokenizer, articles, count, distract=None, impossible=N
             part = items[at : at + 100]
             questions = [q for q, *_ in part]
             first, trace = library.first(questions)
-            best = trace.topk(min(8, trace.shape[1]), -1).indices.tolist()
-            said = {"1": first} | {f"2/{m}": library.second(questions, found(trace, m))[0] for m in mosts}
+            fused = library.fused(questions, trace)
+            best = {"top": trace, "fused": fused}
+            best = {name: x.topk(min(8, x.shape[1]), -1).indices.tolist() for name, x in best.items()}
+            said = {"1": first} | {f"2/{m}": library.second(questions, found(fused, m))[0] for m in mosts}
             right = torch.full((len(part), reread.MOST), -1)
             for r, (_, chunks, *_) in enumerate(part):
                 right[r, : len(chunks)] = torch.tensor(sorted(chunks))
             said["p"] = library.second(questions, right.to(DEVICE))[0]
             for r, (_, chunks, answers, text) in enumerate(part):
-                for k in (1, 3, 6, 8):
-                    total[f"top{k}"] = total.get(f"top{k}", 0) + bool(chunks & set(best[r][:k]))
+                for name, k in itertools.product(best, (1, 3, 6, 8)):
+                    total[f"{name}{k}"] = total.get(f"{name}{k}", 0) + bool(chunks & set(best[name][r][:k]))
                 for name, rows in said.items():
                     answer = tokenizer.decode(rows[r]).strip()
                     total[f"em{name}"] = total.get(f"em{name}", 0) + max(scores.exact(answer, a) for a in answers)
@@ -263,7 +277,7 @@ def calibrate(model, cfg, tokenizer, articles, count, most=3):
 def generated(model, cfg, tokenizer, words, filler, until, count=40, most=6):
     """Share of generated questions, by kind, that are answered exactly, by the first and by the second look, in documents of
     2,000 tokens; as many of `count` documents as there is time for until `until`."""
-    rng, begins, scored = random.Random(99), begins_word(tokenizer, cfg), {}
+    rng, scored = random.Random(99), {}
     with torch.autocast(DEVICE, torch.bfloat16, enabled=DEVICE == "cuda"):
         for i in range(count):
             if time.time() > until:
@@ -273,10 +287,10 @@ def generated(model, cfg, tokenizer, words, filler, until, count=40, most=6):
             asked = [q for q in document.questions if q.answers][:8]
             if not asked:
                 continue
-            library = Library(model, cfg, [tokenizer.encode(document.text, add_special_tokens=False).ids], begins)
+            library = Library(model, cfg, tokenizer, [tokenizer.encode(document.text, add_special_tokens=False).ids])
             questions = [tokenizer.encode(" " + q.text, add_special_tokens=False).ids for q in asked]
             first, trace = library.first(questions, 48)
-            second, _ = library.second(questions, found(trace, most), 48)
+            second, _ = library.second(questions, found(library.fused(questions, trace), most), 48)
             for q, one, two in zip(asked, first, second):
                 want = ",".join(document.text[a:b] for a, b in q.answers)
                 same = lambda t: "".join(tokenizer.decode(t).split()) == "".join(want.split())

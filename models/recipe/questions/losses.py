@@ -5,6 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
+import lexical
 import reread
 from data import END
 from evaluate import DEVICE
@@ -15,6 +16,7 @@ WEIGHTS = dict(
 )
 TAKEN = torch.tensor([k in ("real", "generated", "cloze", "needle", "table") for k in KINDS])  # kinds that one chunk answers
 HIDDEN = -1e4
+WORDS_AS = torch.bfloat16 if DEVICE == "cuda" else torch.float32
 SAME = 0.85  # cosine of the teacher's vectors of chunks that may say the same
 
 
@@ -26,14 +28,17 @@ class Bank:
         self.landmarks = torch.zeros(size, width, device=DEVICE)
         self.vectors = torch.zeros(size, teacher_width, device=DEVICE)
         self.real = torch.zeros(size, dtype=torch.bool, device=DEVICE)
+        self.words = torch.full((size, lexical.MOST_WORDS), -1, dtype=torch.int16, device=DEVICE)
+        self.follows = torch.zeros(size, dtype=torch.bool, device=DEVICE)
         self.next = 0
 
     @torch.no_grad()
-    def put(self, tokens, landmarks, vectors, real):
+    def put(self, tokens, landmarks, vectors, batch):
         """After the gradients have been taken."""
         if len(self.real):
             at = (self.next + torch.arange(len(landmarks), device=DEVICE)) % len(self.real)
-            self.tokens[at], self.landmarks[at], self.vectors[at], self.real[at] = tokens, landmarks.detach(), vectors, real
+            self.tokens[at], self.landmarks[at], self.vectors[at] = tokens, landmarks.detach(), vectors
+            self.real[at], self.words[at], self.follows[at] = batch["real"], batch["words"], batch["follows"]
             self.next = (self.next + len(landmarks)) % len(self.real)
 
 
@@ -134,8 +139,14 @@ def first_look(model, b, cfg, vectors, bank, mix):
         stats = dict(top1=best[found, 0].float().mean(), top8=best[found].any(-1).float().mean())
         # Of the bank, what a question may be shown again: not what may say the same as its answer's chunk.
         answer = chunks[(b["gold"].gather(1, b["last"][:, None])[:, 0] // s).clamp(min=0)]
-        # For a fifth of the questions the second look sees the teacher's picks, which are wrong in other ways.
-        every = torch.where(torch.rand(len(q), 1, device=DEVICE) < 0.2, theirs, every.detach())
+        # Most second looks are of what a runtime would show, by the model and by shared words; others are of the model's picks or of the
+        # teacher's, which are wrong in other ways.
+        shared = lexical.in_training(b["asked_words"], torch.cat([b["words"], bank.words]), torch.cat([b["follows"], bank.follows]), WORDS_AS)
+        every, draw = every.detach(), torch.rand(len(q), 1, device=DEVICE)
+        fused = lexical.fuse(every, shared)
+        best = fused[:a, : len(real)].topk(8, -1).indices == b["gold"].gather(1, b["last"][:, None])[:a] // s
+        stats |= dict(fused1=best[found, 0].float().mean(), fused8=best[found].any(-1).float().mean())
+        every = torch.where(draw < 0.6, fused, torch.where(draw < 0.75, theirs, every))
         every[:, len(real) :].masked_fill_((answer @ bank.vectors.T > SAME) & answerable, HIDDEN)
     return losses, stats, by_kind(ok, b["kind"]), (lower, memory, q, every)
 

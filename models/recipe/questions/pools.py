@@ -6,6 +6,7 @@ import numpy as np
 
 import edits
 import forms
+import lexical
 import synthetic
 from data import ANSWER, END, LONGEST_ANSWER, LONGEST_QUESTION, PAD, QUESTION, token_span
 
@@ -52,6 +53,7 @@ class Batcher:
         self.ids = np.zeros((segments, v + z), np.int64)
         self.mask = np.zeros((segments, v + z), np.float32)
         self.lm = np.full((segments, z), -100, np.int64)
+        self.first = np.zeros((segments, z // self.cfg["chunk_size"]), bool)  # chunks that something begins with
         natural, made, hidden, seen, at = [], [], [], set(), 0
         while at < segments:
             k = self.rng.choice(len(self.shares), p=self.shares)
@@ -77,6 +79,7 @@ class Batcher:
     def place(self, at, tokens, first, end, m):
         """Segments of tokens[first:end] from segment `at` of the pool on."""
         z, v = self.cfg["segment_size"], self.cfg["segment_overlap"]
+        self.first[at, 0] = True
         for i in range(m):
             p = first + i * z
             part = tokens[p : min(p + z, end)]
@@ -194,7 +197,8 @@ class Batcher:
 
         qs, use (R, W); target (R, W) next token or -100; gold (R, W) its place in the pool, behind the last one that one, -1 for none;
         last (R) place of the token that asks; support (R, SUPPORT) places or -1; kind (R); some (R, W, ALTERNATIVES) next tokens
-        that a reader expects, with probabilities `share`, which are all 0 where none is known.
+        that a reader expects, with probabilities `share`, which are all 0 where none is known; words (C, MOST_WORDS) of the chunks and
+        asked_words (R, MOST_WORDS) of the questions, as lexical.py counts them; follows (C) whether a chunk goes on where the one before it ends.
         """
         z, v, s = self.cfg["segment_size"], self.cfg["segment_overlap"], self.cfg["chunk_size"]
         qs = np.zeros((total, WIDTH), np.int64)
@@ -236,9 +240,12 @@ class Batcher:
         chunks = self.ids[:, v:].reshape(-1, s)
         batch = dict(ids=self.ids, mask=self.mask, lm=self.lm, qs=qs, use=use, target=target, gold=gold, last=last, support=support, kind=kind)
         batch |= dict(some=some, share=share, real=(chunks != PAD).any(1), rows=kept, asked=min(asked, kept))
+        lists = chunks.tolist() + [qs[r, 1 : last[r]].tolist() for r, t in enumerate(texts) if t is None]
+        decoded = self.tokenizer.decode_batch(lists, skip_special_tokens=True)
+        rest = iter(decoded[len(chunks) :])
+        asks = [next(rest) if t is None else t for t in texts]
+        word = lambda these: np.array([lexical.buckets(t) for t in these], np.int16)
+        batch |= dict(words=word(decoded[: len(chunks)]), asked_words=word(asks), follows=~self.first.reshape(-1))
         if teacher is not None:
-            lists = chunks.tolist() + [qs[r, 1 : last[r]].tolist() for r, t in enumerate(texts) if t is None]
-            decoded = self.tokenizer.decode_batch(lists, skip_special_tokens=True)
-            rest = iter(decoded[len(chunks) :])
-            batch["teacher"] = teacher(decoded[: len(chunks)] + [next(rest) if t is None else t for t in texts])
+            batch["teacher"] = teacher(decoded[: len(chunks)] + asks)
         return batch

@@ -11,6 +11,7 @@ os.environ.setdefault("RAMBA_DEVICE", "cpu")
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
 
 import json
+import math
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 import data
 import leg
+import lexical
 import losses
 import minilm
 import pools
@@ -54,6 +56,29 @@ def made():
 
 SOURCE, TOKENIZER, WORDS = made()
 SHARES = dict(squad=1, synthetic=1)
+
+
+def test_words_that_are_shared():
+    texts = ["The oak of Hill End.", "It is old, the people say.", "An elm, and an OAK!", "Nothing here", "The end of the elm"]
+    asked = ["the people's elm", "Oak?"]
+    pool = torch.full((len(texts), 24), data.PAD)
+    for c, text in enumerate(texts):
+        ids = TOKENIZER.encode(text).ids
+        pool[c, : len(ids)] = torch.tensor(ids)
+    exact = lexical.Index(TOKENIZER, pool, [0, 3]).scores(asked, "cpu")
+    rare = lambda n: math.log(1 + (5 - n + 0.5) / (n + 0.5))
+    the, people, elm, oak = rare(3), rare(1), rare(2), rare(2)
+    want = [
+        [the + people / 2, the + people + elm / 2, elm + people / 2 + the / 2, the / 2 + elm / 2, the + elm],
+        [oak, oak / 2, oak, 0, 0],
+    ]
+    assert np.allclose(exact, want, atol=1e-5), (exact, want)
+    many = lambda texts: torch.tensor([lexical.buckets(t) for t in texts], dtype=torch.int16)
+    follows = torch.tensor([False, True, True, False, True])
+    assert torch.allclose(lexical.in_training(many(asked), many(texts), follows, torch.float32), exact, atol=1e-5)
+    scores = torch.tensor([[-1.0, -2, -3, -4, -5, -6, -7, -8, -9, -1e4]])
+    fused = lexical.fuse(scores, torch.arange(10.0)[None])
+    assert torch.allclose(fused, torch.tensor([[-1.0, -1.6, -2.2, -2.8, -3.4, -4.0, -4.6, -5.2, -4.8, -1e4]]))
 
 
 def batch(seed=1):
@@ -257,7 +282,7 @@ def test_a_tiny_model_learns():
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad()
-        bank.put(losses.chunks_of(b, CFG), memory[2], v[: len(b["real"])], b["real"])
+        bank.put(losses.chunks_of(b, CFG), memory[2], v[: len(b["real"])], b)
         seen.append({k: float(p.detach()) for k, p in parts.items()})
     mean = lambda part, k: sum(s[k] for s in part) / len(part)
     for k, least in dict(answer=0.7, nce=0.9, embed=0.9, lm=0.8, again=0.7, attend=0.95).items():

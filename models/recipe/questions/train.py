@@ -229,7 +229,7 @@ def main():
             parts |= more
             figures |= stats
         sum(weight[k] * v for k, v in parts.items()).backward()
-        bank.put(objectives.chunks_of(b, cfg), memory[2].float(), vectors[: len(b["real"])], b["real"])
+        bank.put(objectives.chunks_of(b, cfg), memory[2].float(), vectors[: len(b["real"])], b)
         return {**parts, **figures}, (one, two)
 
     def keep(**more):
