@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use crate::backend::{Backend, Rows};
 use crate::memory::ChunkShape;
 use crate::weights::Weights;
-use crate::{Error, Result, room};
+use crate::{Cancel, Error, Result, room};
 
 use super::config::{Config, HsaConfig};
 use super::encoder::{Encoder, Work};
@@ -171,6 +171,8 @@ pub(super) struct Scratch<B: Backend> {
     host: Vec<f32>,
     /// What such an encoder makes.
     out: Memories,
+    /// Encoding ends with `Cancelled` between two halves of a layer once this asks for it.
+    pub(super) cancel: Cancel,
 }
 
 impl<B: Backend> Chunking<B> {
@@ -202,6 +204,7 @@ impl<B: Backend> Chunking<B> {
             work,
             host: Vec::new(),
             out: Memories::new(hsa.chunk_shape(config.hidden)),
+            cancel: Cancel::default(),
         })
     }
 
@@ -220,9 +223,10 @@ impl<B: Backend> Chunking<B> {
         }
         match (self, &mut s.work) {
             (Chunking::Native(encoder), Some(work)) => {
-                encoder.encode(config, hsa, backend, chunks, &mut s.x, work, emit)
+                encoder.encode((config, hsa, backend), chunks, &mut s.x, work, &s.cancel, emit)
             }
             (Chunking::External(encoder), None) => {
+                s.cancel.check()?;
                 room::resize(&mut s.host, chunks * s.chunk_size * s.hidden, 0.0)?;
                 backend.read(&s.x, &mut s.host)?;
                 encoder.encode(&s.host, chunks, &mut s.out)?;

@@ -3,7 +3,7 @@
 
 use crate::backend::{Attention, Backend, EncoderShape, HeadNorms, MemoryWeights, Mlp, Norm, Rows};
 use crate::weights::Weights;
-use crate::{Error, Result};
+use crate::{Cancel, Error, Result};
 
 use super::chunking::Encoded;
 use super::config::{Config, EncoderConfig, HsaConfig};
@@ -155,16 +155,14 @@ impl<B: Backend> Encoder<B> {
     }
 
     /// Encodes the first `chunks` chunks of `x` (C, rows, D), which is spent, and shows `emit` what they are. Every
-    /// chunk is encoded for itself.
-    #[allow(clippy::too_many_arguments)]
+    /// chunk is encoded for itself. Stops between two halves of a layer if `cancel` asks for it.
     pub(super) fn encode(
         &self,
-        config: &Config,
-        hsa: &HsaConfig,
-        backend: &B,
+        (config, hsa, backend): (&Config, &HsaConfig, &B),
         chunks: usize,
         x: &mut B::Buffer,
         s: &mut Work<B>,
+        cancel: &Cancel,
         emit: &mut dyn FnMut(Encoded<'_>) -> Result<()>,
     ) -> Result<()> {
         let (hidden, eps) = (config.hidden, hsa.norm_eps);
@@ -181,8 +179,9 @@ impl<B: Backend> Encoder<B> {
             backend.rms_norm_in_place(x, weight, eps, all, hidden)?;
         }
         for layer in &self.layers {
-            layer.forward(&self.shape, config, hsa, backend, chunks, x, s)?;
+            layer.forward(&self.shape, (config, hsa, backend), chunks, x, s, cancel)?;
         }
+        cancel.check()?;
 
         let norm = Norm { weight: &self.output_norm, width: hidden, eps };
         let head_dim = hsa.head_dim(hidden);
@@ -246,17 +245,16 @@ impl<B: Backend> Layer<B> {
     }
 
     /// Attention and MLP over `x`, `chunks` chunks at once.
-    #[allow(clippy::too_many_arguments)]
     fn forward(
         &self,
         shape: &EncoderShape,
-        config: &Config,
-        hsa: &HsaConfig,
-        backend: &B,
+        (config, hsa, backend): (&Config, &HsaConfig, &B),
         chunks: usize,
         x: &mut B::Buffer,
         s: &mut Work<B>,
+        cancel: &Cancel,
     ) -> Result<()> {
+        cancel.check()?;
         let (hidden, eps, all) = (config.hidden, hsa.norm_eps, chunks * shape.rows);
 
         let norm = Norm { weight: &self.attn_norm, width: hidden, eps };
@@ -269,6 +267,7 @@ impl<B: Backend> Layer<B> {
         };
         let scratch = [&mut s.norm, &mut s.q, &mut s.k, &mut s.v, &mut s.attended];
         backend.norm_attention(shape, &norm, &attention, x, chunks, scratch)?;
+        cancel.check()?;
 
         let norm = Norm { weight: &self.ffn_norm, width: hidden, eps };
         let mlp = Mlp { gate: &self.gate, up: &self.up, down: &self.down, width: hsa.encoder.feed_forward };

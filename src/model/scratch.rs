@@ -101,8 +101,11 @@ impl<B: Backend> Model<B> {
 }
 
 impl<B: Backend> Scratch<B> {
-    /// Calls with this scratch end with `Cancelled` between two layers once `cancel` asks for it.
+    /// Calls with this scratch end with `Cancelled` between two layers, or halves of one, once `cancel` asks for it.
     pub fn stop_with(&mut self, cancel: Cancel) {
+        if let Some(upper) = &mut self.upper {
+            upper.chunking.cancel = cancel.clone();
+        }
         self.cancel = cancel;
     }
 

@@ -40,7 +40,7 @@ pub(super) struct Encoder {
     base: u64,
     /// Where the text of the document is kept, for models with chunks.
     text: Option<Arc<Text>>,
-    /// Ends the taking of text between two pieces.
+    /// Ends the taking of text between two pieces; its clone in `stream`, in the middle of one.
     cancel: Cancel,
 }
 
@@ -119,7 +119,7 @@ pub(super) struct Unread {
 impl Unread {
     /// Of an empty document, whose text goes to `text`. No more is taken when `cancel` asks for it.
     pub fn new(tokenizer: Option<&Tokenizer>, threads: usize, text: Option<Arc<Text>>, cancel: Cancel) -> Self {
-        let stream = tokenizer.map(|tokenizer| tokenizer.stream().with_threads(threads));
+        let stream = tokenizer.map(|tokenizer| tokenizer.stream().with_threads(threads).stop_with(cancel.clone()));
         let encoder = Encoder { tokenizer: tokenizer.cloned(), stream, base: 0, text, cancel };
         Self { encoder, tokens: Tokens::default(), ahead: Tokens::default() }
     }
@@ -139,11 +139,14 @@ impl Unread {
     /// # Errors
     /// `Format` if the bytes are none of [`Unread::save`], `Capacity` if there is not enough memory.
     pub fn load(&mut self, take: &mut Take<'_>, vocab: usize, threads: usize) -> Result<()> {
-        let Encoder { tokenizer, stream, base, .. } = &mut self.encoder;
+        let Encoder { tokenizer, stream, base, cancel, .. } = &mut self.encoder;
         self.tokens = Tokens::load(take, vocab)?;
         *base = take.u64()?;
         match (take.u32()? != 0, tokenizer) {
-            (true, Some(tokenizer)) => *stream = Some(tokenizer.resume(take.counted()?)?.with_threads(threads)),
+            (true, Some(tokenizer)) => {
+                let resumed = tokenizer.resume(take.counted()?)?;
+                *stream = Some(resumed.with_threads(threads).stop_with(cancel.clone()));
+            }
             (false, None) => {}
             _ => return Err(Error::format("text without a tokenizer, or none with one")),
         }

@@ -7,10 +7,10 @@ use super::split::Piece;
 use super::vocab::WordCache;
 use super::{MAX_WORD, Tokenizer, boundary_before};
 use crate::bytes::{Put, Take};
-use crate::{Error, Result, room};
+use crate::{Cancel, Error, Result, room};
 
-/// Bytes of text taken at a time.
-const BLOCK: usize = 64 << 10;
+/// Bytes of text taken at a time. Between two of them it can be stopped; they take half a millisecond to one.
+const BLOCK: usize = 16 << 10;
 
 /// Bytes of text that are worth a thread.
 const LEAST_PART: usize = 32 << 10;
@@ -41,6 +41,7 @@ pub struct EncodeStream {
     encoded: u64,
     counted: u64,
     threads: usize,
+    cancel: Cancel,
 }
 
 impl EncodeStream {
@@ -56,7 +57,15 @@ impl EncodeStream {
             encoded: 0,
             counted: 0,
             threads: 1,
+            cancel: Cancel::default(),
         }
+    }
+
+    /// Lets `cancel` end the encoding of a long piece of text: with `Cancelled`, and what was encoded by then taken.
+    #[must_use]
+    pub fn stop_with(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
+        self
     }
 
     /// Lets long pieces of text be encoded on up to so many threads at once. The ids are the same.
@@ -85,6 +94,7 @@ impl EncodeStream {
     fn push_in_order(&mut self, text: &str, cache: &mut WordCache, sink: &mut impl FnMut(u32, u64)) -> Result<()> {
         let mut rest = text;
         while !rest.is_empty() {
+            self.cancel.check()?;
             let (block, after) = rest.split_at(boundary_before(rest, BLOCK));
             match &mut self.nfc {
                 Some(nfc) => nfc.push(block, &mut self.text),
@@ -118,14 +128,14 @@ impl EncodeStream {
             (1..=parts).filter_map(|i| word_end(text, end / parts * i, LEAST_PART / 2)).collect();
         cuts.dedup();
         let Some((&first, &last)) = cuts.first().zip(cuts.last()) else { return Ok(text) };
-        let tokenizer = self.tokenizer.clone();
+        let (tokenizer, cancel) = (self.tokenizer.clone(), self.cancel.clone());
         thread::scope(|scope| {
             let others: Vec<_> = cuts
                 .windows(2)
                 .map(|cut| {
                     let part = text.get(cut[0]..cut[1]).unwrap_or_default();
-                    let tokenizer = &tokenizer;
-                    let work = move || tokenizer.with_cache(|cache| whole(tokenizer, part, cache));
+                    let (tokenizer, cancel) = (&tokenizer, &cancel);
+                    let work = move || tokenizer.with_cache(|cache| whole(tokenizer, part, cache, cancel));
                     (part, room::spawn(scope, "ramba-words".into(), work))
                 })
                 .collect();
@@ -135,7 +145,7 @@ impl EncodeStream {
                 let ids = match thread.map(thread::ScopedJoinHandle::join) {
                     Ok(Ok(ids)) => ids?,
                     // There was no thread for it, or it is gone.
-                    Ok(Err(_)) | Err(_) => whole(&tokenizer, part, cache)?,
+                    Ok(Err(_)) | Err(_) => whole(&tokenizer, part, cache, &cancel)?,
                 };
                 for id in ids {
                     sink(id, tokenizer.inner.vocab.bytes(id).map_or(0, <[u8]>::len) as u64);
@@ -193,7 +203,7 @@ impl EncodeStream {
             nfc.flush(&mut self.text);
         }
         tokenizer.with_cache(|cache| self.encode(true, cache, sink))?;
-        let new = Self::new(tokenizer).with_threads(self.threads);
+        let new = Self::new(tokenizer).with_threads(self.threads).stop_with(self.cancel.clone());
         let ended = std::mem::replace(self, new);
         if ended.partial.is_empty() { Ok(()) } else { Err(ended.not_utf8()) }
     }
@@ -300,9 +310,9 @@ fn word_end(text: &str, from: usize, most: usize) -> Option<usize> {
 }
 
 /// The ids of a text that ends there.
-fn whole(tokenizer: &Tokenizer, text: &str, cache: &mut WordCache) -> Result<Vec<u32>> {
+fn whole(tokenizer: &Tokenizer, text: &str, cache: &mut WordCache, cancel: &Cancel) -> Result<Vec<u32>> {
     let mut ids = room::with_capacity(text.len() / 2)?;
-    let mut stream = tokenizer.stream();
+    let mut stream = tokenizer.stream().stop_with(cancel.clone());
     stream.push_in_order(text, cache, &mut |id, _| ids.push(id))?;
     stream.encode(true, cache, &mut |id, _| ids.push(id))?;
     Ok(ids)
