@@ -10,13 +10,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use ramba::{Answer, Device, EngineOptions, Result, Session, SessionOptions, Support};
+use ramba::{Answer, Result, Session, Support};
 use ramba_cli::answers::{self, AnswerArgs};
 use ramba_cli::document::{self, Document, Reading};
-use ramba_cli::encoder::EncoderArgs;
+use ramba_cli::engine::{BudgetArgs, EngineArgs};
 use ramba_cli::model::ModelFile;
 use ramba_cli::prose::{self, Rng};
-use ramba_cli::show::{grouped, mib, parse_size, print, print_json};
+use ramba_cli::show::{grouped, mib, print, print_json};
 use ramba_cli::{interrupt, process};
 use serde_json::json;
 
@@ -34,20 +34,10 @@ struct Args {
     /// Folder to keep the chunk memories in while the program runs [default: the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     memory: Option<PathBuf>,
-    /// Bytes of memory that may hold chunk memories; the rest stays on disk
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
-    budget: u64,
-    /// Worker threads, at most 512 [default: one per core]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    threads: usize,
-    /// Where the model runs: cpu, cuda or cuda:NUMBER
-    #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
-    device: Device,
     #[command(flatten)]
-    encoder: EncoderArgs,
-    /// Bytes of its own memory that a device other than the CPU may use for chunk memories
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
-    device_budget: u64,
+    budget: BudgetArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
     #[command(flatten)]
     answers: AnswerArgs,
     /// Print one JSON object to standard output
@@ -62,9 +52,7 @@ fn main() -> ExitCode {
 
 /// The exit status is that of `ramba ask`: 3 if the document holds no answer to one of the questions.
 fn run(args: &Args) -> Result<ExitCode> {
-    let encoder = args.encoder.options()?;
-    let options = EngineOptions::default().threads(args.threads).device(args.device).encoder(encoder);
-    let engine = args.model.open(&options)?;
+    let engine = args.model.open(&args.engine.options()?)?;
 
     // Of our own documentation we know the answers, and count them.
     let own: &[Own] = if args.file.is_none() { OWN } else { &[] };
@@ -73,9 +61,7 @@ fn run(args: &Args) -> Result<ExitCode> {
     // Everything that can be wrong without the document is found out before it is read.
     let options = args.answers.options();
     questions.iter().try_for_each(|question| engine.check_question(question, &options))?;
-    let mut session = engine.session(
-        &SessionOptions::default().budget(args.budget).device_budget(args.device_budget).directory(args.memory.clone()),
-    )?;
+    let mut session = engine.session(&args.budget.options().directory(args.memory.clone()))?;
     let documents = match &args.file {
         Some(file) => vec![Document::open(file)?],
         None => documentation()?,

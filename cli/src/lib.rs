@@ -5,6 +5,7 @@ pub mod adding;
 pub mod answers;
 pub mod document;
 pub mod encoder;
+pub mod engine;
 pub mod interrupt;
 pub mod model;
 pub mod process;

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use ramba::{Device, Engine, EngineOptions, Error, Library, Result, Session, Support};
+use ramba::{Engine, Error, Library, Result, Session, Support};
 use ramba_cli::answers::{self, AnswerArgs};
 use ramba_cli::document::{self, Document, DocumentArgs, Note, Reading};
-use ramba_cli::encoder::EncoderArgs;
+use ramba_cli::engine::{BudgetArgs, EngineArgs};
 use ramba_cli::interrupt;
-use ramba_cli::model::ModelFile;
+use ramba_cli::model::{ModelFile, of_library};
 use ramba_cli::show::{one_line, print, print_json};
 use serde_json::json;
 
@@ -97,7 +97,7 @@ struct AskArgs {
     #[arg(long, value_name = "DIR")]
     memory: Option<PathBuf>,
     #[command(flatten)]
-    budget: library::BudgetArgs,
+    budget: BudgetArgs,
     /// Leave out damaged chunks of a library, with a warning, instead of failing
     #[arg(long)]
     skip_damaged: bool,
@@ -116,27 +116,16 @@ struct AskArgs {
 struct ModelArgs {
     #[command(flatten)]
     model: ModelFile,
-    /// Worker threads, at most 512 [default: one per core]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    threads: usize,
-    /// Where the model runs: cpu, cuda or cuda:NUMBER
-    #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
-    device: Device,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Leave weights in pages of the file instead of repacking or copying them in memory: slower, but the system can drop them
     #[arg(long)]
     no_repack: bool,
-    #[command(flatten)]
-    encoder: EncoderArgs,
 }
 
 impl ModelArgs {
     fn open(&self) -> Result<Engine> {
-        let options = EngineOptions::default()
-            .threads(self.threads)
-            .device(self.device)
-            .encoder(self.encoder.options()?)
-            .no_repack(self.no_repack);
-        self.model.open(&options)
+        self.model.open(&self.engine.options()?.no_repack(self.no_repack))
     }
 }
 
@@ -229,7 +218,7 @@ fn open(args: &AskArgs, engine: &Engine) -> Result<(Session, Vec<Reading>)> {
     if let [dir] = &args.files[..]
         && Library::is_in(dir)
     {
-        let library = engine.read_library(dir, &options)?;
+        let library = engine.read_library(dir, &options).map_err(of_library)?;
         let all = library.documents();
         let session = match (args.document.is_empty(), all.is_empty()) {
             (true, true) => Err(Error::invalid(format!("the library {} has no documents", dir.display()))),

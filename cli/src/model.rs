@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ramba::weights::Weights;
-use ramba::{Engine, EngineOptions, Result};
+use ramba::{Engine, EngineOptions, Error, Result};
 
 /// The model that comes with the program, and is in it: there is one wherever that is installed.
 static SHIPPED: &[u8] = include_bytes!("../models/ramba-qa.gguf");
@@ -47,5 +47,14 @@ impl ModelFile {
     /// What the model is called.
     pub fn name(&self) -> String {
         self.path.as_ref().map_or(SHIPPED_NAME.into(), |path| path.display().to_string())
+    }
+}
+
+/// Why a library cannot be opened, with what to do about it here.
+pub fn of_library(e: Error) -> Error {
+    let message = e.to_string();
+    match message.ends_with("the model that made it") {
+        true => Error::new(e.kind(), format!("{message}: --model, or RAMBA_MODEL, names it")),
+        false => e,
     }
 }

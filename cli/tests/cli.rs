@@ -443,6 +443,28 @@ fn output_that_nobody_reads_ends_the_command_without_a_word() {
     assert_eq!((output.status.code(), output.stdout.len(), output.stderr.len()), (Some(141), 10, 0), "{output:?}");
 }
 
+/// On a terminal, which `script` makes, help and errors have colours, unless they are not wanted.
+#[test]
+#[cfg(target_os = "linux")]
+fn colours_are_for_terminals_and_not_for_no_color() {
+    if Command::new("script").arg("--version").output().is_err() {
+        return test_support::require::lacking("there is no `script` to make a terminal");
+    }
+    let shown = |variables: &str, args: &str| {
+        let command = format!("{variables} '{}' {args}", env!("CARGO_BIN_EXE_ramba"));
+        let mut script = Command::new("script");
+        script.args(["-q", "-e", "-c", &command, "/dev/null"]).stdin(Stdio::null()).env_remove("NO_COLOR");
+        String::from_utf8(script.env("TERM", "xterm-256color").output().unwrap().stdout).unwrap()
+    };
+    for args in ["--help", "quantise x", "info /nowhere"] {
+        let plain = shown("NO_COLOR=1", args);
+        assert!(!plain.contains("\u{1b}[") && plain.len() > 20, "{args}: {plain:?}");
+    }
+    assert!(shown("", "--help").contains("\u{1b}["), "there are some otherwise");
+    let piped = Command::new(env!("CARGO_BIN_EXE_ramba")).arg("--help").output().unwrap();
+    assert!(!piped.stdout.contains(&0x1b));
+}
+
 #[test]
 fn the_shipped_model_is_in_the_program() {
     let w = world();

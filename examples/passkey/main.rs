@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use facts::Fact;
-use ramba::{Device, Engine, EngineOptions, Error, Precision, Result, Session, SessionOptions, Support};
+use ramba::{Engine, Error, Precision, Result, Session, SessionOptions, Support};
 use ramba_cli::answers::AnswerArgs;
-use ramba_cli::encoder::EncoderArgs;
+use ramba_cli::engine::EngineArgs;
 use ramba_cli::interrupt;
 use ramba_cli::process;
 use ramba_cli::prose::{self, Rng};
@@ -57,14 +57,8 @@ struct Args {
     /// How chunk memories are stored: f32, f16 or int8
     #[arg(long, default_value = "f16", value_parser = parse_precision)]
     precision: Precision,
-    /// Worker threads, at most 512 [default: one per core]
-    #[arg(long, default_value_t = 0, hide_default_value = true)]
-    threads: usize,
-    /// Where the model runs: cpu, cuda or cuda:NUMBER
-    #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
-    device: Device,
     #[command(flatten)]
-    encoder: EncoderArgs,
+    engine: EngineArgs,
     /// Bytes of its own memory that a device other than the CPU may use for chunk memories
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     device_budget: u64,
@@ -113,9 +107,7 @@ struct Score {
 }
 
 fn run(args: &Args) -> Result<()> {
-    let encoder = args.encoder.options()?;
-    let options = EngineOptions::default().threads(args.threads).device(args.device).encoder(encoder);
-    let engine = Engine::open(&args.model, &options)?;
+    let engine = Engine::open(&args.model, &args.engine.options()?)?;
     let haystack = haystack(args)?;
     // Lengths are counted in tokens, text is cut in bytes: a sample says how they relate.
     let sample = &haystack[..next_space(&haystack, haystack.len().min(200_000))];

@@ -74,8 +74,9 @@ impl Maker {
         } else {
             return Ok(());
         };
+        let with = if self.precision == other.precision { "the model that made it" } else { "that precision" };
         Err(Error::invalid(format!(
-            "the memory was made {different}: nothing in it can be used here. Open it with the model that made it (--model)"
+            "the memory was made {different}: nothing in it can be used here. Open it with {with}"
         )))
     }
 }

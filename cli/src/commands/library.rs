@@ -8,7 +8,9 @@ use std::time::Instant;
 use clap::Args;
 use ramba::{Catalogue, Error, ErrorKind, Library, Result, Session, SessionOptions};
 use ramba_cli::document::{self, Document, DocumentArgs, Note};
-use ramba_cli::show::{grouped, mib, one_line, parse_size, print, print_json};
+use ramba_cli::engine::BudgetArgs;
+use ramba_cli::model::of_library;
+use ramba_cli::show::{grouped, mib, one_line, print, print_json};
 use ramba_cli::{adding, interrupt};
 use serde_json::{Value, json};
 
@@ -16,24 +18,6 @@ use crate::ModelArgs;
 
 /// The exit status of `verify` when it has found damage.
 const DAMAGED_STATUS: u8 = 4;
-
-/// RAM for chunk memories.
-#[derive(Args)]
-pub struct BudgetArgs {
-    /// Bytes of memory that may hold chunk memories; the rest stays on disk
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
-    budget: u64,
-    /// Bytes of its own memory that a device other than the CPU may use for chunk memories
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
-    device_budget: u64,
-}
-
-impl BudgetArgs {
-    /// The options for a session or a library.
-    pub fn options(&self) -> SessionOptions {
-        SessionOptions::default().budget(self.budget).device_budget(self.device_budget)
-    }
-}
 
 #[derive(Args)]
 pub struct AddArgs {
@@ -145,7 +129,7 @@ pub fn add(args: &AddArgs) -> Result<()> {
         return Err(Error::invalid("--name is for one file"));
     }
     let engine = args.model.open()?;
-    let library = engine.library(&args.dir, &args.budget.options())?;
+    let library = engine.library(&args.dir, &args.budget.options()).map_err(of_library)?;
     let mut all = Vec::new();
     if let Some(name) = &args.append {
         all.push(append(&library, name, &files, args)?);
@@ -313,7 +297,7 @@ pub fn verify(args: &LibraryArgs) -> Result<ExitCode> {
 pub fn merge(args: &MergeArgs) -> Result<()> {
     check_folder(&args.dir)?;
     let engine = args.model.open()?;
-    let library = engine.library(&args.dir, &SessionOptions::default())?;
+    let library = engine.library(&args.dir, &SessionOptions::default()).map_err(of_library)?;
     library.merge(&args.from)?;
     let documents = library.documents();
     match args.json {

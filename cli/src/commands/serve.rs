@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use ramba::{AskOptions, Result};
 
+use ramba_cli::engine::BudgetArgs;
+use ramba_cli::model::of_library;
 use ramba_cli::serve::{self, Listen};
 
-use super::library::BudgetArgs;
 use crate::ModelArgs;
 
 #[derive(Args)]
@@ -33,7 +34,7 @@ pub struct ServeArgs {
 
 pub fn run(args: &ServeArgs) -> Result<()> {
     let engine = args.model.open()?;
-    let library = engine.library(&args.library, &args.budget.options())?;
+    let library = engine.library(&args.library, &args.budget.options()).map_err(of_library)?;
     let listen = Listen { host: args.host, port: args.port, token: args.token.clone() };
     serve::run(library, args.model.model.name(), AskOptions::default(), listen)
 }
