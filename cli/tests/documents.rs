@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use test_support::pdf::{lines, pdf, stream};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
@@ -63,62 +64,6 @@ fn refused(path: &str, words: &[&str]) {
     for word in words {
         assert!(message.contains(word), "{word:?} is missing in: {message}");
     }
-}
-
-/// A PDF file of objects, the first of which is its catalogue.
-fn pdf_of(objects: &[Vec<u8>], trailer: &str) -> Vec<u8> {
-    let mut file = b"%PDF-1.7\n".to_vec();
-    let mut places = Vec::new();
-    for (i, object) in objects.iter().enumerate() {
-        places.push(file.len());
-        file.extend(format!("{} 0 obj\n", i + 1).into_bytes());
-        file.extend(object);
-        file.extend(b"\nendobj\n");
-    }
-    let xref = file.len();
-    file.extend(format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).into_bytes());
-    places.iter().for_each(|at| file.extend(format!("{at:010} 00000 n \n").into_bytes()));
-    let trailer =
-        format!("trailer\n<< /Size {} /Root 1 0 R {trailer} >>\nstartxref\n{xref}\n%%EOF\n", objects.len() + 1);
-    file.extend(trailer.into_bytes());
-    file
-}
-
-fn stream(dictionary: &str, data: &[u8]) -> Vec<u8> {
-    [format!("<< {dictionary} /Length {} >>\nstream\n", data.len()).as_bytes(), data, b"\nendstream"].concat()
-}
-
-/// A PDF file with a page for each content stream.
-fn pdf(pages: &[Vec<u8>], trailer: &str) -> Vec<u8> {
-    let kids: String = (0..pages.len()).map(|i| format!("{} 0 R ", 5 + 2 * i)).collect();
-    let mut objects = vec![
-        b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
-        format!("<< /Type /Pages /Count {} /Kids [{kids}] >>", pages.len()).into_bytes(),
-        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>".to_vec(),
-        stream(
-            "/Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray /BitsPerComponent 8",
-            b"\x80",
-        ),
-    ];
-    for (i, content) in pages.iter().enumerate() {
-        objects.push(
-            format!(
-                "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents {} 0 R \
-                 /Resources << /Font << /F 3 0 R >> /XObject << /I 4 0 R >> >> >>",
-                6 + 2 * i
-            )
-            .into_bytes(),
-        );
-        objects.push(content.clone());
-    }
-    pdf_of(&objects, trailer)
-}
-
-/// The content of a page of lines from the top, in twelve points.
-fn lines(lines: &[&str]) -> Vec<u8> {
-    let mut content = String::from("BT /F 12 Tf 14 TL 72 720 Td\n");
-    lines.iter().for_each(|line| content += &format!("({line}) Tj T*\n"));
-    stream("", (content + "ET").as_bytes())
 }
 
 fn archive(parts: &[(&str, &[u8])]) -> Vec<u8> {
@@ -376,8 +321,26 @@ fn what_unpacks_without_end_is_refused() {
     let zeros = vec![b' '; 1 << 20];
     (0..1024).for_each(|_| encoder.write_all(&zeros).unwrap());
     let bomb = encoder.finish().unwrap();
+    let hex: String = bomb.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex_of_lzw: String = lzw_of_spaces(300 << 20).iter().map(|byte| format!("{byte:02X}")).collect();
+    let whole = |data: &[u8]| pdf(&[stream("/Filter /FlateDecode", data)], "");
+    // What a reader that forgives goes on from: a stored block whose length is not confirmed.
+    let forgiven = [b"\x78\x9c\x00\x01\x00\x00\x00 ", &bomb[2..]].concat();
     let files = [
-        ("bomb.pdf", pdf(&[stream("/Filter /FlateDecode", &bomb)], "")),
+        ("bomb.pdf", whole(&bomb)),
+        ("bare.pdf", whole(&bomb[2..])),
+        ("forgiven.pdf", whole(&forgiven)),
+        ("hex.pdf", pdf(&[stream("/Filter [/ASCIIHexDecode /Fl#61teDecode]", hex.as_bytes())], "")),
+        ("lzw.pdf", pdf(&[stream("/Filter /LZWDecode", &lzw_of_spaces(300 << 20))], "")),
+        // Each time 64 times as much.
+        ("runs.pdf", pdf(&[stream("/Filter [/RL /RL /RL /RL]", &[129; 40])], "")),
+        ("many.pdf", pdf(&[stream("/Filter [/RL /RL /RL /RL /RL]", &[129; 40])], "")),
+        // The list of filters is elsewhere.
+        ("apart.pdf", pdf(&[stream("/Filter 8 0 R", hex_of_lzw.as_bytes()), b"[/AHx /LZW]".to_vec()], "")),
+        ("bomb.epub", {
+            let chapter: Vec<u8> = zeros.repeat(130);
+            epub(&[("One", std::str::from_utf8(&chapter).unwrap())], &[])
+        }),
         ("bomb.docx", {
             let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
             zip.start_file("word/document.xml", SimpleFileOptions::default()).unwrap();
@@ -390,13 +353,83 @@ fn what_unpacks_without_end_is_refused() {
         let output = bounded(path.to_str().unwrap());
         let message = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{name}: {message}");
-        assert!(message.contains("unpacks to more than") && message.contains(name), "{message}");
+        let said = ["unpacks to more than", "more than 4 filters", "none of 1 chapters"];
+        assert!(said.iter().any(|said| message.contains(said)) && message.contains(name), "{message}");
+    }
+    // And what does not is read.
+    for (name, filter, data) in [
+        ("lzw.pdf", "/LZWDecode", lzw(b"BT /F 12 Tf 72 720 Td (first of all) Tj ET")),
+        (
+            "late.pdf",
+            "/LZWDecode /DecodeParms << /EarlyChange 0 >>",
+            lzw(b"BT /F 12 Tf 72 720 Td (first of all) Tj ET"),
+        ),
+        ("a85.pdf", "/ASCII85Decode", b"6<#'\\7NaE@+B2qq2_lL71,'hMA0<:4Bl\\9:+E(j7@;Ka/+B3(u78s~>".to_vec()),
+    ] {
+        let path = w.write(name, pdf(&[stream(&format!("/Filter {filter}"), &data)], ""));
+        assert_eq!(text(path.to_str().unwrap(), &[])["text"], "first of all", "{name}");
     }
     let deep = "<w:p>".repeat(100_000);
     refused(w.write("deep.docx", docx(&deep)).to_str().unwrap(), &["deep.docx", "inside each other"]);
     let entities = "<!DOCTYPE d [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;'>]><w:p><w:r><w:t>&b;</w:t></w:r></w:p>";
     let path = w.write("entities.docx", archive(&[("word/document.xml", entities.as_bytes())]));
     assert_eq!(text(path.to_str().unwrap(), &[])["text"], "&b;");
+}
+
+/// Codes of 9 to 12 bits, which get longer one code early, as LZW in PDF files has them; no more than a table's.
+fn codes(codes: impl IntoIterator<Item = usize>) -> Vec<u8> {
+    let (mut bytes, mut bits, mut held, mut known) = (Vec::new(), 0_u64, 0, 258);
+    for code in codes {
+        let width = (usize::BITS - usize::leading_zeros(known)).clamp(9, 12);
+        bits = bits << width | code as u64;
+        held += width;
+        known = if code == 256 { 258 } else { (known + 1).min(4096) };
+        while held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held) as u8);
+        }
+        bits &= (1 << held) - 1;
+    }
+    bytes.push((bits << (8 - held)) as u8);
+    bytes
+}
+
+/// `text`, in which no string is used again.
+fn lzw(text: &[u8]) -> Vec<u8> {
+    codes([256].into_iter().chain(text.iter().map(|&byte| byte.into())).chain([257]))
+}
+
+/// As many spaces, or somewhat more: strings that grow by one, and then the longest of them again and again.
+fn lzw_of_spaces(count: usize) -> Vec<u8> {
+    let longest = std::iter::repeat_n(4095, count / 3838);
+    codes([256, 32].into_iter().chain(258..4096).chain(longest).chain([257]))
+}
+
+#[test]
+fn what_nests_without_end_is_read() {
+    let w = World::new();
+    let deep = |open: &str, inside: &str| open.repeat(200_000) + inside;
+    let files = [
+        ("deep.html", deep("<div>", "first")),
+        ("list.html", deep("<ul><li>", "first")),
+        ("table.html", deep("<table><tr><td>", "first")),
+        ("bold.html", deep("<b><i>", "first")),
+        ("quote.md", deep("> ", "first")),
+        ("list.md", deep("- ", "first")),
+        ("brackets.md", deep("[", "first")),
+        ("rows.jsonl", format!("{{\"a\": {}{}, \"b\": \"first\"}}", "[".repeat(100), "]".repeat(100))),
+    ];
+    for (name, bytes) in files {
+        let started = std::time::Instant::now();
+        let path = w.write(name, bytes);
+        assert!(text(path.to_str().unwrap(), &[])["text"].as_str().unwrap().contains("first"), "{name}");
+        assert!(started.elapsed().as_secs() < 20, "{name}: {:?}", started.elapsed());
+    }
+    let rows = w.write("deep.jsonl", format!("{{\"a\": {}1", "[".repeat(200_000)));
+    refused(rows.to_str().unwrap(), &["deep.jsonl"]);
+    let chapter = epub(&[("One", &deep("<div>", "first"))], &[]);
+    let output = ramba(&["text", w.write("deep.epub", chapter).to_str().unwrap()], None);
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
 }
 
 /// A generator of numbers that are the same at every run.

@@ -3,7 +3,8 @@
 //! Pages are read on a thread of their own: what a damaged file makes of the reader ends there, and a page that takes for ever is not
 //! waited for.
 
-use std::io::Read;
+mod streams;
+
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 use std::{panic, thread};
@@ -30,11 +31,6 @@ const GLYPHS: usize = 2_000_000;
 /// How long a page may take.
 const PAGE_TIME: Duration = Duration::from_secs(60);
 
-/// Bytes that a compressed part of the file may unpack to, one that is an image, and all of them.
-const STREAM: u64 = 256 << 20;
-const IMAGE: u64 = 2 << 30;
-const STREAMS: u64 = 8 << 30;
-
 /// The stack of the thread that reads.
 const STACK: usize = 64 << 20;
 
@@ -53,7 +49,7 @@ enum Found {
 /// `Unsupported` if it is encrypted or nothing but images, `Format` if it is damaged, `Capacity` if it unpacks to too much, and those of
 /// the output.
 pub fn read(bytes: Vec<u8>, writer: &mut Writer) -> Result<()> {
-    check_streams(&bytes)?;
+    streams::check_bytes(&bytes)?;
     let (sender, receiver) = sync_channel(4);
     quiet_panics();
     let thread = thread::Builder::new().name(THREAD.into()).stack_size(STACK);
@@ -126,6 +122,12 @@ fn read_pages(bytes: Vec<u8>, sender: &SyncSender<Found>) {
             return;
         }
     };
+    // What a panic leaves out is not known to be harmless.
+    let checked = panic::catch_unwind(panic::AssertUnwindSafe(|| streams::check(&pdf)));
+    if let Err(e) = checked.unwrap_or_else(|_| Err(damaged())) {
+        drop(sender.send(Found::Failed(e)));
+        return;
+    }
     let count = panic::catch_unwind(panic::AssertUnwindSafe(|| pdf.pages().len())).unwrap_or_default();
     if sender.send(Found::Pages(count)).is_err() {
         return;
@@ -203,62 +205,4 @@ impl<'a> Device<'a> for Collector {
     fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'a>>, _: BlendMode) {}
     fn pop_clip(&mut self) {}
     fn pop_transparency_group(&mut self) {}
-}
-
-/// Refuses a file with parts that unpack to far more than a document has: the reader unpacks a part at once.
-fn check_streams(bytes: &[u8]) -> Result<()> {
-    let mut all = 0;
-    for at in memchr::memmem::find_iter(bytes, b"stream") {
-        super::check_stop()?;
-        let data = bytes.get(at + 6..).unwrap_or_default();
-        let data = data.strip_prefix(b"\r\n").or(data.strip_prefix(b"\n")).or(data.strip_prefix(b"\r")).unwrap_or(data);
-        if !is_zlib(data) {
-            continue;
-        }
-        // Images are not unpacked, unless the file says something else of them further on.
-        let said = &bytes[at.saturating_sub(1000)..at];
-        let said = memchr::memmem::rfind(said, b"obj").map_or(said, |from| &said[from..]);
-        let most = if memchr::memmem::find(said, b"/Image").is_some() { IMAGE } else { STREAM };
-        let size = unpacked(data, most);
-        if size > most {
-            return Err(Error::capacity(format!("what is at byte {at} unpacks to more than {most} bytes")));
-        }
-        all += size;
-        if all > STREAMS {
-            return Err(Error::capacity(format!("the file unpacks to more than {STREAMS} bytes")));
-        }
-    }
-    Ok(())
-}
-
-/// Whether `data` begins as what zlib has compressed: with a multiple of 31, and the only method there is.
-fn is_zlib(data: &[u8]) -> bool {
-    matches!(*data, [first, second, ..] if first & 0xf == 8 && (u16::from(first) << 8 | u16::from(second)).is_multiple_of(31))
-}
-
-/// Bytes that `data`, which is compressed, unpacks to, counted up to one more than `most`. If that is compressed again, the most of all.
-fn unpacked(data: &[u8], most: u64) -> u64 {
-    let mut largest = 0;
-    for times in 1..=4 {
-        let mut reader: Box<dyn Read + '_> = Box::new(data);
-        for _ in 0..times {
-            reader = Box::new(flate2::read::ZlibDecoder::new(reader));
-        }
-        let (mut count, mut head, mut block) = (0, Vec::new(), vec![0; 64 << 10]);
-        // What is damaged is read as far as it can be.
-        while let Ok(got @ 1..) = reader.read(&mut block) {
-            if head.len() < 2 {
-                head.extend_from_slice(&block[..got.min(2)]);
-            }
-            count += got as u64;
-            if count > most {
-                return count;
-            }
-        }
-        largest = count.max(largest);
-        if !is_zlib(&head) {
-            break;
-        }
-    }
-    largest
 }

@@ -8,6 +8,7 @@ pub mod gguf;
 pub mod model;
 pub mod naive;
 pub mod numbers;
+pub mod pdf;
 pub mod random;
 pub mod require;
 
