@@ -86,7 +86,7 @@ pub use cancel::Cancel;
 pub use chunk_encoder::{EncoderOptions, OrtOptions, Provider};
 pub use cpu::MAX_THREADS;
 pub use error::{Error, ErrorKind, Result, printable};
-pub use memory::{Mark, Precision};
+pub use memory::{Mark, Original, Precision};
 pub use quant::DType;
 pub use sampler::SamplerOptions;
 pub use session::{

@@ -1,6 +1,7 @@
 //! What a library promises: what is committed is there in the next process, bit for bit, without a token being read again;
 //! documents come and go by name; nobody writes where another does, and no other model reads.
 
+use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -175,6 +176,78 @@ fn documents_come_and_go_by_name() {
     let library = world.library();
     assert_eq!(library.documents(), ["a", "ü/../🙂"]);
     assert_eq!(folders(&world.path()).len(), 2, "its room is given back");
+}
+
+/// The bytes of a document's original; none if it has none.
+fn original(library: &Library, name: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(mut original) = library.original(name).unwrap() {
+        assert_eq!(Some(original.len()), library.info(name).unwrap().original);
+        original.read_to_end(&mut bytes).unwrap();
+        assert_eq!(original.len(), bytes.len() as u64);
+    }
+    bytes
+}
+
+#[test]
+fn a_file_is_kept_beside_its_text() {
+    let world = world(Shape::default());
+    let library = world.library();
+    let file: Vec<u8> = (0..200_000_u32).map(|i| (i * 31 + i / 251) as u8).collect();
+    let mut session = library.add("a").unwrap();
+    session.keep_original(&file).unwrap();
+    session.feed(&text(300)).unwrap();
+    session.commit().unwrap();
+    let late = session.keep_original(&file).unwrap_err();
+    assert!(late.kind() == ErrorKind::InvalidArgument && late.to_string().contains("first commit"), "{late}");
+    drop(session);
+    let mut session = library.add("b").unwrap();
+    session.feed(&text(20)).unwrap();
+    session.commit().unwrap();
+    drop(session);
+    assert!(original(&library, "a") == file && original(&library, "b").is_empty());
+    assert_eq!(library.info("b").unwrap().original, None);
+
+    // It goes on with the document, and where that is merged.
+    let mut session = library.open("a").unwrap();
+    session.feed(" And more.").unwrap();
+    session.commit().unwrap();
+    drop(session);
+    assert!(original(&library, "a") == file);
+    let other = world.dir.path().join("other");
+    let merged = world.engine.library(&other, &options()).unwrap();
+    merged.merge(&[world.path()]).unwrap();
+    assert!(original(&merged, "a") == file && original(&merged, "b").is_empty());
+
+    // Until it is given up.
+    let mut session = library.open("a").unwrap();
+    session.forget_original().unwrap();
+    assert!(original(&library, "a") == file, "not before the commit");
+    session.commit().unwrap();
+    assert!(session.original().unwrap().is_none());
+    drop(session);
+    assert!(original(&library, "a").is_empty());
+    assert!(original(&merged, "a") == file);
+
+    // What has changed is not given out.
+    assert_eq!(merged.verify().unwrap(), []);
+    let path = other.join("0000000000000001/original");
+    for damage in 0..3 {
+        let mut bytes = file.clone();
+        match damage {
+            0 => bytes[150_000] ^= 1,
+            1 => bytes.truncate(100_000),
+            _ => bytes.clear(),
+        }
+        std::fs::write(&path, bytes).unwrap();
+        let error = merged.original("a").err().unwrap();
+        assert!(error.kind() == ErrorKind::Format && error.to_string().contains("has changed since"), "{error}");
+        assert_eq!(merged.verify().unwrap().len(), 1);
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(merged.original("a").err().unwrap().kind(), ErrorKind::Io);
+    let temporary = world.temporary().keep_original(&file).unwrap_err();
+    assert_eq!(temporary.kind(), ErrorKind::InvalidArgument);
 }
 
 #[test]

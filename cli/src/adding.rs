@@ -1,7 +1,9 @@
 //! A text that a document of a library has the beginning of, or nothing yet: what is there is compared, what follows is read.
 
+use std::io::Read;
+
 use indicatif::ProgressBar;
-use ramba::{Error, ErrorKind, Mark, Result, Session};
+use ramba::{Error, ErrorKind, Mark, Original, Result, Session};
 
 use crate::document::{Document, Note, Output};
 
@@ -9,15 +11,16 @@ use crate::document::{Document, Note, Output};
 const COMMITTED: u64 = 64 << 20;
 
 /// Reads into `session`, which has the beginning of the text of `document` or nothing, what it does not have yet, and commits it. If that
-/// is stopped, what was read is committed. Returns what there is to say of the document.
+/// is stopped, what was read is committed. With `keep`, a file that has pages is kept beside its text. Returns what there is to say of the
+/// document.
 ///
 /// # Errors
 /// `InvalidArgument` if the session has another text, or if there is none; else those of the document and of the session.
-pub fn read(document: Document, session: &mut Session) -> Result<Vec<Note>> {
+pub fn read(document: Document, session: &mut Session, keep: bool) -> Result<Vec<Note>> {
     let name = document.name().to_owned();
     let bar = document.watch(session);
     let had = session.bytes();
-    let mut adding = Adding { session, bar: bar.clone(), at: 0, had, committed: had };
+    let mut adding = Adding { session, bar: bar.clone(), at: 0, had, committed: had, keep };
     let read = document.read(&mut adding);
     let at = adding.at;
     let read = read.and_then(|notes| {
@@ -51,6 +54,8 @@ struct Adding<'s> {
     had: u64,
     /// Bytes that it had at the last commit.
     committed: u64,
+    /// Whether its file is kept, if it has pages.
+    keep: bool,
 }
 
 impl Output for Adding<'_> {
@@ -82,8 +87,36 @@ impl Output for Adding<'_> {
         Ok(())
     }
 
+    fn original(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.had == 0 && self.keep {
+            return self.session.keep_original(bytes);
+        }
+        // The text may go on as another file has it.
+        let Some(original) = self.session.original()? else { return Ok(()) };
+        if self.keep && is(original, bytes)? { Ok(()) } else { self.session.forget_original() }
+    }
+
     fn progress(&mut self, done: u64) {
         self.bar.set_position(done);
+    }
+}
+
+/// Whether a file that is kept has these bytes.
+fn is(mut original: Original, mut bytes: &[u8]) -> Result<bool> {
+    if original.len() != bytes.len() as u64 {
+        return Ok(false);
+    }
+    let mut block = vec![0; 1 << 20];
+    loop {
+        let got = original.read(&mut block).map_err(|e| Error::io("reading the file that is kept", e))?;
+        if got == 0 {
+            return Ok(true);
+        }
+        let (part, rest) = bytes.split_at(got);
+        if part != &block[..got] {
+            return Ok(false);
+        }
+        bytes = rest;
     }
 }
 

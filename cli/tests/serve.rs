@@ -4,12 +4,13 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use test_support::pdf::{lines, pdf};
 
 const FACT: &str = "The pass key of QXRT is 482913.";
 const QUESTION: &str = "What is the pass key of QXRT?";
@@ -74,6 +75,12 @@ impl Drop for Server {
 
 /// A request, and its answer.
 fn request(host: &str, method: &str, path: &str, body: &[u8], headers: &str) -> (u16, String) {
+    let (status, _, bytes) = exchange(host, method, path, body, headers);
+    (status, String::from_utf8(bytes).unwrap())
+}
+
+/// The same, with the headers of the answer in small letters.
+fn exchange(host: &str, method: &str, path: &str, body: &[u8], headers: &str) -> (u16, String, Vec<u8>) {
     let mut stream = TcpStream::connect(host).unwrap();
     let host = if headers.contains("Host:") { String::new() } else { format!("Host: {host}\r\n") };
     let head = format!(
@@ -87,7 +94,7 @@ fn request(host: &str, method: &str, path: &str, body: &[u8], headers: &str) -> 
     let mut line = String::new();
     answer.read_line(&mut line).unwrap();
     let status = line.split(' ').nth(1).unwrap_or_else(|| panic!("{line:?}")).parse().unwrap();
-    let (mut length, mut chunked) = (None, false);
+    let (mut length, mut chunked, mut all) = (None, false, String::new());
     loop {
         line.clear();
         answer.read_line(&mut line).unwrap();
@@ -95,6 +102,7 @@ fn request(host: &str, method: &str, path: &str, body: &[u8], headers: &str) -> 
         if header.is_empty() {
             break;
         }
+        all += &format!("{header}\n");
         length = header.strip_prefix("content-length:").map(|n| n.trim().parse().unwrap()).or(length);
         chunked |= header.starts_with("transfer-encoding:") && header.contains("chunked");
     }
@@ -118,7 +126,7 @@ fn request(host: &str, method: &str, path: &str, body: &[u8], headers: &str) -> 
         },
         None => drop(answer.read_to_end(&mut bytes).unwrap()),
     }
-    (status, String::from_utf8(bytes).unwrap())
+    (status, all, bytes)
 }
 
 fn events(text: &str) -> Vec<Value> {
@@ -210,6 +218,66 @@ fn documents_are_added_asked_and_removed_over_http() {
     assert_eq!(server.end(), Some(130));
     let server = Server::start(&library, &[]);
     assert_eq!(server.names(), ["keys & more.md"], "after a restart");
+}
+
+/// Three pages, the second of which has the fact.
+fn paper() -> Vec<u8> {
+    let filler = ["It was a bright cold day in the village.", "The ferryman had a letter in his pocket."].repeat(20);
+    pdf(&[lines(&filler), lines(&[FACT]), lines(&filler)], "")
+}
+
+#[test]
+fn the_file_of_a_pdf_is_shown_as_it_was_read() {
+    let dir = TempDir::new().unwrap();
+    let library = dir.path().join("library");
+    let server = Server::start(&library, &[]);
+    server.request("PUT", "/api/documents/the%20manual.pdf", &paper(), "");
+    server.request("PUT", "/api/documents/keys.md", format!("# Keys\n\n{FACT}\n").as_bytes(), "");
+    let list = server.json("GET", "/api/documents", &Value::Null);
+    let kept: Vec<&Value> = list["documents"].as_array().unwrap().iter().map(|d| &d["original_bytes"]).collect();
+    assert_eq!(kept, [&json!(paper().len()), &Value::Null]);
+
+    let path = "/api/documents/the%20manual.pdf/original";
+    let (status, headers, bytes) = exchange(&server.host, "GET", path, b"", "");
+    assert!(status == 200 && bytes == paper(), "{status} {headers}");
+    for header in ["content-type: application/pdf", "content-disposition: inline", "nosniff", "sandbox", "no-store"] {
+        assert!(headers.contains(header), "{header} is missing in {headers}");
+    }
+    assert_eq!(server.request("GET", path, b"", "Origin: http://evil.example\r\n").0, 403);
+    for (name, why) in
+        [("keys.md", "not kept"), ("other.pdf", "no document"), ("..%2F..%2Fetc%2Fpasswd", "no document")]
+    {
+        let (status, text) = server.request("GET", &format!("/api/documents/{name}/original"), b"", "");
+        assert!(status == 400 && text.contains(why), "{name}: {status} {text}");
+    }
+    let file = find(&library, "original");
+    for damage in ["changed", "cut off"] {
+        let mut bytes = paper();
+        if damage == "changed" {
+            bytes[500] ^= 1
+        } else {
+            bytes.truncate(500)
+        }
+        std::fs::write(&file, bytes).unwrap();
+        let (status, text) = server.request("GET", path, b"", "");
+        assert!(status == 400 && text.contains("has changed since"), "{damage}: {status} {text}");
+    }
+    assert_eq!(server.end(), Some(130));
+
+    let token = Server::start(&library, &["--token", "abcdefgh12345678", "--no-originals"]);
+    std::fs::write(&file, paper()).unwrap();
+    assert_eq!(token.request("GET", path, b"", "").0, 401);
+    let shown = "Authorization: Bearer abcdefgh12345678\r\n";
+    assert_eq!(exchange(&token.host, "GET", path, b"", shown).2, paper());
+    token.request("PUT", "/api/documents/the%20manual.pdf", &paper(), shown);
+    assert!(token.request("GET", path, b"", shown).1.contains("not kept"));
+    assert!(!file.exists(), "what was replaced is gone, with its file");
+}
+
+/// The file of this name in a folder of `library`.
+fn find(library: &Path, name: &str) -> PathBuf {
+    let mut folders = std::fs::read_dir(library).unwrap().map(|entry| entry.unwrap().path().join(name));
+    folders.find(|path| path.exists()).expect("the file")
 }
 
 #[test]
@@ -448,6 +516,33 @@ fn the_page_shows_where_it_looked() {
     assert!(place[2].as_str().unwrap().starts_with("Pump › Keys, bytes "), "{place}");
     browser.keys(ESCAPE);
     browser.wait("!document.getElementById('place').open");
+
+    // Of a PDF it opens the page itself, beside its text.
+    let pdf: Vec<String> = paper().iter().map(u8::to_string).collect();
+    browser.run(&format!(
+        "const list = new DataTransfer(); list.items.add(new File([new Uint8Array([{}])], 'paper.pdf'));
+         document.getElementById('drop').dispatchEvent(new DragEvent('drop', {{dataTransfer: list, bubbles: true, cancelable: true}}));",
+        pdf.join(",")
+    ));
+    browser.wait("document.querySelectorAll('#documents li').length === 3 && !document.querySelector('.reading')");
+    browser.run("document.getElementById('question').focus()");
+    browser.keys(ENTER);
+    let source =
+        "[...document.querySelectorAll('#sources button')].find(b => b.textContent.startsWith('paper.pdf, page 2'))";
+    browser.wait(source);
+    browser.run(&format!("{source}.click()"));
+    browser.wait("document.querySelector('iframe#place-page')?.src.endsWith('#page=2')");
+    let page = browser.run("return [document.getElementById('place-page').title, document.querySelector('#place-file a').textContent, navigator.pdfViewerEnabled]");
+    assert_eq!(page, json!(["Page 2 of paper.pdf", "Page 2 in a window of its own", true]));
+    browser.shot("pdf.png");
+    browser.run("document.querySelector('#place form button').click()");
+    browser.wait("!document.getElementById('place').open");
+    std::fs::write(find(&library, "original"), b"%PDF-1.7 another").unwrap();
+    browser.run(&format!("{source}.click()"));
+    browser.wait("document.getElementById('place-file').textContent.includes('has changed since')");
+    assert_eq!(browser.run("return document.getElementById('place-page').hidden"), true);
+    browser.run("document.querySelector('#place form button').click()");
+    server.request("DELETE", "/api/documents/paper.pdf", b"", "");
 
     // On a phone nothing is wider than the screen.
     browser.size(390, 844);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::folder::{Access, Folder, Place};
 use super::io::Storage;
+use super::original::Seal;
 use super::store::{Layout, checksum, write_error};
 use crate::aligned::ALIGN;
 use crate::bytes::{Put, Take};
@@ -46,6 +47,8 @@ pub(super) struct Head {
     session: u64,
     /// Checksum of the three.
     body: u32,
+    /// What the document's original is.
+    pub(super) original: Seal,
 }
 
 impl Head {
@@ -59,6 +62,8 @@ impl Head {
         for n in [sequence, chunks, provisional, text, text_end, session, marks, marks_end] {
             bytes.put_u64(n);
         }
+        bytes.put_u64(self.original.len);
+        bytes.put_u32(self.original.crc);
         bytes.resize(HEAD - 4, 0);
         let crc = crc32fast::hash(&bytes);
         bytes.put_u32(crc);
@@ -80,15 +85,16 @@ impl Head {
         let id = take.bytes(16)?.first_chunk().copied().unwrap_or_default();
         let [sequence, chunks, provisional, text, text_end, session, marks, marks_end] =
             [(); 8].map(|()| take.u64().unwrap_or_default());
-        let head = Self { sequence, chunks, provisional, text, text_end, marks, marks_end, session, body };
+        let original = Seal { len: take.u64()?, crc: take.u32()? };
+        let head = Self { sequence, chunks, provisional, text, text_end, marks, marks_end, session, body, original };
         let ends = text_end <= text.min(MAX_TEXT) && marks_end <= marks.min(MAX_TEXT);
         let sound = ends && session <= 1 << 40 && provisional <= 1 << 32;
         if sound { Ok(Some((head, id))) } else { Err(Error::format(format!("a commit that cannot be: {head:?}"))) }
     }
 
-    /// What it says of the document, whenever it was made.
+    /// What it says of the document, whenever and of whichever file it was made.
     pub(super) fn content(&self) -> Self {
-        Self { sequence: 0, ..*self }
+        Self { sequence: 0, original: Seal::default(), ..*self }
     }
 
     /// Where the body ends.
@@ -196,7 +202,7 @@ impl Commits {
         Ok(body)
     }
 
-    /// Makes a commit: `chunks` chunks, and text and marks before their ends, are in the data files and on the device. When this returns,
+    /// Makes a commit: `chunks` chunks, text and marks before their ends, and the original, are in their files and on the device. When this returns,
     /// it is the last one; until then, the one before is.
     ///
     /// # Errors
@@ -206,7 +212,7 @@ impl Commits {
         layout: Option<&Layout>,
         chunks: u64,
         (text, marks): (u64, u64),
-        body: &Body,
+        (body, original): (&Body, Seal),
     ) -> Result<()> {
         let provisional = match layout {
             Some(layout) => (body.records[1].len() / layout.chunk_stride) as u64,
@@ -222,6 +228,7 @@ impl Commits {
             marks_end: body.marks_end.len() as u64,
             session: body.session.len() as u64,
             body: body.checksum(),
+            original,
         };
         let file = self.files.of(head.sequence);
         let write = |bytes: &[u8], at: u64| file.write_all_at(bytes, at).map_err(|e| write_error(file, e));

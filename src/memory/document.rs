@@ -6,6 +6,7 @@ use super::cache::Plan;
 use super::commit::{Body, Commits};
 use super::folder::{Access, Folder, Place};
 use super::io::Storage;
+use super::original::{Original, Seal};
 use super::shape::{ChunkShape, Precision};
 use super::store::{Layout, Store};
 use super::text::Text;
@@ -39,6 +40,8 @@ pub struct Document {
     number: u64,
     layout: Option<Layout>,
     commits: Commits,
+    /// For the next commit.
+    original: Seal,
 }
 
 impl Document {
@@ -63,7 +66,8 @@ impl Document {
             None => None,
         };
         let commits = Commits::create(&*folder, number, id)?;
-        Ok((Self { folder, number, layout: layout.map(|l| l.0), commits }, memory))
+        let original = Seal::default();
+        Ok((Self { folder, number, layout: layout.map(|l| l.0), commits, original }, memory))
     }
 
     /// The document as it was last committed, and what the session put into that commit. With [`Access::Read`] it can be read
@@ -93,7 +97,8 @@ impl Document {
             }
             None => None,
         };
-        Ok((Self { folder, number, layout: layout.map(|l| l.0), commits }, memory, body.session))
+        let original = commits.head.original;
+        Ok((Self { folder, number, layout: layout.map(|l| l.0), commits, original }, memory, body.session))
     }
 
     /// A document that is in another folder, `from`, as it was last committed there, as a new one here. It is committed.
@@ -114,6 +119,9 @@ impl Document {
         if let (Some(memory), Some(from)) = (&mut memory, &from_memory) {
             memory.copy(from)?;
         }
+        if let Some(original) = from.original()? {
+            document.original = original.copy(&*document.folder, number)?;
+        }
         document.commit(memory.as_mut(), from.commits.head.chunks, session)?;
         Ok(document)
     }
@@ -127,6 +135,32 @@ impl Document {
         let here = Commits::open(folder, number, Access::Read)?;
         let there = Commits::open(from, from_number, Access::Read)?;
         Ok(here.id == there.id && here.head.content() == there.head.content())
+    }
+
+    /// Keeps `bytes` as the file that its text was made of, from the next commit on, which must be the first.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if it was committed before, `Capacity` if the disk is full, `Io` if writing failed otherwise.
+    pub fn keep_original(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.commits() > 0 {
+            return Err(Error::invalid("the original of a document is kept before its first commit"));
+        }
+        self.original = Seal::default();
+        self.original = Original::write(&*self.folder, self.number, bytes)?;
+        Ok(())
+    }
+
+    /// From the next commit on, it has no original.
+    pub fn forget_original(&mut self) {
+        self.original = Seal::default();
+    }
+
+    /// The file that its text was made of, if it is kept.
+    ///
+    /// # Errors
+    /// `Io` if it cannot be read, `Format` if it is not what it was.
+    pub fn original(&self) -> Result<Option<Original>> {
+        Original::open(&*self.folder, self.number, self.original)
     }
 
     /// Its number.
@@ -165,7 +199,7 @@ impl Document {
                 synced.map_err(|e| Error::io(format!("writing to the folder {}", self.folder.name()), e))?;
             }
         }
-        self.commits.write(self.layout.as_ref(), chunks, (text, marks), &body)
+        self.commits.write(self.layout.as_ref(), chunks, (text, marks), (&body, self.original))
     }
 }
 

@@ -116,6 +116,8 @@ pub struct Committed {
     pub chunks: u64,
     /// Bytes of its text.
     pub text: u64,
+    /// Bytes of the file that the text was made of; 0 if that is not kept.
+    pub original: u64,
     /// What the session put into the commit.
     pub session: Vec<u8>,
 }
@@ -127,7 +129,8 @@ impl Committed {
         let commits = Commits::open(folder, document, Access::Read)?;
         let head = &commits.head;
         let chunks = head.chunks + head.provisional;
-        Ok(Self { document, commit: head.sequence, chunks, text: head.text, session: commits.body()?.session })
+        let (text, original) = (head.text, head.original.len);
+        Ok(Self { document, commit: head.sequence, chunks, text, original, session: commits.body()?.session })
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::memory::{
-    Access, ChunkMemory, Committed, DiskFolder, Document, Entry, Folder, Kept, Maker, Manifest, WriteLock,
+    Access, ChunkMemory, Committed, DiskFolder, Document, Entry, Folder, Kept, Maker, Manifest, Original, WriteLock,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -55,6 +55,8 @@ pub struct DocumentInfo {
     pub tokens: Option<u64>,
     /// Its chunks, those that may change when it goes on too.
     pub chunks: u64,
+    /// Bytes of the file that the text was made of, if that is [kept](super::Session::keep_original).
+    pub original: Option<u64>,
 }
 
 /// The table of documents, and what is done with them.
@@ -116,9 +118,21 @@ impl Catalogue {
         let number = self.table().number(name)?;
         let committed = Committed::read(&*self.folder, number).and_then(|committed| {
             let tokens = super::saved_tokens(&committed.session)?;
-            Ok(DocumentInfo { name: name.to_owned(), bytes: committed.text, tokens, chunks: committed.chunks })
+            let original = Some(committed.original).filter(|&bytes| bytes > 0);
+            let Committed { text: bytes, chunks, .. } = committed;
+            Ok(DocumentInfo { name: name.to_owned(), bytes, tokens, chunks, original })
         });
         committed.map_err(|e| e.context(format_args!("document {name:?}")))
+    }
+
+    /// The file that the text of a document was made of, if that was [kept](super::Session::keep_original), to be read from its beginning. It is
+    /// looked at to its end before: what is returned is the file that was read.
+    ///
+    /// # Errors
+    /// As [`Catalogue::info`], and `Format` if it has changed since.
+    pub fn original(&self, name: &str) -> Result<Option<Original>> {
+        let number = self.table().number(name)?;
+        Original::of(&*self.folder, number).map_err(|e| e.context(format_args!("document {name:?}")))
     }
 
     /// Removes a document, and gives its room on the disk back.
@@ -159,8 +173,10 @@ impl Catalogue {
                 all.push(Damage { document: name.clone(), chunk, message: error.to_string() });
             };
             match Document::open(Arc::clone(&self.folder), number, Access::Read, &kept) {
-                Ok((_, Some(memory), _)) => memory.verify(&mut damaged)?,
-                Ok(_) => {}
+                Ok((document, memory, _)) => {
+                    memory.map_or(Ok(()), |memory| memory.verify(&mut damaged))?;
+                    document.original().map_or_else(|e| damaged(None, e), drop);
+                }
                 Err(e) if e.kind() == ErrorKind::Capacity => return Err(e),
                 Err(e) => damaged(None, e),
             }

@@ -1,7 +1,7 @@
 //! What survives when a disk fails or a machine stops: every image that a crash may leave, and every operation that may fail.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -256,7 +256,12 @@ fn contents(library: &Library) -> Result<String> {
         let mut go = |_: u32, _: &str| ControlFlow::Continue(());
         let answer = document.ask_tokens(&[5, 6, 7], &options, &mut go)?;
         let sources: Vec<_> = answer.sources.iter().map(|s| (s.chunk, s.weight.to_bits())).collect();
-        all += &format!("{name}: {} tokens, {:?} {sources:?}\n", document.tokens(), answer.tokens);
+        let mut file = Vec::new();
+        if let Some(mut original) = library.original(&name)? {
+            original.read_to_end(&mut file).unwrap();
+        }
+        let file = (file.len(), crc32fast::hash(&file));
+        all += &format!("{name}: {} tokens, {:?} {sources:?} of {file:?}\n", document.tokens(), answer.tokens);
         assert_eq!(document.tokens_computed(), 0, "nothing is read again");
     }
     Ok(all)
@@ -272,6 +277,7 @@ fn step(library: &Library, step: usize) -> Result<bool> {
     match step {
         0 => {
             let mut document = library.add("a")?;
+            document.keep_original(b"the file that a was made of")?;
             document.feed_tokens(&tokens(1, 50))?;
             document.commit()?;
         }
@@ -287,6 +293,7 @@ fn step(library: &Library, step: usize) -> Result<bool> {
         5 => grow("a", 6, 40)?,
         6 => {
             let mut document = library.replace("a")?;
+            document.keep_original(&b"another file".repeat(10_000))?;
             document.feed_tokens(&tokens(7, 90))?;
             document.commit()?;
         }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::catalogue::{Catalogue, Damage, DocumentInfo, Table, busy};
 use super::{Before, Engine, Session, SessionOptions};
 use crate::memory::{
-    Access, ChunkMemory, Committed, DiskFolder, Document, Entry, Folder, Kept, Maker, Manifest, WriteLock, check_name,
+    Access, ChunkMemory, Committed, DiskFolder, Document, Entry, Folder, Kept, Maker, Manifest, Original, WriteLock,
+    check_name,
 };
 use crate::{Error, Result};
 
@@ -109,6 +110,14 @@ impl Library {
     /// As there.
     pub fn info(&self, name: &str) -> Result<DocumentInfo> {
         self.catalogue().info(name)
+    }
+
+    /// As [`Catalogue::original`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn original(&self, name: &str) -> Result<Option<Original>> {
+        self.catalogue().original(name)
     }
 
     /// A new document, empty. It is in the library when it is first committed.
@@ -385,6 +394,20 @@ impl Stored {
             Some(_) => Ok(()),
             None => Err(Error::invalid("the document was opened for reading only")),
         }
+    }
+
+    /// The document.
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// The same, to be written.
+    ///
+    /// # Errors
+    /// As [`Self::writable`].
+    pub fn document_mut(&mut self) -> Result<&mut Document> {
+        self.writable()?;
+        Ok(&mut self.document)
     }
 
     /// Commits `memory`, of which `chunks` chunks are there for good, and `saved`.

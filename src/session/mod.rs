@@ -46,7 +46,7 @@ pub use library::Library;
 pub use needs::{MemoryNeeds, Usage};
 
 use crate::bytes::{Put, Take};
-use crate::memory::{ChunkMemory, Mark, Precision};
+use crate::memory::{ChunkMemory, Mark, Original, Precision};
 use crate::model::{Pass, Trace};
 use crate::options::setters;
 use crate::{Cancel, Error, ErrorKind, Result, room};
@@ -417,6 +417,37 @@ impl Session {
         answer
     }
 
+    /// Keeps `bytes`, the file that the text is made of, beside it in the library, so that people can be shown the place there: a page of a PDF,
+    /// say. It is a copy: files move and change, and a path is of one machine. It lasts with the first [`commit`](Self::commit),
+    /// which must come after; [`Library::original`] gives it back. Nothing of it is looked at.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the session is not of a [`Library`], or of one for reading only, or was committed before. `Capacity` if the
+    /// disk is full, `Io` if writing failed otherwise.
+    pub fn keep_original(&mut self, bytes: &[u8]) -> Result<()> {
+        self.usable()?;
+        self.lasting()?.document_mut()?.keep_original(bytes)
+    }
+
+    /// Gives the original up, from the next [`commit`](Self::commit) on: to be called where the text goes on from another file.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the session is not of a [`Library`], or of one for reading only.
+    pub fn forget_original(&mut self) -> Result<()> {
+        self.usable()?;
+        self.lasting()?.document_mut()?.forget_original();
+        self.committed = false;
+        Ok(())
+    }
+
+    /// The file that the text was made of, if that was [kept](Self::keep_original).
+    ///
+    /// # Errors
+    /// `Io` if it cannot be read, `Format` if it has changed since.
+    pub fn original(&self) -> Result<Option<Original>> {
+        self.stored.as_ref().map_or(Ok(None), |stored| stored.document().original())
+    }
+
     /// Makes all that was fed last, read as far as it can be: when this returns, neither the end of the process nor that of
     /// the machine takes anything of it away. Until then, the document is what it was at the commit before. A commit of what is
     /// committed costs nothing.
@@ -429,10 +460,7 @@ impl Session {
     /// `Io` if writing failed otherwise: the session is unusable then, and the library opens the document as it was.
     pub fn commit(&mut self) -> Result<()> {
         self.usable()?;
-        let stored = self.stored.as_ref();
-        stored
-            .ok_or_else(|| Error::invalid("the session is temporary: only documents of a library last"))?
-            .writable()?;
+        self.lasting()?.document_mut()?;
         match self.prefill() {
             Err(e) if matches!(e.kind(), ErrorKind::Cancelled | ErrorKind::Format) => self.invalidate()?,
             done => done?,
@@ -596,6 +624,11 @@ impl Session {
             }
             None => Ok(()),
         }
+    }
+
+    /// Where the document is kept.
+    fn lasting(&mut self) -> Result<&mut Stored> {
+        self.stored.as_mut().ok_or_else(|| Error::invalid("the session is temporary: only documents of a library last"))
     }
 
     /// Fails if the document cannot grow, or is to be left alone.

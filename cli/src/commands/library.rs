@@ -41,12 +41,29 @@ pub struct AddArgs {
     #[command(flatten)]
     documents: DocumentArgs,
     #[command(flatten)]
+    originals: OriginalArgs,
+    #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     budget: BudgetArgs,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// What is kept of files beside their text.
+#[derive(Args)]
+pub struct OriginalArgs {
+    /// Keep no copies of PDF files in the library: `serve` shows the text of their pages then, and not the pages
+    #[arg(long)]
+    no_originals: bool,
+}
+
+impl OriginalArgs {
+    /// Whether files that have pages are kept.
+    pub fn keep(&self) -> bool {
+        !self.no_originals
+    }
 }
 
 /// A library that is there.
@@ -183,7 +200,8 @@ fn add_one(library: &Library, name: &str, file: &Path, args: &AddArgs) -> Result
 fn read(mut session: Session, name: &str, file: &Path, (args, what): (&AddArgs, &'static str)) -> Result<Added> {
     let started = Instant::now();
     let before = session.bytes();
-    let notes = adding::read(Document::open_as(file, &args.documents)?, &mut session)?;
+    let document = Document::open_as(file, &args.documents)?;
+    let notes = adding::read(document, &mut session, args.originals.keep())?;
     let same = session.bytes() == before && session.tokens_computed() == 0;
     Ok(Added::of(&session, name, if same { "unchanged" } else { what }, started, notes))
 }
@@ -192,6 +210,8 @@ fn append(library: &Library, name: &str, files: &[PathBuf], args: &AddArgs) -> R
     let started = Instant::now();
     let mut session = library.open(name)?;
     let mut notes = Vec::new();
+    // Its pages are those of one file.
+    session.forget_original()?;
     for file in files {
         notes.extend(Document::open_as(file, &args.documents)?.read_into(&mut session)?.notes);
     }
@@ -240,7 +260,7 @@ pub fn docs(args: &LibraryArgs) -> Result<()> {
     let library = Catalogue::open(&args.dir)?;
     let all = library.documents().iter().map(|name| library.info(name)).collect::<Result<Vec<_>>>()?;
     if args.json {
-        let document = |d: &ramba::DocumentInfo| json!({"document": d.name, "bytes": d.bytes, "tokens": d.tokens, "chunks": d.chunks});
+        let document = |d: &ramba::DocumentInfo| json!({"document": d.name, "bytes": d.bytes, "tokens": d.tokens, "chunks": d.chunks, "original_bytes": d.original});
         return print_json(&json!({"documents": all.iter().map(document).collect::<Vec<_>>()}));
     }
     for document in &all {

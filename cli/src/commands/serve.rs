@@ -8,8 +8,9 @@ use ramba::{AskOptions, Result};
 
 use ramba_cli::engine::BudgetArgs;
 use ramba_cli::model::of_library;
-use ramba_cli::serve::{self, Listen};
+use ramba_cli::serve::{self, Listen, Served};
 
+use super::library::OriginalArgs;
 use crate::ModelArgs;
 
 #[derive(Args)]
@@ -26,6 +27,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "TOKEN", env = "RAMBA_TOKEN", hide_env_values = true)]
     token: Option<String>,
     #[command(flatten)]
+    originals: OriginalArgs,
+    #[command(flatten)]
     model: ModelArgs,
     // For the documents that are asked, and again for one that is read.
     #[command(flatten)]
@@ -36,5 +39,11 @@ pub fn run(args: &ServeArgs) -> Result<()> {
     let engine = args.model.open()?;
     let library = engine.library(&args.library, &args.budget.options()).map_err(of_library)?;
     let listen = Listen { host: args.host, port: args.port, token: args.token.clone() };
-    serve::run(library, args.model.model.name(), AskOptions::default(), listen)
+    let served = Served {
+        library,
+        model: args.model.model.name(),
+        options: AskOptions::default(),
+        originals: args.originals.keep(),
+    };
+    serve::run(served, listen)
 }

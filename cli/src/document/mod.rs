@@ -322,7 +322,11 @@ impl Document {
             Format::Text => text::read(&mut input, encoded, self.sure, &mut writer)?,
             Format::Markdown => markdown::read(&input.whole(MARKUP)?, encoded, &mut writer)?,
             Format::Html => html::read(&input.whole(MARKUP)?, encoded, &mut writer)?,
-            Format::Pdf => pdf::read(input.whole(pdf::FILE)?, &mut writer)?,
+            Format::Pdf => {
+                let bytes = input.whole(pdf::FILE)?;
+                writer.original(&bytes)?;
+                pdf::read(bytes, &mut writer)?;
+            }
             Format::Epub => epub::read(input.whole(archive::ARCHIVE)?, &mut writer)?,
             Format::Docx => docx::read(input.whole(archive::ARCHIVE)?, &mut writer)?,
             Format::Csv => table::read_csv(input, encoded, None, &self.start, &mut writer)?,

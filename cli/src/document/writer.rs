@@ -46,6 +46,11 @@ pub trait Output {
 
     /// Told how far reading has come, in what the document is long in.
     fn progress(&mut self, _done: u64) {}
+
+    /// Shown the file before its text comes, if it has places that only it can show: the pages of a PDF.
+    fn original(&mut self, _bytes: &[u8]) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// How many bytes of the file a character of decoded text stands for.
@@ -157,6 +162,14 @@ impl<'o> Writer<'o> {
     /// Tells how far reading has come.
     pub fn progress(&mut self, done: u64) {
         self.output.progress(done);
+    }
+
+    /// Shows the file to the output.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn original(&mut self, bytes: &[u8]) -> Result<()> {
+        self.output.original(bytes)
     }
 
     /// Characters so far that are not white space.

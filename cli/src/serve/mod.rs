@@ -29,14 +29,26 @@ pub struct Listen {
     pub token: Option<String>,
 }
 
-/// Serves `library`, of a model called `model`, until a signal comes.
+/// What is served.
+pub struct Served {
+    /// The documents.
+    pub library: Library,
+    /// How the model is called.
+    pub model: String,
+    /// How questions are asked.
+    pub options: AskOptions,
+    /// Whether files that have pages are kept, to be shown.
+    pub originals: bool,
+}
+
+/// Serves a library until a signal comes.
 ///
 /// # Errors
 /// `Io` if the address cannot be had, and `Cancelled` when a signal came.
-pub fn run(library: Library, model: String, options: AskOptions, listen: Listen) -> Result<()> {
+pub fn run(served: Served, listen: Listen) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| Error::io("starting the server", e))?;
-    let shelf = Arc::new(Shelf::new(library, model, options));
+    let shelf = Arc::new(Shelf::new(served));
     let done = runtime.block_on(serve(Arc::clone(&shelf), listen));
     // What still runs was asked to stop.
     runtime.shutdown_timeout(Duration::from_secs(10));

@@ -199,16 +199,51 @@ function source(s, quotes) {
   return make("li", {}, button);
 }
 
+/** Places that were opened so far. */
+let opened = 0;
+
 /** The place of a source, with what stands around it. */
 async function open(s, quotes) {
+  const mine = ++opened;
   const query = new URLSearchParams({ start: s.byte_start, end: s.byte_end });
   const around = await (await call(`api/documents/${encodeURIComponent(s.document)}/text?${query}`)).json();
   $("place-title").textContent = s.document;
   const bytes = s.origin_start === undefined ? null : `bytes ${count(s.origin_start)} to ${count(s.origin_end)} of the file`;
   $("place-label").textContent = [s.label, bytes].filter(Boolean).join(", ");
   $("place-text").replaceChildren(...marked(around.text, around.start, quotes.length ? quotes : [s]));
+  $("place-file").hidden = $("place-page").hidden = true;
   $("place").showModal();
   $("place-text").querySelector("mark")?.scrollIntoView({ block: "center" });
+  await openPage(s, mine);
+}
+
+/** The address in this page of the PDF that was shown last. */
+let shownFile = null;
+
+/** The page of a PDF beside its text, if the library has kept the file. */
+async function openPage(s, mine) {
+  const page = /^page (\d+)/.exec(s.label ?? "")?.[1];
+  const kept = library.find((d) => d.name === s.document)?.original_bytes;
+  if (!page || !kept) return;
+  const says = $("place-file");
+  says.hidden = false;
+  says.textContent = "Opening the file …";
+  try {
+    // With the token, which an address would show to others.
+    const file = await (await call(`api/documents/${encodeURIComponent(s.document)}/original`)).blob();
+    if (mine !== opened) return;
+    if (shownFile) URL.revokeObjectURL(shownFile);
+    shownFile = URL.createObjectURL(file);
+    const address = `${shownFile}#page=${page}`;
+    says.replaceChildren(make("a", { href: address, target: "_blank", rel: "noopener", textContent: `Page ${page} in a window of its own` }));
+    // Browsers of phones show a PDF in a window alone.
+    if (!navigator.pdfViewerEnabled || !matchMedia("(min-width: 50rem)").matches) return;
+    // A frame that has another page of the same file would not turn to this one.
+    const frame = make("iframe", { id: "place-page", title: `Page ${page} of ${s.document}`, src: address });
+    $("place-page").replaceWith(frame);
+  } catch (e) {
+    if (mine === opened) says.textContent = `The page is not shown: ${e.message}`;
+  }
 }
 
 const drop = $("drop");

@@ -6,9 +6,10 @@ use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ramba::{Answer, AskOptions, Cancel, DocumentInfo, Error, ErrorKind, Library, Mark, Result, Session};
+use ramba::{Answer, AskOptions, Cancel, DocumentInfo, Error, ErrorKind, Library, Mark, Original, Result, Session};
 use serde_json::{Value, json};
 
+use super::Served;
 use crate::document::{Document, DocumentArgs, Note, Output};
 
 /// Bytes of text that are shown before and after a place.
@@ -22,6 +23,7 @@ pub struct Shelf {
     library: Library,
     pub model: String,
     options: AskOptions,
+    originals: bool,
     /// What is known of documents that have not changed.
     known: Mutex<HashMap<String, DocumentInfo>>,
     /// Who writes.
@@ -47,11 +49,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub type Tell<'t> = &'t mut dyn FnMut(Value) -> Result<()>;
 
 impl Shelf {
-    pub fn new(library: Library, model: String, options: AskOptions) -> Self {
+    pub fn new(Served { library, model, options, originals }: Served) -> Self {
         Self {
             library,
             model,
             options,
+            originals,
             known: Mutex::default(),
             writing: Mutex::default(),
             asked: Mutex::default(),
@@ -84,7 +87,10 @@ impl Shelf {
                     known
                 }
             };
-            documents.push(json!({"name": name, "bytes": known.bytes, "tokens": known.tokens, "chunks": known.chunks}));
+            documents.push(json!({
+                "name": name, "bytes": known.bytes, "tokens": known.tokens, "chunks": known.chunks,
+                "original_bytes": known.original,
+            }));
         }
         Ok(json!({"documents": documents}))
     }
@@ -104,6 +110,7 @@ impl Shelf {
         let notes = document.read(&mut Feed {
             len,
             session: &mut session,
+            keep: self.originals,
             tell: &mut *tell,
             started: Instant::now(),
             told: None,
@@ -192,6 +199,15 @@ impl Shelf {
         Ok(json!({"start": from + cut as u64, "text": text.trim_end_matches('\u{fffd}')}))
     }
 
+    /// The file of a document, a PDF, as it was read.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there is no such document, or its file was not kept; `Format` if it has changed since.
+    pub fn original(&self, name: &str) -> Result<Original> {
+        let original = self.library.original(name)?;
+        original.ok_or_else(|| Error::invalid(format!("the file of {name:?} is not kept: there is its text alone")))
+    }
+
     /// Stops what runs.
     pub fn stop(&self) {
         lock(&self.running).work.values().for_each(Cancel::cancel);
@@ -229,6 +245,8 @@ impl Drop for Running<'_> {
 /// Feeds a session, and tells how far it has come.
 struct Feed<'s, 't> {
     session: &'s mut Session,
+    /// Whether the file is kept, if it has pages.
+    keep: bool,
     tell: Tell<'t>,
     len: Option<u64>,
     started: Instant,
@@ -247,6 +265,10 @@ impl Output for Feed<'_, '_> {
             (self.tell)(json!({"progress": {"tokens": tokens, "tokens_per_s": rate, "done": part}}))?;
         }
         Ok(())
+    }
+
+    fn original(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.keep { self.session.keep_original(bytes) } else { Ok(()) }
     }
 
     fn progress(&mut self, done: u64) {
