@@ -22,8 +22,6 @@ pub(super) unsafe trait Integers: Simd {
     type V: Copy;
     /// Sums of products of 4-bit weights.
     type NibbleSums: Copy;
-    /// Weights for [`Integers::signed_dot`].
-    type Signed: Copy;
     /// Sums of products of signed weights.
     type SignedSums: Copy;
 
@@ -74,20 +72,103 @@ pub(super) unsafe trait Integers: Simd {
     /// `p` is valid for writing a vector; no alignment is needed.
     unsafe fn store_v(self, p: *mut f32, v: Self::V);
 
-    /// Sums that begin, and end, with `start`: an instruction set takes it into account where it costs less.
-    fn nibbles_begin(self, start: Self::I) -> Self::NibbleSums;
-    /// Adds the products of 4 weights of 0 to 15 in each lane with the bytes `x`. At most 8 times between begin and end.
-    fn nibbles_dot(self, sums: Self::NibbleSums, w: Self::I, x: Self::I) -> Self::NibbleSums;
-    fn nibbles_end(self, sums: Self::NibbleSums, start: Self::I) -> Self::I;
+    /// Sums of M rows of activations, which begin, and end, with `start`: an instruction set takes it into account where it costs less.
+    fn nibbles_begin<const M: usize>(self, start: [Self::I; M]) -> [Self::NibbleSums; M];
+    /// Adds the products of twice 4 weights of 0 to 15 in each lane with the bytes at `x`. At most 4 times between begin and end.
+    ///
+    /// # Safety
+    /// `x` is valid for reading two words of each of the M rows: both of the first row, then those of the next.
+    unsafe fn nibbles_dot<const M: usize>(self, sums: &mut [Self::NibbleSums; M], w: [Self::I; 2], x: *const i32);
+    fn nibbles_end<const M: usize>(self, sums: [Self::NibbleSums; M], start: [Self::I; M]) -> [Self::I; M];
 
-    /// 4 signed bytes in each lane as panels have them, see [`quantized::flip`], made ready.
-    fn signed(self, w: Self::I) -> Self::Signed;
     /// As [`Integers::nibbles_begin`].
-    fn signed_begin(self, start: Self::I) -> Self::SignedSums;
-    /// Adds the products of 4 weights in each lane, plus the offset, with the bytes `x`. At most 8 times between begin and end.
-    fn signed_dot(self, sums: Self::SignedSums, w: Self::Signed, x: Self::I) -> Self::SignedSums;
-    fn signed_end(self, sums: Self::SignedSums, start: Self::I) -> Self::I;
+    fn signed_begin<const M: usize>(self, start: [Self::I; M]) -> [Self::SignedSums; M];
+    /// Adds the products of twice 4 weights in each lane, signed bytes as panels have them (see [`quantized::flip`]) plus the offset, with
+    /// the bytes at `x`. At most 4 times between begin and end.
+    ///
+    /// # Safety
+    /// As [`Integers::nibbles_dot`].
+    unsafe fn signed_dot<const M: usize>(self, sums: &mut [Self::SignedSums; M], w: [Self::I; 2], x: *const i32);
+    fn signed_end<const M: usize>(self, sums: [Self::SignedSums; M], start: [Self::I; M]) -> [Self::I; M];
 
-    /// Adds the products of twice 4 weights of 0 to 63 in each lane with the bytes `x`.
-    fn six_bits_dot(self, sums: Self::I, w: [Self::I; 2], x: [Self::I; 2]) -> Self::I;
+    /// As [`Integers::nibbles_begin`], in one order with [`Integers::six_bits_dot`].
+    fn six_bits_begin<const M: usize>(self, start: [Self::I; M]) -> [Self::I; M];
+    /// Adds the products of twice 4 weights of 0 to 63 in each lane with the bytes at `x`.
+    ///
+    /// # Safety
+    /// As [`Integers::nibbles_dot`].
+    unsafe fn six_bits_dot<const M: usize>(self, sums: &mut [Self::I; M], w: [Self::I; 2], x: *const i32);
+    fn six_bits_end<const M: usize>(self, sums: [Self::I; M]) -> [Self::I; M];
 }
+
+/// Adds to the sums of M rows, by `dot`, which multiplies a word of each lane with one for all of them.
+///
+/// # Safety
+/// As [`Integers::nibbles_dot`].
+#[inline(always)]
+pub(super) unsafe fn each_row<S: Integers, Sums: Copy, const M: usize>(
+    s: S,
+    sums: &mut [Sums; M],
+    w: [S::I; 2],
+    x: *const i32,
+    dot: impl Fn(Sums, S::I, S::I) -> Sums,
+) {
+    for (j, w) in w.into_iter().enumerate() {
+        for (m, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: word j of row m, by the contract.
+            *sums = dot(*sums, w, unsafe { s.broadcast(x.add(2 * m + j)) });
+        }
+    }
+}
+
+/// The products of [`Integers`], where one instruction does for all weights: `$dot` adds the products of 4 weights in each lane.
+macro_rules! products_in_lanes {
+    ($i:ty, $dot:path) => {
+        type NibbleSums = $i;
+        type SignedSums = $i;
+
+        #[inline(always)]
+        fn nibbles_begin<const M: usize>(self, start: [$i; M]) -> [$i; M] {
+            start
+        }
+        #[inline(always)]
+        #[allow(unused_unsafe, reason = "that of plain Rust is safe")]
+        unsafe fn nibbles_dot<const M: usize>(self, sums: &mut [$i; M], w: [$i; 2], x: *const i32) {
+            // SAFETY: `self` proves that the CPU has the instruction.
+            let dot = |sums, w, x| unsafe { $dot(sums, w, x) };
+            // SAFETY: the same contract.
+            unsafe { crate::cpu::integers::each_row(self, sums, w, x, dot) }
+        }
+        #[inline(always)]
+        fn nibbles_end<const M: usize>(self, sums: [$i; M], _: [$i; M]) -> [$i; M] {
+            sums
+        }
+        #[inline(always)]
+        fn signed_begin<const M: usize>(self, start: [$i; M]) -> [$i; M] {
+            start
+        }
+        #[inline(always)]
+        unsafe fn signed_dot<const M: usize>(self, sums: &mut [$i; M], w: [$i; 2], x: *const i32) {
+            // SAFETY: the same contract.
+            unsafe { self.nibbles_dot(sums, w, x) }
+        }
+        #[inline(always)]
+        fn signed_end<const M: usize>(self, sums: [$i; M], _: [$i; M]) -> [$i; M] {
+            sums
+        }
+        #[inline(always)]
+        fn six_bits_begin<const M: usize>(self, start: [$i; M]) -> [$i; M] {
+            start
+        }
+        #[inline(always)]
+        unsafe fn six_bits_dot<const M: usize>(self, sums: &mut [$i; M], w: [$i; 2], x: *const i32) {
+            // SAFETY: the same contract.
+            unsafe { self.nibbles_dot(sums, w, x) }
+        }
+        #[inline(always)]
+        fn six_bits_end<const M: usize>(self, sums: [$i; M]) -> [$i; M] {
+            sums
+        }
+    };
+}
+pub(super) use products_in_lanes;

@@ -37,6 +37,9 @@ pub enum Isa {
     /// The same with dot products of bytes, which most have since about 2018.
     #[cfg(target_arch = "aarch64")]
     NeonDot,
+    /// The same with products of matrices of bytes (i8mm), which most have since about 2021.
+    #[cfg(target_arch = "aarch64")]
+    NeonI8mm,
 }
 
 /// Best first.
@@ -47,6 +50,8 @@ const PRIORITY: &[Isa] = &[
     Isa::AvxVnni,
     #[cfg(target_arch = "x86_64")]
     Isa::Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Isa::NeonI8mm,
     #[cfg(target_arch = "aarch64")]
     Isa::NeonDot,
     #[cfg(target_arch = "aarch64")]
@@ -76,6 +81,8 @@ impl Kernels {
             Isa::Neon => super::neon::Neon::new().map(|_| &neon::TABLE),
             #[cfg(target_arch = "aarch64")]
             Isa::NeonDot => super::neon::NeonDot::new().map(|_| &neon_dot::TABLE),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonI8mm => super::neon::NeonI8mm::new().map(|_| &neon_i8mm::TABLE),
         }
     }
 
@@ -202,4 +209,9 @@ mod neon {
 #[cfg(target_arch = "aarch64")]
 mod neon_dot {
     with_kernels!(table NeonDot, crate::cpu::neon::NeonDot::here(), [target_feature(enable = "neon,dotprod")]; );
+}
+
+#[cfg(target_arch = "aarch64")]
+mod neon_i8mm {
+    with_kernels!(table NeonI8mm, crate::cpu::neon::NeonI8mm::here(), [target_feature(enable = "neon,dotprod,i8mm")]; );
 }

@@ -1,10 +1,12 @@
-//! AArch64 with Advanced SIMD (NEON), with and without dot products of bytes: two vectors of four lanes stand for the eight.
+//! AArch64 with Advanced SIMD (NEON), with and without dot products and products of matrices of bytes: two vectors of four lanes stand for
+//! the eight.
 
 mod integers;
 
 use std::arch::aarch64::*;
+use std::arch::asm;
 
-use super::simd::{LANES, Simd, pairs_of_vectors, portable_f16};
+use super::simd::{LANES, Simd, pairs_of_vectors};
 
 /// Proof that the CPU has Advanced SIMD.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +46,45 @@ impl NeonDot {
     }
 }
 
+/// Proof that the CPU has Advanced SIMD with dot products, and products of matrices, of bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NeonI8mm(());
+
+impl NeonI8mm {
+    /// The proof, if the CPU that runs this has the instructions.
+    pub(super) fn new() -> Option<NeonI8mm> {
+        let there = NeonDot::new().is_some() && std::arch::is_aarch64_feature_detected!("i8mm");
+        there.then_some(NeonI8mm(()))
+    }
+
+    /// The proof, from within a function that is compiled with the instructions.
+    #[inline]
+    #[target_feature(enable = "neon,dotprod,i8mm")]
+    pub(super) fn here() -> NeonI8mm {
+        NeonI8mm(())
+    }
+}
+
+/// Four half-precision values as f32.
+///
+/// # Safety
+/// `p` is valid for reading 8 bytes.
+// The intrinsic is not stable in Rust yet.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn widened(p: *const u8) -> float32x4_t {
+    let wide;
+    // SAFETY: the contract; besides it, registers alone, and every CPU with Advanced SIMD has the instruction.
+    unsafe {
+        asm!(
+            "fcvtl {wide:v}.4s, {halves:v}.4h",
+            wide = lateout(vreg) wide, halves = in(vreg) vld1_u8(p),
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    wide
+}
+
 /// Applies a two-argument intrinsic to both halves.
 macro_rules! both {
     ($name:ident, $a:expr, $b:expr) => {{
@@ -53,7 +94,7 @@ macro_rules! both {
     }};
 }
 
-/// [`Simd`], for both.
+/// [`Simd`], for all of them.
 macro_rules! vectors {
     ($($type:ident),*) => {$(
         // SAFETY: the type is only made by `new`, which tests for the instructions, and by `here`, which is only safe to call with
@@ -94,9 +135,8 @@ macro_rules! vectors {
     }
     #[inline(always)]
     unsafe fn load_f16(self, p: *const u8) -> Self::F {
-        // The conversion instructions are not stable in Rust yet.
-        // SAFETY: the same contract.
-        self.vector(unsafe { portable_f16(p) })
+        // SAFETY: `self` proves that the CPU has Advanced SIMD; `p` is valid for 16 bytes by the contract.
+        unsafe { float32x4x2_t(widened(p), widened(p.add(8))) }
     }
     #[inline(always)]
     unsafe fn load_bf16(self, p: *const u8) -> Self::F {
@@ -184,4 +224,4 @@ macro_rules! vectors {
     )*};
 }
 
-vectors!(Neon, NeonDot);
+vectors!(Neon, NeonDot, NeonI8mm);

@@ -42,7 +42,7 @@ fn group(left: usize, most: usize) -> usize {
 
 /// How quantized activations lie in memory, in units of f32. A group of rows that are multiplied at once takes as much as so many rows, and
 /// has the rows side by side: value b of a part of the group is that of its first row, then that of its second row, and so on, so that a
-/// product reads one stream. Groups start at cache lines.
+/// product reads one stream. Integers alternate in pairs of words, which products of matrices take at once. Groups start at cache lines.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
     pub(super) cols: usize,
@@ -80,7 +80,7 @@ pub(super) struct GroupMut<'a> {
     offsets: &'a mut [i32],
     /// The same of each half of a block, (cols / 16, rows)
     halves: &'a mut [i32],
-    /// Four values each, (cols / 4, rows)
+    /// Four values each, (cols / 8, rows, 2)
     q: &'a mut [i32],
 }
 
@@ -102,8 +102,8 @@ impl GroupMut<'_> {
             self.halves[(2 * b + half) * self.rows + r] = -offset * sum;
         }
         let words = &mut self.q[b * q.len() * self.rows..][..q.len() * self.rows];
-        for (words, q) in words.chunks_exact_mut(self.rows).zip(q) {
-            words[r] = q;
+        for (words, &q) in words.chunks_exact_mut(2 * self.rows).zip(q.as_chunks::<2>().0) {
+            words[2 * r..][..2].copy_from_slice(&q);
         }
     }
 }
@@ -117,7 +117,7 @@ struct Group<const M: usize> {
 }
 
 /// # Safety
-/// Of all methods: row `m` is one of the group, and the block, or half or word of one, is inside it.
+/// Of all methods: row `m` is one of the group, and the block, or half or words of one, is inside it.
 impl<const M: usize> Group<M> {
     #[inline(always)]
     unsafe fn scale(self, m: usize, b: usize) -> f32 {
@@ -139,11 +139,11 @@ impl<const M: usize> Group<M> {
         // SAFETY: the contract.
         unsafe { self.at.add((3 * self.blocks + half) * M + m).cast() }
     }
-    /// Four values.
+    /// Four values of each row, and the next four, from an even `word` on.
     #[inline(always)]
-    unsafe fn word(self, m: usize, word: usize) -> *const i32 {
+    unsafe fn words(self, word: usize) -> *const i32 {
         // SAFETY: the contract.
-        unsafe { self.at.add((5 * self.blocks + word) * M + m).cast() }
+        unsafe { self.at.add((5 * self.blocks + word) * M).cast() }
     }
 }
 
@@ -364,54 +364,43 @@ unsafe fn tile<S: Integers, const KIND: u8, const M: usize, const N: usize>(
     unsafe {
         let line = |word: usize, n: usize| s.words(panel.lines.add(word * LINE + 4 * (lane + n * S::LANES)));
         let half = |at: usize, n: usize| s.halves(panel.halves.add(at * HALVES + 2 * (lane + n * S::LANES)));
-        let word = |m: usize, b: usize, k: usize| s.broadcast(x.word(m, 8 * b + k));
+        let words = |b: usize, k: usize| x.words(8 * b + k);
+        let offsets = |b: usize| -> [S::I; M] { std::array::from_fn(|m| s.broadcast(x.offset(m, b))) };
         match KIND {
             Q8_0 => {
+                let offsets = |b: usize| if S::SIGNED_OFFSET == 0 { [s.int(0); M] } else { offsets(b) };
                 for b in 0..panel.blocks {
-                    let mut sums = [[s.signed_begin(s.broadcast(x.offset(0, b))); N]; M];
-                    for m in 1..M {
-                        sums[m] = [s.signed_begin(s.broadcast(x.offset(m, b))); N];
-                    }
-                    for k in 0..8 {
+                    let mut sums = [s.signed_begin(offsets(b)); N];
+                    for k in [0, 2, 4, 6] {
                         for n in 0..N {
-                            let w = s.signed(line(8 * b + k, n));
-                            for m in 0..M {
-                                sums[m][n] = s.signed_dot(sums[m][n], w, word(m, b, k));
-                            }
+                            let w = [line(8 * b + k, n), line(8 * b + k + 1, n)];
+                            s.signed_dot(&mut sums[n], w, words(b, k));
                         }
                     }
                     for n in 0..N {
-                        let scale = half(b, n);
+                        let (scale, sums) = (half(b, n), s.signed_end(sums[n], offsets(b)));
                         for m in 0..M {
-                            let sum = s.signed_end(sums[m][n], s.broadcast(x.offset(m, b)));
                             let by = s.mul_v(scale, s.splat_v(x.scale(m, b)));
-                            acc[m][n] = s.fma_v(s.to_floats(sum), by, acc[m][n]);
+                            acc[m][n] = s.fma_v(s.to_floats(sums[m]), by, acc[m][n]);
                         }
                     }
                 }
             }
             Q4_0 => {
                 for b in 0..panel.blocks {
-                    let mut sums = [[s.nibbles_begin(s.broadcast(x.offset(0, b))); N]; M];
-                    for m in 1..M {
-                        sums[m] = [s.nibbles_begin(s.broadcast(x.offset(m, b))); N];
-                    }
-                    for k in 0..4 {
+                    let mut sums = [s.nibbles_begin(offsets(b)); N];
+                    for k in [0, 2] {
                         for n in 0..N {
-                            let w = line(4 * b + k, n);
-                            let (low, high) = (nibbles(s, w), nibbles(s, s.shr(w, 4)));
-                            for m in 0..M {
-                                sums[m][n] = s.nibbles_dot(sums[m][n], low, word(m, b, k));
-                                sums[m][n] = s.nibbles_dot(sums[m][n], high, word(m, b, 4 + k));
-                            }
+                            let w = [line(4 * b + k, n), line(4 * b + k + 1, n)];
+                            s.nibbles_dot(&mut sums[n], w.map(|w| nibbles(s, w)), words(b, k));
+                            s.nibbles_dot(&mut sums[n], w.map(|w| nibbles(s, s.shr(w, 4))), words(b, 4 + k));
                         }
                     }
                     for n in 0..N {
-                        let scale = half(b, n);
+                        let (scale, sums) = (half(b, n), s.nibbles_end(sums[n], offsets(b)));
                         for m in 0..M {
-                            let sum = s.nibbles_end(sums[m][n], s.broadcast(x.offset(m, b)));
                             let by = s.mul_v(scale, s.splat_v(x.scale(m, b)));
-                            acc[m][n] = s.fma_v(s.to_floats(sum), by, acc[m][n]);
+                            acc[m][n] = s.fma_v(s.to_floats(sums[m]), by, acc[m][n]);
                         }
                     }
                 }
@@ -428,27 +417,27 @@ unsafe fn tile<S: Integers, const KIND: u8, const M: usize, const N: usize>(
                             [s.and(b, s.int(0x3f3f_3f3f)), s.or(s.and(s.shr(c, 4), low), s.and(s.shr(b, 2), two))];
                         let (d, dmin) = (half(2 * block, n), half(2 * block + 1, n));
                         for pair in 0..4 {
-                            let mut sums = [[s.nibbles_begin(s.int(0)); 2]; M];
-                            for k in 0..8 {
-                                let w = line(at + 3 + 8 * pair + k, n);
-                                let w = [nibbles(s, w), nibbles(s, s.shr(w, 4))];
-                                for m in 0..M {
-                                    for h in 0..2 {
-                                        let x = word(m, 8 * block + 2 * pair + h, k);
-                                        sums[m][h] = s.nibbles_dot(sums[m][h], w[h], x);
-                                    }
-                                }
-                            }
                             for h in 0..2 {
-                                let b = 2 * pair + h;
-                                let byte =
-                                    |v: [S::I; 2]| s.to_floats(s.and(s.shr(v[b / 4], 8 * (b % 4) as u32), s.int(0xff)));
+                                // The low halves of the bytes of 8 words are a block, and the high ones the next: words are read for
+                                // each, so that the sums of one alone have to fit into registers.
+                                let (in_block, b) = (2 * pair + h, 8 * block + 2 * pair + h);
+                                let none = [s.int(0); M];
+                                let mut sums = s.nibbles_begin(none);
+                                for k in [0, 2, 4, 6] {
+                                    let at = at + 3 + 8 * pair + k;
+                                    let w = [line(at, n), line(at + 1, n)];
+                                    let w = w.map(|w| nibbles(s, if h == 0 { w } else { s.shr(w, 4) }));
+                                    s.nibbles_dot(&mut sums, w, words(b, k));
+                                }
+                                let byte = |v: [S::I; 2]| {
+                                    let at = (in_block / 4, 8 * (in_block % 4) as u32);
+                                    s.to_floats(s.and(s.shr(v[at.0], at.1), s.int(0xff)))
+                                };
                                 let (scale, min) = (s.mul_v(byte(scales), d), s.mul_v(byte(mins), dmin));
-                                let b = 8 * block + b;
+                                let sums = s.nibbles_end(sums, none);
                                 for m in 0..M {
-                                    let sum = s.to_floats(s.nibbles_end(sums[m][h], s.int(0)));
                                     let by = s.mul_v(scale, s.splat_v(x.scale(m, b)));
-                                    acc[m][n] = s.fma_v(sum, by, acc[m][n]);
+                                    acc[m][n] = s.fma_v(s.to_floats(sums[m]), by, acc[m][n]);
                                     let weighted = s.splat_v(x.weighted(m, b));
                                     acc[m][n] = s.fnma_v(min, weighted, acc[m][n]);
                                 }
@@ -469,10 +458,9 @@ unsafe fn tile<S: Integers, const KIND: u8, const M: usize, const N: usize>(
                             let scales = line(at + 48 + b / 2, n);
                             let mut total = [s.int(0); M];
                             for h in 0..2 {
-                                let mut sums = [s.int(0); M];
-                                for m in 0..M {
-                                    sums[m] = s.broadcast(x.half(m, 2 * (8 * block + b) + h));
-                                }
+                                let start: [S::I; M] =
+                                    std::array::from_fn(|m| s.broadcast(x.half(m, 2 * (8 * block + b) + h)));
+                                let mut sums = s.six_bits_begin(start);
                                 for k in [4 * h, 4 * h + 2] {
                                     let mut w = [s.int(0); 2];
                                     for (j, w) in w.iter_mut().enumerate() {
@@ -481,14 +469,11 @@ unsafe fn tile<S: Integers, const KIND: u8, const M: usize, const N: usize>(
                                         let high = s.and(s.shr(high, 2 * part as u32), s.int(0x0303_0303));
                                         *w = s.or(low, s.shl(high, 4));
                                     }
-                                    for m in 0..M {
-                                        let b = 8 * block + b;
-                                        let x = [word(m, b, k), word(m, b, k + 1)];
-                                        sums[m] = s.six_bits_dot(sums[m], w, x);
-                                    }
+                                    s.six_bits_dot(&mut sums, w, words(8 * block + b, k));
                                 }
                                 // A signed byte for each half.
                                 let scale = s.sar(s.shl(scales, 24 - 8 * (2 * (b % 2) + h) as u32), 24);
+                                let sums = s.six_bits_end(sums);
                                 for m in 0..M {
                                     total[m] = s.add_i(total[m], s.mul_i(sums[m], scale));
                                 }

@@ -1,6 +1,6 @@
 //! Plain Rust: what every other instruction set is checked against, and what runs where there is no other.
 
-use super::integers::Integers;
+use super::integers::{Integers, products_in_lanes};
 use super::simd::{LANES, Simd, pairs_of_vectors, portable_bf16, portable_f16};
 
 /// No special instructions.
@@ -110,13 +110,12 @@ fn zip_i(a: [i32; LANES], b: [i32; LANES], f: impl Fn(i32, i32) -> i32) -> [i32;
     std::array::from_fn(|i| f(a[i], b[i]))
 }
 
-/// Sums of the products of 4 bytes in each lane.
+/// Sums of the products of 4 signed bytes in each lane.
 #[inline(always)]
-fn dot(sums: [i32; LANES], w: [i32; LANES], x: [i32; LANES], weight: impl Fn(u8) -> i32) -> [i32; LANES] {
+fn dot(sums: [i32; LANES], w: [i32; LANES], x: [i32; LANES]) -> [i32; LANES] {
     std::array::from_fn(|i| {
-        let products =
-            w[i].to_le_bytes().into_iter().zip(x[i].to_ne_bytes()).map(|(w, x)| weight(w) * i32::from(x as i8));
-        sums[i] + products.sum::<i32>()
+        let products = w[i].to_le_bytes().into_iter().zip(x[i].to_ne_bytes());
+        sums[i] + products.map(|(w, x)| i32::from(w as i8) * i32::from(x as i8)).sum::<i32>()
     })
 }
 
@@ -127,9 +126,6 @@ unsafe impl Integers for Scalar {
     const SIGNED_OFFSET: i32 = 0;
     type I = [i32; LANES];
     type V = [f32; LANES];
-    type NibbleSums = [i32; LANES];
-    type Signed = [i32; LANES];
-    type SignedSums = [i32; LANES];
 
     #[inline(always)]
     unsafe fn words(self, p: *const u8) -> Self::I {
@@ -212,36 +208,5 @@ unsafe impl Integers for Scalar {
         // SAFETY: the same contract.
         unsafe { self.store(p, v) }
     }
-    #[inline(always)]
-    fn nibbles_begin(self, start: Self::I) -> Self::I {
-        start
-    }
-    #[inline(always)]
-    fn nibbles_dot(self, sums: Self::I, w: Self::I, x: Self::I) -> Self::I {
-        dot(sums, w, x, i32::from)
-    }
-    #[inline(always)]
-    fn nibbles_end(self, sums: Self::I, _: Self::I) -> Self::I {
-        sums
-    }
-    #[inline(always)]
-    fn signed(self, w: Self::I) -> Self::I {
-        w
-    }
-    #[inline(always)]
-    fn signed_begin(self, start: Self::I) -> Self::I {
-        start
-    }
-    #[inline(always)]
-    fn signed_dot(self, sums: Self::I, w: Self::I, x: Self::I) -> Self::I {
-        dot(sums, w, x, |w| i32::from(w as i8))
-    }
-    #[inline(always)]
-    fn signed_end(self, sums: Self::I, _: Self::I) -> Self::I {
-        sums
-    }
-    #[inline(always)]
-    fn six_bits_dot(self, sums: Self::I, w: [Self::I; 2], x: [Self::I; 2]) -> Self::I {
-        dot(dot(sums, w[0], x[0], i32::from), w[1], x[1], i32::from)
-    }
+    products_in_lanes!([i32; LANES], dot);
 }

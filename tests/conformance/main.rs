@@ -70,7 +70,7 @@ macro_rules! everywhere {
 fn every_instruction_set_of_the_architecture_is_here() {
     let fast = match () {
         () if cfg!(target_arch = "x86_64") => "Avx2",
-        () if cfg!(target_arch = "aarch64") => "Neon",
+        () if cfg!(target_arch = "aarch64") => "NeonI8mm",
         () => "Scalar",
     };
     let here: Vec<_> = Isa::available().map(|isa| format!("{isa:?}")).collect();

@@ -144,6 +144,32 @@ fn a_row_has_the_same_bits_alone_and_among_others_repacked_or_not_and_on_any_num
     }
 }
 
+// Inside a block sums are exact, and over the blocks of a row every instruction set has the same chain of additions; but plain Rust rounds
+// products before it adds them.
+#[test]
+fn products_of_quantized_weights_have_the_same_bits_with_every_instruction_set_that_fuses() {
+    let mut random = Random(16);
+    for dtype in DType::ALL.into_iter().filter(|t| t.block_len() > 1) {
+        for (rows, cols) in [(1, 256), (37, 512), (530, 1280)] {
+            let (w, _) = weights(&mut random, dtype, rows, cols);
+            for n in [1, 2, 3, 4, 7, 8, 13, 16, 67] {
+                let x = random.values(n * cols);
+                let run = |isa| {
+                    let b = Cpu::with_isa(1, isa).unwrap();
+                    let mut y = poisoned(&b, n * rows);
+                    b.matmul(&b.weight(w.clone()).unwrap(), &b.vector(&x).unwrap(), n, &mut y, false).unwrap();
+                    (isa, bits(&read(&b, &y, n * rows)))
+                };
+                let all: Vec<_> = Isa::available().filter(|isa| *isa != Isa::Scalar).map(run).collect();
+                for pair in all.windows(2) {
+                    let [(a, first), (b, second)] = pair else { unreachable!() };
+                    assert!(first == second, "{a:?} and {b:?}: {dtype} {n} x {cols} x {rows}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn norm_and_product_in_one() {
     everywhere!(norm_and_product_in_one_on);

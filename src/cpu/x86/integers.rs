@@ -8,7 +8,7 @@
 use std::arch::x86_64::*;
 
 use super::{Avx2, Avx512, AvxVnni};
-use crate::cpu::integers::Integers;
+use crate::cpu::integers::{Integers, each_row, products_in_lanes};
 use crate::cpu::quantized::{BLOCK, GroupMut, scale_of};
 
 /// The formula of `quantized.rs`, 32 values at a time.
@@ -154,113 +154,83 @@ macro_rules! lanes_of_256_bits {
     };
 }
 
-/// Products by VNNI, in vectors of any width: `$dot` is the instruction.
-macro_rules! products_of_vnni {
-    ($i:ty, $dot:ident) => {
-        type NibbleSums = $i;
-        type Signed = $i;
-        type SignedSums = $i;
-
-        #[inline(always)]
-        fn nibbles_begin(self, start: $i) -> $i {
-            start
-        }
-        #[inline(always)]
-        fn nibbles_dot(self, sums: $i, w: $i, x: $i) -> $i {
-            // SAFETY: `self` proves that the CPU has the instruction.
-            unsafe { $dot(sums, w, x) }
-        }
-        #[inline(always)]
-        fn nibbles_end(self, sums: $i, _: $i) -> $i {
-            sums
-        }
-        #[inline(always)]
-        fn signed(self, w: $i) -> $i {
-            w
-        }
-        #[inline(always)]
-        fn signed_begin(self, start: $i) -> $i {
-            start
-        }
-        #[inline(always)]
-        fn signed_dot(self, sums: $i, w: $i, x: $i) -> $i {
-            // SAFETY: `self` proves that the CPU has the instruction.
-            unsafe { $dot(sums, w, x) }
-        }
-        #[inline(always)]
-        fn signed_end(self, sums: $i, _: $i) -> $i {
-            sums
-        }
-        #[inline(always)]
-        fn six_bits_dot(self, sums: $i, w: [$i; 2], x: [$i; 2]) -> $i {
-            // SAFETY: `self` proves that the CPU has the instruction.
-            unsafe { $dot($dot(sums, w[0], x[0]), w[1], x[1]) }
-        }
-    };
-}
-
 // SAFETY: as for `Simd`.
 unsafe impl Integers for Avx2 {
     lanes_of_256_bits!();
 
     /// 16 sums of 16 bits.
     type NibbleSums = __m256i;
-    /// The low and the high halves of the bytes.
-    type Signed = [__m256i; 2];
+    /// Of the low and the high halves of the bytes.
     type SignedSums = [__m256i; 2];
 
     #[inline(always)]
-    fn nibbles_begin(self, _: __m256i) -> __m256i {
-        self.int(0)
+    fn nibbles_begin<const M: usize>(self, _: [__m256i; M]) -> [__m256i; M] {
+        [self.int(0); M]
     }
     #[inline(always)]
-    fn nibbles_dot(self, sums: __m256i, w: __m256i, x: __m256i) -> __m256i {
-        // SAFETY: `self` proves that the CPU has AVX2.
-        unsafe { _mm256_add_epi16(sums, _mm256_maddubs_epi16(w, x)) }
+    unsafe fn nibbles_dot<const M: usize>(self, sums: &mut [__m256i; M], w: [__m256i; 2], x: *const i32) {
+        // SAFETY: the same contract; `self` proves that the CPU has AVX2.
+        unsafe { each_row(self, sums, w, x, |sums, w, x| _mm256_add_epi16(sums, _mm256_maddubs_epi16(w, x))) }
     }
     #[inline(always)]
-    fn nibbles_end(self, sums: __m256i, start: __m256i) -> __m256i {
+    fn nibbles_end<const M: usize>(self, sums: [__m256i; M], start: [__m256i; M]) -> [__m256i; M] {
         // SAFETY: `self` proves that the CPU has AVX2.
-        unsafe { _mm256_add_epi32(start, _mm256_madd_epi16(sums, _mm256_set1_epi16(1))) }
+        std::array::from_fn(|m| unsafe { _mm256_add_epi32(start[m], _mm256_madd_epi16(sums[m], _mm256_set1_epi16(1))) })
     }
     #[inline(always)]
-    fn signed(self, w: __m256i) -> [__m256i; 2] {
-        // SAFETY: `self` proves that the CPU has AVX2.
-        unsafe {
-            let low = self.int(0x0f0f_0f0f);
-            [_mm256_and_si256(w, low), _mm256_and_si256(_mm256_srli_epi16::<4>(w), low)]
+    fn signed_begin<const M: usize>(self, _: [__m256i; M]) -> [[__m256i; 2]; M] {
+        [[self.int(0); 2]; M]
+    }
+    #[inline(always)]
+    unsafe fn signed_dot<const M: usize>(self, sums: &mut [[__m256i; 2]; M], w: [__m256i; 2], x: *const i32) {
+        for (j, w) in w.into_iter().enumerate() {
+            // SAFETY: word j of each row, by the contract; `self` proves that the CPU has AVX2.
+            unsafe {
+                let low = self.int(0x0f0f_0f0f);
+                let w = [_mm256_and_si256(w, low), _mm256_and_si256(_mm256_srli_epi16::<4>(w), low)];
+                for (m, sums) in sums.iter_mut().enumerate() {
+                    let x = self.broadcast(x.add(2 * m + j));
+                    for (sum, w) in sums.iter_mut().zip(w) {
+                        *sum = _mm256_add_epi16(*sum, _mm256_maddubs_epi16(w, x));
+                    }
+                }
+            }
         }
     }
     #[inline(always)]
-    fn signed_begin(self, _: __m256i) -> [__m256i; 2] {
-        [self.int(0); 2]
-    }
-    #[inline(always)]
-    fn signed_dot(self, sums: [__m256i; 2], w: [__m256i; 2], x: __m256i) -> [__m256i; 2] {
-        [self.nibbles_dot(sums[0], w[0], x), self.nibbles_dot(sums[1], w[1], x)]
-    }
-    #[inline(always)]
-    fn signed_end(self, sums: [__m256i; 2], start: __m256i) -> __m256i {
+    fn signed_end<const M: usize>(self, sums: [[__m256i; 2]; M], start: [__m256i; M]) -> [__m256i; M] {
         // SAFETY: `self` proves that the CPU has AVX2.
-        unsafe {
-            let [low, high] = [(sums[0], 1), (sums[1], 16)].map(|(v, by)| _mm256_madd_epi16(v, _mm256_set1_epi16(by)));
-            _mm256_add_epi32(start, _mm256_add_epi32(low, high))
+        std::array::from_fn(|m| unsafe {
+            let low = _mm256_madd_epi16(sums[m][0], _mm256_set1_epi16(1));
+            let high = _mm256_madd_epi16(sums[m][1], _mm256_set1_epi16(16));
+            _mm256_add_epi32(start[m], _mm256_add_epi32(low, high))
+        })
+    }
+    #[inline(always)]
+    fn six_bits_begin<const M: usize>(self, start: [__m256i; M]) -> [__m256i; M] {
+        start
+    }
+    #[inline(always)]
+    unsafe fn six_bits_dot<const M: usize>(self, sums: &mut [__m256i; M], w: [__m256i; 2], x: *const i32) {
+        for (m, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: both words of row m, by the contract; `self` proves that the CPU has AVX2.
+            unsafe {
+                let x = [self.broadcast(x.add(2 * m)), self.broadcast(x.add(2 * m + 1))];
+                let four = _mm256_add_epi16(_mm256_maddubs_epi16(w[0], x[0]), _mm256_maddubs_epi16(w[1], x[1]));
+                *sums = _mm256_add_epi32(*sums, _mm256_madd_epi16(four, _mm256_set1_epi16(1)));
+            }
         }
     }
     #[inline(always)]
-    fn six_bits_dot(self, sums: __m256i, w: [__m256i; 2], x: [__m256i; 2]) -> __m256i {
-        // SAFETY: `self` proves that the CPU has AVX2.
-        unsafe {
-            let four = _mm256_add_epi16(_mm256_maddubs_epi16(w[0], x[0]), _mm256_maddubs_epi16(w[1], x[1]));
-            _mm256_add_epi32(sums, _mm256_madd_epi16(four, _mm256_set1_epi16(1)))
-        }
+    fn six_bits_end<const M: usize>(self, sums: [__m256i; M]) -> [__m256i; M] {
+        sums
     }
 }
 
 // SAFETY: as for `Simd`.
 unsafe impl Integers for AvxVnni {
     lanes_of_256_bits!();
-    products_of_vnni!(__m256i, _mm256_dpbusd_avx_epi32);
+    products_in_lanes!(__m256i, _mm256_dpbusd_avx_epi32);
 }
 
 // SAFETY: as for `Simd`.
@@ -372,5 +342,5 @@ unsafe impl Integers for Avx512 {
         unsafe { _mm512_storeu_ps(p, v) }
     }
 
-    products_of_vnni!(__m512i, _mm512_dpbusd_epi32);
+    products_in_lanes!(__m512i, _mm512_dpbusd_epi32);
 }
