@@ -1,7 +1,7 @@
 //! What a question finds is read again with the question in sight, by models that were trained for it: the answer is the one that the
 //! windows get when they are a document of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ramba::{Answer, AskOptions, Decoding, Engine, EngineOptions, ErrorKind, Result, Session, SessionOptions, Support};
 use test_support::gguf::File;
@@ -67,24 +67,73 @@ fn a_device_reads_again_what_the_cpu_does() {
     }
 }
 
+/// Chunks best first: by the logarithms of the weights that the model `found` them with, the least one of these for others, and by
+/// `weight` times the rarity of the words that they share with the question, and half of it for those of their neighbours.
+fn ranked(text: &str, question: &str, found: &[(u64, f32)], weight: f32) -> Vec<u64> {
+    let words: Vec<(usize, String)> = text
+        .split_inclusive(' ')
+        .scan(0, |at, word| Some((std::mem::replace(at, *at + word.len()), word.trim_end().to_lowercase())))
+        .collect();
+    let asked: BTreeSet<String> =
+        question.to_lowercase().split(|c: char| !c.is_alphanumeric()).map(str::to_string).collect();
+    let stretches = text.len().div_ceil(256);
+    let worth = |word: &str| {
+        let held = (0..stretches).filter(|s| words.iter().any(|(at, w)| w == word && at / 256 == *s)).count() as f32;
+        (1.0 + (stretches as f32 - held + 0.5) / (held + 0.5)).ln()
+    };
+    let holds = |chunk: usize| -> BTreeSet<&str> {
+        let inside = |at: usize, word: &str| at < (chunk + 1) * SIZE && at + word.len() > chunk * SIZE;
+        words.iter().filter(|(at, w)| asked.contains(w) && inside(*at, w)).map(|(_, w)| w.as_str()).collect()
+    };
+    let least = found.iter().map(|f| f.1).fold(f32::INFINITY, f32::min);
+    let mut scored: Vec<(u64, f32)> = (0..text.len().div_ceil(SIZE))
+        .map(|chunk| {
+            let here = holds(chunk);
+            let near: BTreeSet<&str> =
+                chunk.checked_sub(1).map(holds).into_iter().chain([holds(chunk + 1)]).flatten().collect();
+            let shared = here.iter().map(|w| worth(w)).sum::<f32>()
+                + near.difference(&here).map(|w| worth(w)).sum::<f32>() / 2.0;
+            let own = found.iter().find(|f| f.0 == chunk as u64).map_or(least, |f| f.1);
+            (chunk as u64, own.ln() + weight * shared)
+        })
+        .collect();
+    if !words.iter().any(|(_, w)| asked.contains(w)) {
+        scored.retain(|(chunk, _)| found.iter().any(|f| f.0 == *chunk));
+    }
+    scored.sort_by(|a, b| b.1.total_cmp(&a.1));
+    scored.into_iter().map(|(chunk, _)| chunk).collect()
+}
+
 #[test]
 fn the_answer_is_that_of_the_windows_as_a_document() {
     let (text, plain) = (document(), open(file(shape())));
-    for (question, shown) in [("b?", 3), ("what is in it?", 0), ("q and c?", 1), ("where?", 2)] {
+    let word = |at: usize| format!("{}?", text[at..].split(' ').nth(1).unwrap());
+    let lexical =
+        [(word(97), 2, 0.4), (word(211).to_uppercase(), 2, 0.4), (word(342), 2, 9.0), ("b?".to_string(), 3, 0.4)];
+    let questions =
+        [("b?", 3), ("what is in it?", 0), ("q and c?", 1), ("where?", 2)].map(|(q, n)| (q.to_string(), n, 0.0));
+    for (question, shown, weight) in questions.into_iter().chain(lexical) {
+        let question = question.as_str();
         let prompt: Vec<u32> = [&[QUESTION][..], &plain.tokenize(question).unwrap(), &[ANSWER]].concat();
         let head = [&prompt[..prompt.len() - 1], &[EOS]].concat();
         // What the first look finds, best first: what the last token of the question reads.
         let mut first = session(&plain);
         first.feed(&text).unwrap();
-        let mut found: Vec<u64> = ask(&mut first, question, &free(1)).sources.iter().map(|s| s.chunk).collect();
+        let sources = ask(&mut first, question, &free(1)).sources;
+        let mut found: Vec<u64> = sources.iter().map(|s| s.chunk).collect();
         assert_eq!(found.len(), 3);
+        if weight > 0.0 {
+            let weights: Vec<(u64, f32)> = sources.iter().map(|s| (s.chunk, s.weight)).collect();
+            found = ranked(&text, question, &weights, weight);
+            found.truncate(3);
+        }
         let room = SIZE.saturating_sub(head.len());
         assert_eq!((WINDOWS as usize * room / SIZE).min(3), shown, "{question}");
         found.truncate(shown);
         found.sort_unstable();
         let kept: Vec<u8> = found.iter().flat_map(|&c| text.bytes().skip(c as usize * SIZE).take(SIZE)).collect();
 
-        let mut again = session(&open(rereading(3)));
+        let mut again = session(&open(rereading(3).f32("ramba.rereading.lexical_weight", weight)));
         again.feed(&text).unwrap();
         let answer = ask(&mut again, question, &free(24));
         if shown == 0 {
@@ -124,6 +173,29 @@ fn the_answer_is_that_of_the_windows_as_a_document() {
             assert_eq!(source.text, text[source.chunk as usize * SIZE..][..SIZE]);
         }
     }
+}
+
+/// Wherever they stand in however many documents.
+#[test]
+fn chunks_that_share_rare_words_are_read_again() {
+    let engine = open(rereading(1).f32("ramba.rereading.lexical_weight", 50.0));
+    let dir = tempfile::tempdir().unwrap();
+    let library = engine.library(dir.path().join("library"), &SessionOptions::default().budget(1 << 20)).unwrap();
+    for name in ["a", "b", "c"] {
+        let mut text = document().repeat(60);
+        if name == "b" {
+            text.insert_str(20_000, "zebra ");
+        }
+        let mut session = library.add(name).unwrap();
+        session.feed(&text).unwrap();
+        session.commit().unwrap();
+    }
+    let mut all = library.open_many(&["a", "b", "c"]).unwrap();
+    let answer = ask(&mut all, "Zebra?", &free(4));
+    assert_eq!(answer.sources.len(), 1);
+    let source = &answer.sources[0];
+    assert_eq!(source.document.as_deref(), Some("b"));
+    assert!(source.text.contains("zebra"), "{source:?}");
 }
 
 #[test]
@@ -174,6 +246,10 @@ fn what_cannot_be_read_again_is_refused() {
     refused(key(3, 5), "ramba.rereading.windows is 5, but a segment has 4 chunks");
     refused(key(3, 0), "go together");
     refused(key(0, 2), "go together");
+    for odd in [-0.1, f32::INFINITY, f32::NAN] {
+        refused(key(3, 4).f32("ramba.rereading.lexical_weight", odd), "ramba.rereading.lexical_weight");
+    }
+    refused(key(0, 0).f32("ramba.rereading.lexical_weight", 0.4), "ramba.rereading.lexical_weight");
     for odd in [-0.1, 1.5, f32::NAN] {
         refused(file(shape()).f32("ramba.ask.no_answer_probability", odd), "ramba.ask.no_answer_probability");
     }

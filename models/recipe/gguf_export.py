@@ -234,6 +234,8 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer: dict, c: Config, arch: str
         for key in ("rereading_chunks", "rereading_windows"):
             if c.raw.get(key):
                 writer.add_uint32("ramba." + key.replace("_", "."), c.raw[key])
+        if c.raw.get("rereading_lexical_weight"):
+            writer.add_float32("ramba.rereading.lexical_weight", c.raw["rereading_lexical_weight"])
 
 
 def special_ids(tokenizer: dict | None, c: Config) -> dict[str, int]:
@@ -328,6 +330,7 @@ def load(path) -> tuple[dict, dict]:
         "no_answer_probability": get("ask.no_answer_probability"),
         "rereading_chunks": get("rereading.chunks") or 0,
         "rereading_windows": get("rereading.windows") or 0,
+        "rereading_lexical_weight": get("rereading.lexical_weight") or 0.0,
     }
     lower = get("lower_block_count")
     config["num_lower_layers"] = get("block_count") if lower is None else lower

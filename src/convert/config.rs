@@ -177,6 +177,8 @@ pub(super) struct Shape {
     pub no_answer_probability: Option<f64>,
     /// Chunks that a question's answer is read from again, and windows for them; 0 for none.
     pub rereading: [u64; 2],
+    /// What words that a chunk shares with a question weigh in the choice of these.
+    pub lexical_weight: Option<f64>,
 }
 
 /// The part of a RAMba above its lower blocks.
@@ -376,6 +378,9 @@ impl Shape {
                     entries.push(("ramba.rereading.chunks".into(), n(chunks)));
                     entries.push(("ramba.rereading.windows".into(), n(windows)));
                 }
+                if let Some(weight) = self.lexical_weight {
+                    entries.push(("ramba.rereading.lexical_weight".into(), Value::F32(weight as f32)));
+                }
                 entries
             }
             _ => Vec::new(),
@@ -450,6 +455,7 @@ fn hugging_face(f: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<Shape> {
         question_space: false,
         no_answer_probability: None,
         rereading: [0; 2],
+        lexical_weight: None,
     };
     if published {
         shape.question = f.token("question_token_id", notes)?;
@@ -457,6 +463,7 @@ fn hugging_face(f: &mut Fields<'_>, notes: &mut Vec<String>) -> Result<Shape> {
         shape.question_space = f.flag("question_space")?.unwrap_or(false);
         shape.no_answer_probability = f.float("no_answer_probability")?;
         shape.rereading = [f.uint("rereading_chunks")?.unwrap_or(0), f.uint("rereading_windows")?.unwrap_or(0)];
+        shape.lexical_weight = f.float("rereading_lexical_weight")?;
         shape.segment = f.segment("segment_size")?;
         shape.overlap = f.uint("segment_overlap")?.unwrap_or(0);
         shape.upper = upper(f, hidden)?;
@@ -632,6 +639,7 @@ fn mixer(s: &mut Fields<'_>, hidden: u64) -> Result<Shape> {
         question_space: false,
         no_answer_probability: None,
         rereading: [0; 2],
+        lexical_weight: None,
     })
 }
 

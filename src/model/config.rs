@@ -54,12 +54,14 @@ pub struct Config {
 
 /// The chunks that a question finds are read a second time with the question in sight: as one segment of windows, each of one
 /// chunk's size, of which every one begins with the question and goes on with their text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RereadingConfig {
-    /// Chunks that are read again: the best of those that the last token of the question reads.
+    /// Chunks that are read again: the best of those that the last token of the question reads, and of those that share words with it.
     pub chunks: usize,
     /// Windows.
     pub windows: usize,
+    /// What the words that a chunk shares with the question weigh against the logarithm of the model's own weight; 0 for its weight alone.
+    pub lexical_weight: f32,
 }
 
 /// The shape of everything that makes a Mamba-2 model a RAMba.
@@ -435,11 +437,16 @@ impl Keys<'_> {
     }
 
     fn rereading(&self, config: &Config) -> Result<Option<RereadingConfig>> {
-        let (chunks, windows) = (self.name("rereading.chunks"), self.name("rereading.windows"));
+        let [chunks, windows, lexical] =
+            ["chunks", "windows", "lexical_weight"].map(|key| self.name(&format!("rereading.{key}")));
         let value = |key: &str| Ok::<_, Error>(self.gguf.opt_u32(key)?.unwrap_or(0) as usize);
-        let rereading = RereadingConfig { chunks: value(&chunks)?, windows: value(&windows)? };
-        let RereadingConfig { chunks: count, windows: most } = rereading;
+        let lexical_weight = self.gguf.opt_f32(&lexical)?.unwrap_or(0.0);
+        let rereading = RereadingConfig { chunks: value(&chunks)?, windows: value(&windows)?, lexical_weight };
+        let RereadingConfig { chunks: count, windows: most, .. } = rereading;
         require((count == 0) == (most == 0), || format!("{chunks} is {count} and {windows} {most}: they go together"))?;
+        require(lexical_weight.is_finite() && lexical_weight >= 0.0 && (count > 0 || lexical_weight == 0.0), || {
+            format!("{lexical} is {lexical_weight}: expected at least 0, and {chunks} with it")
+        })?;
         if count == 0 {
             return Ok(None);
         }

@@ -2,13 +2,14 @@
 
 use super::answer::mean_weights;
 use super::device::State;
+use super::lexical;
 use super::passage;
 use super::reader::Reader;
 use super::rereading::Rereading;
 use super::resources::Resources;
 use super::tokens::Tokens;
 use super::{Engine, SessionOptions};
-use crate::model::{Pass, Trace};
+use crate::model::{Pass, RereadingConfig, Trace};
 use crate::{Cancel, Result};
 
 /// The state of a question and its answer, or of a continuation of the document.
@@ -68,13 +69,20 @@ impl Generation {
     /// Failures of the model, the memory and the device.
     pub fn reread(&mut self, r: &mut Resources, prompt: &[u32]) -> Result<()> {
         let (Some(rereading), true) = (&self.rereading, r.memory.is_some()) else { return Ok(()) };
-        let most = rereading.chunks();
+        let RereadingConfig { chunks: most, lexical_weight, .. } = rereading.config();
         let mut trace = Trace::new();
         self.pass(r, prompt, None, Pass { trace: Some(&mut trace), ..Pass::default() })?;
         let last = self.position().saturating_sub(1);
         trace.retain(|read| read.position == last);
+        let found = mean_weights(&trace, r.selections(1), 0.0);
+        let ranked = if lexical_weight > 0.0 {
+            let question = r.engine.tokenizer()?.decode(prompt);
+            lexical::rank(r, &question, &found, lexical_weight)?
+        } else {
+            found.into_iter().map(|(chunk, _)| chunk).collect()
+        };
         let mut chunks = Vec::new();
-        for (chunk, _) in mean_weights(&trace, r.selections(1), 0.0).into_iter().take(most) {
+        for chunk in ranked.into_iter().take(most) {
             let (part, bytes) = r.place(chunk)?;
             let text = passage::text(&part.text, bytes)?.1;
             chunks.push((chunk, r.engine.tokenize(&text)?));

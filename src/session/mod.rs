@@ -17,6 +17,7 @@ mod decode;
 mod device;
 mod engine;
 mod generation;
+mod lexical;
 mod library;
 mod needs;
 mod passage;

@@ -79,9 +79,9 @@ impl Rereading {
         self.memory.reserved_bytes()
     }
 
-    /// Most chunks that are read again.
-    pub fn chunks(&self) -> usize {
-        self.config.chunks
+    /// What is read again.
+    pub fn config(&self) -> RereadingConfig {
+        self.config
     }
 
     /// Reads the tokens of `chunks`, best first, with the question of `prompt` in sight. False if there is no room for any.
