@@ -184,13 +184,15 @@ fn end_to_end(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<R
 
         // From the first token on, so that the prompt does not count.
         let options = AskOptions::default().max_tokens(args.decode + 1).ignore_end(true);
-        let mut first = None;
+        // To the last one, so that finding what the answer was read from does not count.
+        let mut times: Option<(Instant, Instant)> = None;
         session.generate("", &options, &mut |_, _| {
-            first.get_or_insert_with(Instant::now);
+            let now = Instant::now();
+            times = Some((times.map_or(now, |times| times.0), now));
             interrupt::asked()
         })?;
         interrupt::check()?;
-        decode.push(first.map_or(Duration::ZERO, |first| first.elapsed()));
+        decode.push(times.map_or(Duration::ZERO, |(first, last)| last - first));
     }
     let per_s = |n: usize, time: Duration| n as f64 / time.as_secs_f64().max(1e-9);
     let decode = per_s(args.decode, median(decode));
