@@ -196,6 +196,24 @@ fn chunks_that_share_rare_words_are_read_again() {
     let source = &answer.sources[0];
     assert_eq!(source.document.as_deref(), Some("b"));
     assert!(source.text.contains("zebra"), "{source:?}");
+    drop((all, library));
+
+    // The landmark in the middle of the document, with which the search for a place in it begins.
+    let path = dir.path().join("library/0000000000000002/landmarks");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let stride = u32::from_le_bytes(bytes[56..60].try_into().unwrap()) as usize;
+    let middle = (60 * document().len() + 6).div_ceil(SIZE) / 2;
+    bytes[4096 + middle * stride + 40] ^= 4;
+    std::fs::write(&path, bytes).unwrap();
+    for skip in [false, true] {
+        let options = SessionOptions::default().budget(1 << 20).skip_damaged(skip);
+        let library = engine.read_library(dir.path().join("library"), &options).unwrap();
+        let answer = library.open_many(&["a", "b", "c"]).unwrap().answer("Zebra?", &free(4));
+        match answer {
+            Ok(answer) => assert!(skip && answer.sources.len() == 1),
+            Err(e) => assert!(!skip && e.kind() == ErrorKind::Format, "{e}"),
+        }
+    }
 }
 
 #[test]

@@ -342,6 +342,20 @@ impl ChunkMemory {
         self.skip_damaged = true;
     }
 
+    /// `error`, unless it is damage that is to be left out.
+    ///
+    /// # Errors
+    /// `error`.
+    pub fn tolerate(&self, error: Error) -> Result<()> {
+        match self.skip_damaged && error.kind() == ErrorKind::Format {
+            true => {
+                log::warn!("what is damaged is left out: {error}");
+                Ok(())
+            }
+            false => Err(error),
+        }
+    }
+
     /// The chunks that were left out so far.
     pub fn skipped(&self) -> &BTreeSet<u64> {
         &self.skipped

@@ -3,8 +3,8 @@
 //!
 //! A word counts by its rarity, the inverse document frequency of BM25 (Robertson and Zaragoza, "The Probabilistic Relevance
 //! Framework: BM25 and Beyond", 2009, equation 3.3), in a chunk whole and in the chunk before or after it half. Nothing is kept for this:
-//! the text of the documents is scanned with every question, at a gigabyte in about a second, with memory that does not grow with
-//! it. One scan counts words in stretches of the text, a second one chooses the best stretches, and the chunks that these lie in are
+//! the text of the documents is scanned with every question (docs/performance.md), in memory that does not grow with it beyond a bound.
+//! A scan counts words in stretches of the text, a second look at these chooses the best ones, and the chunks that they lie in are
 //! scored exactly.
 
 use std::collections::BTreeMap;
@@ -23,6 +23,9 @@ const STRETCH: u64 = 256;
 
 /// Stretches whose chunks are scored.
 const CANDIDATES: usize = 32;
+
+/// Stretches whose words are kept for the second look, 2 MB for 67 MB of text; what comes after these is scanned again.
+const MOST_KEPT: usize = 1 << 18;
 
 /// What a word counts in a neighbouring chunk.
 const NEIGHBOUR: f32 = 0.5;
@@ -55,9 +58,11 @@ pub(super) fn rank(r: &mut Resources, question: &str, found: &[(u64, f32)], weig
 /// Which of the words of a question are there: bit i for word i.
 type Mask = u64;
 
-/// The different words of a question, in lower case, at most [`MOST_WORDS`].
+/// The different words of a question, in lower case, at most [`MOST_WORDS`]. A word is a run of letters and digits.
 struct Words {
     words: Vec<Vec<u8>>,
+    /// Bit 256 · a + b: whether a word may begin where the bytes a and b are.
+    begins: Vec<u64>,
     /// Open addressing: the number of a word, or [`NONE`].
     table: [u8; TABLE],
 }
@@ -66,42 +71,29 @@ const TABLE: usize = 512;
 const NONE: u8 = u8::MAX;
 
 /// FNV-1a, 32 bits.
-const BASIS: u32 = 0x811c_9dc5;
-const PRIME: u32 = 0x0100_0193;
-
-/// ASCII letters in lower case, digits and all bytes of other characters as they are; 0 for what is in no word.
-const FOLDED: [u8; 256] = {
-    let mut folded = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let b = byte as u8;
-        if b.is_ascii_alphanumeric() || b >= 0x80 {
-            folded[byte] = b.to_ascii_lowercase();
-        }
-        byte += 1;
-    }
-    folded
-};
-
-fn folded(byte: u8) -> u8 {
-    FOLDED[usize::from(byte)]
-}
-
 fn hash(word: &[u8]) -> u32 {
-    word.iter().fold(BASIS, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(PRIME))
+    word.iter().fold(0x811c_9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
-/// The words of a text that are not ASCII alone: runs of letters and digits, in lower case.
-fn words_of(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
+/// The character at `at`, if there is a whole one.
+fn character(text: &[u8], at: usize) -> Option<char> {
+    let bytes = text.get(at..text.len().min(at + 4))?;
+    bytes.utf8_chunks().next()?.valid().chars().next()
+}
+
+/// The character before `at`.
+fn character_before(text: &[u8], at: usize) -> Option<char> {
+    let start = (at.saturating_sub(4)..at).rev().find(|&start| text[start] & 0xc0 != 0x80)?;
+    character(text, start).filter(|c| start + c.len_utf8() == at)
 }
 
 impl Words {
     fn new(question: &str) -> Self {
-        let mut words = Self { words: Vec::new(), table: [NONE; TABLE] };
-        for word in words_of(question) {
+        let mut words = Self { words: Vec::new(), begins: vec![0; (1 << 16) / 64], table: [NONE; TABLE] };
+        for word in question.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+            let word = word.to_lowercase();
             let (word, hash) = (word.as_bytes(), hash(word.as_bytes()));
-            if words.words.len() == MOST_WORDS || words.find(hash, |other| other == word).is_some() {
+            if words.words.len() == MOST_WORDS || words.find(hash, word).is_some() {
                 continue;
             }
             let mut slot = hash as usize % TABLE;
@@ -109,18 +101,41 @@ impl Words {
                 slot = (slot + 1) % TABLE;
             }
             words.table[slot] = words.words.len() as u8;
+            words.add_begins(word);
             words.words.push(word.to_vec());
         }
         words
     }
 
-    /// The number of the word with this hash that is the `same`.
-    fn find(&self, hash: u32, same: impl Fn(&[u8]) -> bool) -> Option<usize> {
+    /// Marks every pair of bytes that `word` may begin with in some case. Beyond ASCII that is any, as case may change all bytes there;
+    /// after a word of one byte, any that goes on with no letter or digit of ASCII.
+    fn add_begins(&mut self, word: &[u8]) {
+        let any =
+            |byte: u8| {
+                (0..=u8::MAX).filter(move |&other| {
+                    if byte.is_ascii() { other.eq_ignore_ascii_case(&byte) } else { !other.is_ascii() }
+                })
+            };
+        for first in any(word[0]) {
+            for second in 0..=u8::MAX {
+                let may = match word.get(1) {
+                    _ if !first.is_ascii() => true,
+                    // Lower case may have more bytes than upper case.
+                    Some(byte) => any(*byte).any(|other| other == second) || !second.is_ascii(),
+                    None => !second.is_ascii_alphanumeric(),
+                };
+                let pair = usize::from(first) << 8 | usize::from(second);
+                self.begins[pair / 64] |= u64::from(may) << (pair % 64);
+            }
+        }
+    }
+
+    /// The number of a word with this hash.
+    fn find(&self, hash: u32, word: &[u8]) -> Option<usize> {
         let mut slot = hash as usize % TABLE;
-        // Most words of a text are none of the question and end here: the table has many empty places.
         while self.table[slot] != NONE {
             let number = usize::from(self.table[slot]);
-            if self.words.get(number).is_some_and(|word| same(word)) {
+            if self.words.get(number).is_some_and(|other| other == word) {
                 return Some(number);
             }
             slot = (slot + 1) % TABLE;
@@ -130,28 +145,31 @@ impl Words {
 
     /// Calls `visit` with the bytes and the number of each word of `text` that is one of these.
     fn scan(&self, text: &[u8], mut visit: impl FnMut(Range<usize>, usize)) {
-        let mut at = 0;
-        while at < text.len() {
-            let start = at;
-            let (mut hash, mut all) = (BASIS, 0);
-            while let Some(byte) = text.get(at).map(|&byte| folded(byte)).filter(|&byte| byte != 0) {
-                hash = (hash ^ u32::from(byte)).wrapping_mul(PRIME);
-                all |= byte;
-                at += 1;
+        let mut word = Vec::new();
+        let mut before = 0u8;
+        for (at, &first) in text.iter().enumerate() {
+            let pair = usize::from(first) << 8 | text.get(at + 1).map_or(0, |&second| usize::from(second));
+            // Nearly all bytes end here.
+            let may_begin = self.begins[pair / 64] >> (pair % 64) & 1 != 0 && !before.is_ascii_alphanumeric();
+            let last = std::mem::replace(&mut before, first);
+            if !may_begin || !last.is_ascii() && character_before(text, at).is_some_and(char::is_alphanumeric) {
+                continue;
             }
-            let word = &text[start..at];
-            if word.is_empty() {
-                at += 1;
-            } else if all < 0x80 {
-                if let Some(number) = self.find(hash, |other| other.eq_ignore_ascii_case(word)) {
-                    visit(start..at, number);
-                }
-            } else {
-                for word in words_of(&String::from_utf8_lossy(word)) {
-                    if let Some(number) = self.find(self::hash(word.as_bytes()), |other| other == word.as_bytes()) {
-                        visit(start..at, number);
-                    }
-                }
+            word.clear();
+            word.extend(text[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase));
+            let mut end = at + word.len();
+            while let Some(c) = text.get(end).filter(|byte| !byte.is_ascii()).and_then(|_| character(text, end))
+                && c.is_alphanumeric()
+            {
+                c.to_lowercase().for_each(|c| word.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()));
+                end += c.len_utf8();
+                let ascii = text[end..].iter().take_while(|byte| byte.is_ascii_alphanumeric());
+                let before = word.len();
+                word.extend(ascii.map(u8::to_ascii_lowercase));
+                end += word.len() - before;
+            }
+            if let Some(number) = self.find(hash(&word), &word) {
+                visit(at..end, number);
             }
         }
     }
@@ -165,7 +183,8 @@ impl Words {
             let end = len.min(at + STEP);
             let bytes = text.read(at..end)?;
             // A word that goes on is left to the next step.
-            let between = if end < len { bytes.iter().rposition(|&byte| folded(byte) == 0) } else { None };
+            let parts = |byte: &u8| byte.is_ascii() && !byte.is_ascii_alphanumeric();
+            let between = if end < len { bytes.iter().rposition(parts) } else { None };
             let bytes = &bytes[..between.map_or(bytes.len(), |last| last + 1)];
             self.scan(bytes, |word, number| {
                 while stretch < (at + word.start as u64) / STRETCH {
@@ -194,13 +213,23 @@ impl Words {
         let mut documents = Vec::new();
         let mut held = [0u64; MOST_WORDS];
         let (mut chunk, mut stretches) = (0, 0);
+        let mut kept = Vec::new();
         while chunk < memory.len() && !self.words.is_empty() {
             let part = memory.part(chunk)?;
             documents.push((chunk, stretches));
-            self.stretches(&part.text, cancel, |mask| {
+            let end = stretches + part.text.len().div_ceil(STRETCH);
+            let scanned = self.stretches(&part.text, cancel, |mask| {
                 stretches += 1;
                 bits(mask).for_each(|word| held[word] += 1);
-            })?;
+                if kept.len() < MOST_KEPT {
+                    kept.push(mask);
+                }
+            });
+            if let Err(e) = scanned {
+                memory.tolerate(e)?;
+                kept.resize((kept.len() + (end - stretches) as usize).min(MOST_KEPT), 0);
+                stretches = end;
+            }
             chunk = part.chunks.end;
         }
         let worth = Worth::new(&held, stretches);
@@ -217,7 +246,11 @@ impl Words {
                 (before, mask) = (mask, after);
                 id += 1;
             };
-            self.stretches(&part.text, cancel, &mut push)?;
+            let there = first as usize..(first + part.text.len().div_ceil(STRETCH)) as usize;
+            match kept.get(there) {
+                Some(kept) => kept.iter().for_each(|&mask| push(mask)),
+                None => self.stretches(&part.text, cancel, &mut push).or_else(|e| memory.tolerate(e))?,
+            }
             push(0);
         }
 
@@ -227,7 +260,10 @@ impl Words {
             let Some(&(chunk, first)) = documents.get(document) else { continue };
             let part = memory.part(chunk)?;
             let start = (stretch.id - first) * STRETCH;
-            scored.extend(overlapping(memory, &part, start..start + STRETCH)?.map(|chunk| (chunk, 0.0)));
+            match overlapping(memory, &part, start..start + STRETCH) {
+                Ok(chunks) => scored.extend(chunks.map(|chunk| (chunk, 0.0))),
+                Err(e) => memory.tolerate(e)?,
+            }
         }
         let mut masks = BTreeMap::new();
         for (&chunk, score) in &mut scored {
@@ -239,7 +275,7 @@ impl Words {
                 if let Some(&mask) = masks.get(&chunk) {
                     return Ok(mask);
                 }
-                let mask = self.mask(memory, &part, chunk)?;
+                let mask = self.mask(memory, &part, chunk).or_else(|e| memory.tolerate(e).map(|()| 0))?;
                 masks.insert(chunk, mask);
                 Ok(mask)
             };
@@ -316,9 +352,19 @@ mod tests {
 
     #[test]
     fn words_are_found_whole_and_in_any_case() {
-        let found = scanned("Who is the MAYOR of Zürich?", "(The mayors) MAYOR—of ZÜRICH, who");
+        let found = scanned(
+            "Who is the MAYOR of Zürich? É 東京",
+            "(The mayors) MAYOR—of ZÜRICH, who é ésof “is” 東京 東京都 of\u{e9}",
+        );
         let found: Vec<&str> = found.iter().map(|f| f.0.as_str()).collect();
-        assert_eq!(found, ["the", "mayor", "of", "zürich", "who"]);
+        assert_eq!(found, ["the", "mayor", "of", "zürich", "who", "é", "is", "東京"]);
+        // Half a character at either end is in no word.
+        let half = &"éof".as_bytes()[1..];
+        let words = Words::new("of");
+        let mut count = 0;
+        words.scan(half, |_, _| count += 1);
+        words.scan(&"of é".as_bytes()[..4], |_, _| count += 1);
+        assert_eq!(count, 2);
         assert_eq!(scanned("the 7", "7 77 bathe the"), [("7".into(), 0..1), ("the".into(), 11..14)]);
         assert!(scanned("?!", "anything").is_empty());
         assert!(scanned("a", "").is_empty());
@@ -330,7 +376,7 @@ mod tests {
         let words = Words::new(&question.join(" "));
         assert_eq!(words.words.len(), MOST_WORDS);
         for (i, word) in question.iter().enumerate() {
-            let found = words.find(hash(word.as_bytes()), |other| other == word.as_bytes());
+            let found = words.find(hash(word.as_bytes()), word.as_bytes());
             assert_eq!(found, (i < MOST_WORDS).then_some(i));
         }
     }
