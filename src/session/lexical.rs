@@ -55,6 +55,12 @@ pub(super) fn rank(r: &mut Resources, question: &str, found: &[(u64, f32)], weig
     Ok(ranked.into_iter().map(|(chunk, _)| chunk).collect())
 }
 
+/// Bytes of RAM that [`rank`] takes, at most, in `text` bytes of documents.
+pub(super) fn most_bytes(text: u64) -> u64 {
+    // A list of masks may have room for twice as many.
+    2 * size_of::<Mask>() as u64 * text.div_ceil(STRETCH).min(MOST_KEPT as u64) + 2 * text.min(STEP)
+}
+
 /// Which of the words of a question are there: bit i for word i.
 type Mask = u64;
 
@@ -213,7 +219,8 @@ impl Words {
         let mut documents = Vec::new();
         let mut held = [0u64; MOST_WORDS];
         let (mut chunk, mut stretches) = (0, 0);
-        let mut kept = Vec::new();
+        // As long as there is memory for it.
+        let (mut kept, mut keeps) = (Vec::new(), true);
         while chunk < memory.len() && !self.words.is_empty() {
             let part = memory.part(chunk)?;
             documents.push((chunk, stretches));
@@ -221,14 +228,15 @@ impl Words {
             let scanned = self.stretches(&part.text, cancel, |mask| {
                 stretches += 1;
                 bits(mask).for_each(|word| held[word] += 1);
-                if kept.len() < MOST_KEPT {
+                keeps = keeps && kept.len() < MOST_KEPT && kept.try_reserve(1).is_ok();
+                if keeps {
                     kept.push(mask);
                 }
             });
             if let Err(e) = scanned {
                 memory.tolerate(e)?;
-                kept.resize((kept.len() + (end - stretches) as usize).min(MOST_KEPT), 0);
-                stretches = end;
+                // What comes next would stand in the wrong place.
+                (stretches, keeps) = (end, false);
             }
             chunk = part.chunks.end;
         }

@@ -126,8 +126,11 @@ impl Usage {
         if let Some(shape) = config.chunk_shape() {
             let chunks = tokens.div_ceil(needs.chunk_tokens);
             usage.cache = ChunkMemory::most_bytes(&shape, session.precision, session.budget, chunks)?;
-            if config.rereading.is_some() {
+            if let Some(rereading) = config.rereading {
                 usage.cache += needs.least_budget;
+                if rereading.lexical_weight > 0.0 {
+                    usage.scratch += super::lexical::most_bytes(bytes);
+                }
             }
             usage.disk = ChunkMemory::file_bytes(&shape, session.precision, chunks, bytes)?;
         }
