@@ -263,8 +263,8 @@ impl Words {
         let worth = Worth::new(&held, stretches);
 
         let mut best = TopK::new(CANDIDATES)?;
-        for &(chunk, first) in &documents {
-            let part = memory.part(chunk)?;
+        let ends = documents.iter().skip(1).map(|&(_, first)| first).chain([stretches]);
+        for (&(chunk, first), end) in documents.iter().zip(ends) {
             let (mut id, mut before, mut mask) = (first, 0, 0);
             let mut push = |after| {
                 let score = worth.of(mask, before | after);
@@ -274,10 +274,13 @@ impl Words {
                 (before, mask) = (mask, after);
                 id += 1;
             };
-            let there = first as usize..(first + part.text.len().div_ceil(STRETCH)) as usize;
-            match kept.get(there) {
+            // A document whose words are kept need not be opened again.
+            match kept.get(first as usize..end as usize) {
                 Some(kept) => kept.iter().for_each(|&mask| push(mask)),
-                None => self.stretches(&part.text, cancel, &mut push).or_else(|e| memory.tolerate(e))?,
+                None => {
+                    let part = memory.part(chunk)?;
+                    self.stretches(&part.text, cancel, &mut push).or_else(|e| memory.tolerate(e))?;
+                }
             }
             push(0);
         }

@@ -2,11 +2,10 @@
 
 use clap::Args;
 use ramba::{EngineOptions, Error, Result, Usage};
+use ramba_cli::engine::BudgetArgs;
 use ramba_cli::model::ModelFile;
 use ramba_cli::show::{grouped, mib, parse_count, parse_size, print, print_json};
 use serde_json::json;
-
-use ramba_cli::engine::BudgetArgs;
 
 /// Bytes of English that a token of the shipped model stands for, ten times.
 const TEN_TOKENS: u64 = 42;
