@@ -17,6 +17,7 @@ LONGEST_QUESTION, LONGEST_ANSWER = 30, 16
 CANDIDATE = re.compile(r"\b(?:[A-Z][\w'-]+(?: (?:of |the |and |de )?[A-Z][\w'-]+)*|\d[\d,.]*\d%?|[a-z]{5,})\b")
 SENTENCE = re.compile(r"[^.!?]+[.!?]+")
 TOGETHER = 12  # passages of a document that is made of passages
+START = 40  # characters that tell passages of one name apart
 
 
 def open_xz(path):
@@ -45,7 +46,8 @@ class Source:
 
     @classmethod
     def of(cls, name, documents, tokenizer, rng, cloze=False):
-        """`documents`: lists of (passage, [(question, start, answer, whether people asked it)]), positions in characters of the passage."""
+        """`documents`: lists of (passage, [(question, start, answer, whether people asked it)]), positions in characters of the passage.
+        A question with an empty answer is about the passage, which does not answer it: its span is empty."""
         texts, marks = [], []
         for passages in documents:
             text, own = "", []
@@ -61,8 +63,8 @@ class Source:
                 starts, stops = [o[0] for o in e.offsets], [o[1] for o in e.offsets]
                 place = lambda a, b: (bisect.bisect_right(stops, a), bisect.bisect_left(starts, b))
                 for q, a, b, real in own:
-                    i, j = place(a, b)
-                    if 0 < j - i <= LONGEST_ANSWER:
+                    i, j = place(a, b) if a < b else (bisect.bisect_right(stops, a),) * 2
+                    if 0 < j - i <= LONGEST_ANSWER or a == b:
                         asked.append((at + i, at + j, q, real))
                 if cloze:
                     hidden += [tuple(at + x for x in place(*m) + place(*s)) for m, s in clozes(text, rng)]
@@ -154,11 +156,36 @@ def generated(passages, questions, kind, rng):
     return documents
 
 
+def written(passages, folder):
+    """Documents of the passages that questions were written about by hand: the files of `folder` hold JSON lines of `name` and `starts` of a
+    passage and `questions`, [question, answer], the answer null where the passage does not hold one."""
+    place = {}
+    for name, text in passages:
+        place.setdefault((name, text[:START]), text)
+    found = []
+    for path in sorted(folder.glob("*.jsonl")):
+        for row in map(json.loads, path.read_text().splitlines()):
+            text, questions = place.get((row["name"], row["starts"][:START])), []
+            for question, answer in row["questions"] if text else ():
+                at = word_place(text, answer) if answer else len(text) // 2
+                if at >= 0:
+                    questions.append((one_line(question), at, answer or "", True))
+            if questions:
+                found.append((text, questions))
+    return [found[k : k + TOGETHER] for k in range(0, len(found), TOGETHER)]
+
+
+def word_place(text, answer):
+    """Where `answer` stands in `text` as whole words, or -1."""
+    m = re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", text)
+    return m.start() if m else -1
+
+
 def alike(texts, rng, width=64):
     """Groups of up to TOGETHER texts that share rare words: halves of halves of random projections of their words."""
     numbers = np.random.default_rng(rng.randrange(2**32))
     words = {}
-    bags = [[words.setdefault(w, len(words)) for w in set(re.findall(r"[A-Za-z]{3,}|\d{4}", t.lower()))] for t in texts]
+    bags = [[words.setdefault(w, len(words)) for w in sorted(set(re.findall(r"[A-Za-z]{3,}|\d{4}", t.lower())))] for t in texts]
     counts = np.bincount(np.concatenate(bags), minlength=len(words))
     weight = np.log(len(texts) / (1 + counts)).clip(min=0)
     weight[counts < 2] = 0

@@ -14,7 +14,7 @@ from pools import KINDS
 WEIGHTS = dict(
     answer=0.5, nce=0.5, support=0.2, attend=0.2, embed=1.0, distill=0.5, lm=0.1, again=1.5, window=1.0, attend_again=0.3
 )
-TAKEN = torch.tensor([k in ("real", "generated", "cloze", "needle", "table") for k in KINDS])  # kinds that one chunk answers
+TAKEN = torch.tensor([k not in ("values", "track", "world", "edited", "foreign") for k in KINDS])  # kinds that one chunk answers
 HIDDEN = -1e4
 WORDS_AS = torch.bfloat16 if DEVICE == "cuda" else torch.float32
 SAME = 0.85  # cosine of the teacher's vectors of chunks that may say the same
@@ -81,18 +81,27 @@ def by_kind(ok, kind):
     return torch.stack([count(ok), count(torch.ones_like(kind))])
 
 
+def asked_of(b, bank):
+    """Whether each question (R) may choose each chunk of the pool (R, C), and each of the bank (R, size): all, or those of its document."""
+    place, (first, end) = torch.arange(len(b["real"]), device=DEVICE), b["own"].unbind(1)
+    everywhere = end - first == len(place)
+    pool = b["real"] & (first[:, None] <= place) & (place < end[:, None])
+    return pool, bank.real & everywhere[:, None]
+
+
 def first_look(model, b, cfg, vectors, bank, mix):
     """Reads the pool and asks every question of all of it. Returns losses, statistics, and what the other losses need."""
     v, s = cfg["segment_overlap"], cfg["chunk_size"]
     n, real = b["rows"], b["real"]
+    seen, seen_before = asked_of(b, bank)
+    row_of = torch.arange(len(b["qs"]), device=DEVICE)[:, None].expand(b["qs"].shape)
     with torch.autocast(DEVICE, torch.bfloat16, enabled=DEVICE == "cuda"):
         lower = model.read(b["ids"], b["mask"])
         memory = model.memories(lower[:, v:])
         noisy = torch.where((torch.rand(b["qs"].shape, device=DEVICE) < 0.05) & (b["qs"] > 3), 0, b["qs"])
         q = model.read(noisy)
         flat = b["use"].flatten()
-        visible = real[None].expand(int(flat.sum()), -1)
-        x, [(scores, ids, _, atts)] = model.answer(q, b["use"], memory, visible)
+        x, [(scores, ids, _, atts)] = model.answer(q, b["use"], memory, seen[row_of.flatten()[flat]])
         target = b["target"].flatten()[flat]
         at = target >= 0
         logits = model.logits(x[at]).float()
@@ -109,20 +118,20 @@ def first_look(model, b, cfg, vectors, bank, mix):
     with torch.autocast(DEVICE, torch.bfloat16, enabled=DEVICE == "cuda"):
         wants = retrieval.ln(retrieval.pre_norm(q.flatten(0, 1)[flat][at][has])).float()
         asks = retrieval.ln(retrieval.pre_norm(q[torch.arange(len(q), device=DEVICE), b["last"]])).float()
-    among = scores[at][has].float().masked_fill(~real[None], HIDDEN)
+    asking = pick(row_of)[has]
+    among = scores[at][has].float().masked_fill(~seen[asking], HIDDEN)
     scale = 1 / math.sqrt(cfg["retrieval_dim"])
     same = chunks[chunk] @ bank.vectors.T > SAME
-    before = (wants @ bank.landmarks.T * scale).masked_fill(~bank.real[None] | same, HIDDEN)
+    before = (wants @ bank.landmarks.T * scale).masked_fill(~seen_before[asking] | same, HIDDEN)
     losses["nce"] = F.cross_entropy(torch.cat([among, before], 1), chunk)
     hit = ids[at][has] == chunk[:, None]
     losses["attend"] = gathered_attention(atts, at.nonzero()[has, 0], hit, row)
 
     # As the teacher sees it: where chunks and questions lie, and which chunks fit a question how well.
-    pair = (asks @ landmarks.T * scale).masked_fill(~real[None], HIDDEN)
+    pair = (asks @ landmarks.T * scale).masked_fill(~seen, HIDDEN)
     losses["embed"] = (1 - F.cosine_similarity(asks, asked)).mean() + (1 - F.cosine_similarity(landmarks, chunks)[real]).mean()
-    every = torch.cat([pair, (asks @ bank.landmarks.T * scale).masked_fill(~bank.real[None], HIDDEN)], 1)
-    there = torch.cat([real, bank.real])
-    theirs = (asked @ torch.cat([chunks, bank.vectors]).T * 25).masked_fill(~there[None], HIDDEN)
+    every = torch.cat([pair, (asks @ bank.landmarks.T * scale).masked_fill(~seen_before, HIDDEN)], 1)
+    theirs = (asked @ torch.cat([chunks, bank.vectors]).T * 25).masked_fill(~torch.cat([seen, seen_before], 1), HIDDEN)
     logp = every.log_softmax(-1)
     losses["distill"] = F.kl_div(logp, theirs.softmax(-1), reduction="batchmean")
     needed = b["support"] >= 0
@@ -134,8 +143,7 @@ def first_look(model, b, cfg, vectors, bank, mix):
         a = b["asked"]
         best = pair[:a].topk(8, -1).indices == b["gold"].gather(1, b["last"][:, None])[:a] // s
         found = (b["gold"][:a] >= 0).any(-1)
-        which = torch.arange(len(q), device=DEVICE)[:, None].expand(-1, q.shape[1]).flatten()[flat][at]
-        ok = right(logits, target, which, len(q))
+        ok = right(logits, target, pick(row_of), len(q))
         stats = dict(top1=best[found, 0].float().mean(), top8=best[found].any(-1).float().mean())
         # Of the bank, what a question may be shown again: not what may say the same as its answer's chunk.
         answer = chunks[(b["gold"].gather(1, b["last"][:, None])[:, 0] // s).clamp(min=0)]

@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 import data
 
 HELD_OUT = 8  # articles of SQuAD's training part that are never trained on: limits are chosen by them
+WRITTEN = Path(__file__).with_name("written")
 SMALL = ["tokenizer.json", "minilm_tokenizer.json", "impossible-dev.json"]
 
 
@@ -53,6 +54,9 @@ def build(folder, rng, small=False):
         documents = data.generated(passages, kept.get(kind, []), kind, rng)
         if documents:
             sources.append(data.Source.of(kind, documents, tokenizer, rng, cloze=True))
+    # Last, so that the others are cut into tokens and clozes as they are without it.
+    if documents := data.written(passages, WRITTEN):
+        sources.append(data.Source.of("written", documents, tokenizer, rng, cloze=True))
     return sources, words(passages), squad["dev"], held
 
 

@@ -13,17 +13,21 @@ from data import ANSWER, END, LONGEST_ANSWER, LONGEST_QUESTION, PAD, QUESTION, t
 WIDTH = 64  # tokens of a row of questions: marks, question, answer
 SUPPORT = 6  # places that have to be read beside the answer's
 ALTERNATIVES = 4  # of a reader's answers
-KINDS = ["real", "generated", "cloze", "needle", "values", "track", "world", "table", "edited", "foreign"]
+KINDS = ["real", "generated", "cloze", "needle", "values", "track", "world", "table", "contract", "paper", "change", "software", "device", "record"]
+KINDS += ["edited", "foreign"]
+# Asked of their own document alone: "How much is the rent?" is a question about any lease.
+OWN = {"contract", "paper", "change", "software", "device", "record"}
 
 
 class Row:
-    """A question: its tokens, those of its answer (none: the pool holds none), places of these in the pool, and of what else is needed."""
+    """A question: its tokens, those of its answer (none: the pool holds none), places of these in the pool, and of what else is needed;
+    the chunks (first, end) that it is asked of, None for all."""
 
-    __slots__ = ("kind", "text", "question", "answer", "gold", "support", "others")
+    __slots__ = ("kind", "text", "question", "answer", "gold", "support", "others", "own")
 
-    def __init__(self, kind, text, question, answer=(), gold=(), support=(), others=None):
+    def __init__(self, kind, text, question, answer=(), gold=(), support=(), others=None, own=None):
         self.kind, self.text, self.question = kind, text, question
-        self.answer, self.gold, self.support, self.others = answer, gold, support, others
+        self.answer, self.gold, self.support, self.others, self.own = answer, gold, support, others, own
 
     def fits(self):
         return len(self.question) + len(self.answer) + 2 < WIDTH
@@ -123,7 +127,9 @@ class Batcher:
         m = min(room, max(1, -(-len(e.ids) // z)))
         tokens, base = np.array(e.ids[: m * z], np.int64), at * z
         self.place(at, tokens, 0, len(tokens), m)
+        chunks = z // self.cfg["chunk_size"]
         for q in document.questions:
+            own = (at * chunks, (at + m) * chunks) if q.kind in OWN else None
             places = [token_span(e, *a) for a in q.answers]
             support = [token_span(e, *a)[0] for a in q.support]
             if any(j > len(tokens) for _, j in places) or any(p >= len(tokens) for p in support):
@@ -137,13 +143,15 @@ class Batcher:
                 gold.append(range(base + i, base + j))
             question = self.asked(q.text)
             flat = [int(t) for g in gold for t in g]
-            made.append(Row(q.kind, q.text, question, np.concatenate(answer) if answer else (), flat, [base + p for p in support]))
+            made.append(Row(q.kind, q.text, question, np.concatenate(answer) if answer else (), flat, [base + p for p in support], own=own))
         return m
 
     # -- questions
 
     def natural(self, source, k, shift, doc):
         i, j = map(int, source.spans[k])
+        if i == j:
+            return Row("edited", source.texts[k], self.asked(source.texts[k])[:LONGEST_QUESTION], support=[i + shift])
         others = None
         if source.alternatives is not None:
             others = [(source.tokens[i + a : i + a + n].astype(np.int64), p) for a, n, p in source.alternatives(k)]
@@ -154,6 +162,7 @@ class Batcher:
     def edited(self, natural, count):
         """Questions changed so that the passage that they are about does not answer them."""
         names, out = {}, []
+        natural = [n for n in natural if n[0].spans[n[1], 0] < n[0].spans[n[1], 1]]
         for source, k, _, doc in natural:
             names.setdefault((source.name, doc), []).extend(edits.names(source.texts[k]))
         for source, k, shift, doc in self.random.sample(natural, min(len(natural), 3 * count)):
@@ -167,9 +176,9 @@ class Batcher:
     def foreign(self, seen, count):
         """Questions about documents that are not in the pool."""
         out = []
-        sources = [s for s in self.sources if len(s.texts)]
-        while sources and len(out) < count:
-            source = sources[self.rng.integers(len(sources))]
+        share = np.array([weight * (len(s.texts) > 0) for s, weight in zip(self.sources, self.shares)])
+        while share.any() and len(out) < count:
+            source = self.sources[self.rng.choice(len(share), p=share / share.sum())]
             k = int(self.rng.integers(len(source.texts)))
             doc = int(np.searchsorted(source.ends, source.spans[k, 0], "right")) - 1
             if (source.name, doc) not in seen:
@@ -197,7 +206,8 @@ class Batcher:
 
         qs, use (R, W); target (R, W) next token or -100; gold (R, W) its place in the pool, behind the last one that one, -1 for none;
         last (R) place of the token that asks; support (R, SUPPORT) places or -1; kind (R); some (R, W, ALTERNATIVES) next tokens
-        that a reader expects, with probabilities `share`, which are all 0 where none is known; words (C, MOST_WORDS) of the chunks and
+        that a reader expects, with probabilities `share`, which are all 0 where none is known; own (R, 2) the chunks that a question is
+        asked of, 0 to C for all; words (C, MOST_WORDS) of the chunks and
         asked_words (R, MOST_WORDS) of the questions, as lexical.py counts them; follows (C) whether a chunk goes on where the one before it ends.
         """
         z, v, s = self.cfg["segment_size"], self.cfg["segment_overlap"], self.cfg["chunk_size"]
@@ -208,6 +218,7 @@ class Batcher:
         last = np.zeros(total, np.int64)
         support = np.full((total, SUPPORT), -1, np.int64)
         kind = np.full(total, -1, np.int64)
+        own = np.tile(np.array([0, segments * z // s], np.int64), (total, 1))
         some = np.zeros((total, WIDTH, ALTERNATIVES), np.int64)
         share = np.zeros((total, WIDTH, ALTERNATIVES), np.float32)
         rows = rows[:total]
@@ -223,6 +234,7 @@ class Batcher:
             needed = row.support[:SUPPORT]
             support[r, : len(needed)] = needed
             kind[r] = KINDS.index(row.kind)
+            own[r] = row.own or own[r]
             for t in range(l + 1) if row.others else ():
                 fit = [(int(o[t]) if len(o) > t else END, p) for o, p in row.others if len(o) >= t and np.array_equal(o[:t], row.answer[:t])]
                 for a, (token, p) in enumerate(fit[:ALTERNATIVES]):
@@ -239,7 +251,7 @@ class Batcher:
         share /= np.maximum(share.sum(-1, keepdims=True), 1e-6)
         chunks = self.ids[:, v:].reshape(-1, s)
         batch = dict(ids=self.ids, mask=self.mask, lm=self.lm, qs=qs, use=use, target=target, gold=gold, last=last, support=support, kind=kind)
-        batch |= dict(some=some, share=share, real=(chunks != PAD).any(1), rows=kept, asked=min(asked, kept))
+        batch |= dict(own=own, some=some, share=share, real=(chunks != PAD).any(1), rows=kept, asked=min(asked, kept))
         lists = chunks.tolist() + [qs[r, 1 : last[r]].tolist() for r, t in enumerate(texts) if t is None]
         decoded = self.tokenizer.decode_batch(lists, skip_special_tokens=True)
         rest = iter(decoded[len(chunks) :])

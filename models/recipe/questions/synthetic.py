@@ -7,14 +7,32 @@ Everything comes from `rng`: the same seed makes the same documents.
 
 from dataclasses import dataclass
 
+import changes
+import contracts
+import devices
 import layout
 import needles
+import papers
+import records
+import software
 import tables
 import variables
 import worlds
 from marked import renumbered, spans
 
-KINDS = {"needle": (needles.draw, 5), "track": (variables.draw, 1.5), "world": (worlds.draw, 2.5), "table": (tables.draw, 3)}
+# kind: (draw, weight)
+KINDS = {
+    "needle": (needles.draw, 8),
+    "track": (variables.draw, 2),
+    "world": (worlds.draw, 2.5),
+    "table": (tables.draw, 1.5),
+    "contract": (contracts.draw, 2.5),
+    "paper": (papers.draw, 2.5),
+    "change": (changes.draw, 2.5),
+    "software": (software.draw, 3.5),
+    "device": (devices.draw, 2.5),
+    "record": (records.draw, 2.5),
+}
 
 
 @dataclass

@@ -14,6 +14,7 @@ import worlds
 from marked import MARK, spans, strip
 
 WORDS = "harbor lantern copper meadow river stone window garden thunder hollow secret bridge orchard candle silver mountain paper circle".split()
+PAPERS = {"contract", "paper", "change", "software", "device", "record"}
 PROSE = "It was a bright cold day in April, and the clocks were striking. " * 60
 
 
@@ -39,9 +40,25 @@ def test_every_answer_stands_where_it_is_said_to_and_no_mark_is_left():
                 assert 0 <= a < b <= len(document.text)
                 said = document.text[a:b]
                 assert said.strip() and "\ue000" not in said
-    assert set(kinds) == {"needle", "values", "track", "world", "table"}
+    assert set(kinds) == {"needle", "values", "track", "world", "table"} | PAPERS
     assert all(any(has) for has in kinds.values())
-    assert not all(kinds["needle"]) and not all(kinds["world"]) and not all(kinds["table"])
+    assert not any(all(kinds[k]) for k in {"needle", "world", "table"} | PAPERS)
+
+
+def test_peoples_papers_ask_for_what_they_mark_and_for_some_that_they_lack():
+    for kind in PAPERS:
+        lacking, asked, questions = 0, 0, set()
+        for task in tasks(synthetic.KINDS[kind][0], 200):
+            _, where = spans("\n".join(task.facts))
+            used = {i for q in task.questions for i in q.answers + q.support}
+            assert used <= set(where) and task.rows and task.kind == kind
+            for q in task.questions:
+                assert all(where[i][0] < where[i][1] for i in q.answers)
+                lacking, asked = lacking + (not q.answers), asked + 1
+                questions.add(q.text)
+        assert 0.05 < lacking / asked < 0.2, (kind, lacking, asked)
+        # Wordings, not one template: few questions are asked twice in the same words.
+        assert len(questions) > 0.4 * asked, (kind, len(questions), asked)
 
 
 def test_unplagued_facts_hold_their_values_and_keys_are_not_repeated():
