@@ -1,5 +1,5 @@
-//! With the feature `cuda`: compiles `kernels/*.cu` if there is a CUDA compiler, embeds their source in any case, and makes a table of
-//! their parameters, which `src/cuda/module.rs` compares with what it starts them with.
+//! Writes the table of Unicode letters. With the feature `cuda`: compiles `kernels/*.cu` if there is a CUDA compiler, embeds their
+//! source in any case, and makes a table of their parameters, which `src/cuda/module.rs` compares with what it starts them with.
 //!
 //! - `RAMBA_NVCC`: the compiler; `none` for none. By default `$CUDA_HOME/bin/nvcc`, then `nvcc` in the path. Without one
 //!   the kernels are compiled by NVRTC when they are first used.
@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+use regex_syntax::hir::{Class, HirKind};
+
 /// Turing, Orin, Hopper, Thor.
 const ARCHS: [&str; 4] = ["75", "87", "90", "110"];
 /// What machine code for other devices is made of.
@@ -19,6 +21,8 @@ const PTX: &str = "80";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
+    fs::write(out.join("letters.rs"), letters()).expect("the folder of build scripts");
     if env::var_os("CARGO_FEATURE_CUDA").is_none() {
         return;
     }
@@ -26,7 +30,6 @@ fn main() {
     for name in ["RAMBA_NVCC", "RAMBA_CUDA_ARCHS", "CUDA_HOME", "PATH"] {
         println!("cargo:rerun-if-env-changed={name}");
     }
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
     let mut files: Vec<PathBuf> = fs::read_dir(root.join("kernels"))
         .expect("the folder kernels")
@@ -207,4 +210,12 @@ fn compile(nvcc: &Path, archs: &[String], file: &Path, out: &Path) -> std::proce
     }
     command.arg(format!("-gencode=arch=compute_{PTX},code=compute_{PTX}"));
     command.spawn().expect("nvcc")
+}
+
+/// The ranges of `\p{L}`, first and last character, in order: as the expressions of tokenizers mean it.
+fn letters() -> String {
+    let parsed = regex_syntax::Parser::new().parse(r"\p{L}").expect("Unicode's general categories");
+    let HirKind::Class(Class::Unicode(class)) = parsed.kind() else { panic!("not a class of characters: {parsed:?}") };
+    let ranges: Vec<_> = class.iter().map(|range| (range.start(), range.end())).collect();
+    format!("static LETTERS: [(char, char); {}] = {ranges:?};\n", ranges.len())
 }

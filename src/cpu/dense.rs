@@ -126,7 +126,18 @@ unsafe fn dots<S: Simd, T: Element, const M: usize>(
     }
 }
 
-/// `m` × up to 4 dot products into `out`, three rows of `x` at a time.
+/// Rows that are multiplied at once, from `left` rows on: at most 3. Four are better taken as two and two.
+#[inline(always)]
+fn rows<S: Simd>(left: usize) -> usize {
+    match left {
+        _ if S::ROWS_AT_ONCE == 1 => 1,
+        1 => 1,
+        2 | 4 => 2,
+        _ => 3,
+    }
+}
+
+/// `m` × up to 4 dot products into `out`, some rows of `x` at a time.
 ///
 /// # Safety
 /// As [`dots`], for `m` rows.
@@ -145,18 +156,13 @@ unsafe fn column_of_dots<S: Simd, T: Element>(
         unsafe {
             let x = View { at: x.at.add(i * x.stride), ..x };
             let out = ViewMut { at: out.at.add(i * out.stride), ..out };
-            // Four rows left are better taken as two and two.
-            match m - i {
+            match rows::<S>(m - i) {
                 1 => dots::<S, T, 1>(s, x, w, w_step, count, cols, out),
-                2 | 4 => dots::<S, T, 2>(s, x, w, w_step, count, cols, out),
+                2 => dots::<S, T, 2>(s, x, w, w_step, count, cols, out),
                 _ => dots::<S, T, 3>(s, x, w, w_step, count, cols, out),
             }
         }
-        i += match m - i {
-            1 => 1,
-            2 | 4 => 2,
-            _ => 3,
-        };
+        i += rows::<S>(m - i);
     }
 }
 
@@ -228,10 +234,11 @@ pub(super) unsafe fn dot_panel<S: Simd>(
             let out = ViewMut { at: out.at.add(i * out.stride), ..out };
             match m - i {
                 left if left >= 8 && S::ROWS_AT_ONCE >= 8 => panel_tile::<S, 8>(s, x, panel, (count, cols), out),
-                1 => panel_tile::<S, 1>(s, x, panel, (count, cols), out),
-                // Four rows left are better taken as two and two.
-                2 | 4 => panel_tile::<S, 2>(s, x, panel, (count, cols), out),
-                _ => panel_tile::<S, 3>(s, x, panel, (count, cols), out),
+                left => match rows::<S>(left) {
+                    1 => panel_tile::<S, 1>(s, x, panel, (count, cols), out),
+                    2 => panel_tile::<S, 2>(s, x, panel, (count, cols), out),
+                    _ => panel_tile::<S, 3>(s, x, panel, (count, cols), out),
+                },
             }
         };
     }
@@ -375,8 +382,8 @@ pub(super) unsafe fn sum_block<S: Simd, T: Element>(
         while i < m {
             let height = match m - i {
                 h if h >= 8 && S::ROWS_AT_ONCE >= 8 => 8,
-                h if h >= 4 => 4,
-                h if h >= 2 => 2,
+                h if h >= 4 && S::ROWS_AT_ONCE >= 3 => 4,
+                h if h >= 2 && S::ROWS_AT_ONCE >= 3 => 2,
                 _ => 1,
             };
             let k = if triangular { k.min(i + height) } else { k };

@@ -11,7 +11,7 @@ use super::simd::Simd;
 pub(super) unsafe trait Integers: Simd {
     /// Lanes of a vector: 4, 8 or 16.
     const LANES: usize;
-    /// Rows of activations whose sums fit into registers: 4, or 8.
+    /// Rows of activations whose sums fit into registers: 1, 4 or 8.
     const AT_ONCE: usize;
     /// What [`Integers::signed_dot`] adds to each weight.
     const SIGNED_OFFSET: i32;

@@ -93,47 +93,51 @@ impl Kernels {
 }
 
 /// Hands the list of kernels to the macro `then`: name, arguments, and the generic function that does it, which takes the
-/// instruction set as its first argument.
+/// instruction set as its first argument. Those of `integers` multiply quantized weights, the others work on `floats`.
 macro_rules! with_kernels {
     ($then:ident $($head:tt)*) => {
         $then! {
             $($head)*
-            fn offset(dtype: DType) -> i32 = quantized::offset;
-            fn flip(dtype: DType) -> u32 = quantized::flip;
-            fn quantize(x: &[f32], offset: i32, layout: Layout, out: &mut [f32]) = quantized::quantize_rows;
-            fn multiply_quantized(product: &QuantizedProduct<'_>, panel: &[u8], first: usize, y: &mut Columns<'_>)
-                = quantized::multiply_panel;
-            fn multiply_floats(product: &FloatProduct<'_>, first: usize, y: &mut Columns<'_>, panels: &mut [f32])
-                = matmul::multiply_floats;
-            fn rms_norm(x: &mut [f32], weight: &[f32], width: usize, eps: f32) = elementwise::rms_norm;
-            fn add_into(y: &mut [f32], x: &[f32]) = elementwise::add_into;
-            fn silu_mul(gate: &mut [f32], up: &[f32]) = elementwise::silu_mul;
-            fn gate(y: &mut [f32], z: &[f32]) = elementwise::gate;
-            fn convolve(mixer: &Mixer<'_>, history: &[f32], first: usize, out: &mut [f32]) = ssm::convolve;
-            fn gram(shape: &SsmShape, xbc: &[f32], out: &mut [f32]) = ssm::gram;
-            fn scan(mixer: &Mixer<'_>, mixed: Mixed<'_>, head: usize, state: &mut [f32], v: &mut [f32], scratch: &mut [f32])
-                = ssm::scan;
-            fn encode_chunk(
-                shape: &EncoderShape, norms: &HeadNorms<'_, Buffer>, rope: &[f32], qkv: [&[f32]; 3], out: &mut [f32],
-                scratch: &mut [f32]
-            ) = attention::encode_chunk;
-            fn attend_heads(reading: &Reading<'_>, at: usize, out: &mut [f32], scratch: &mut [f32])
-                = attention::attend_heads;
-            fn score(
-                scoring: &Scoring<'_>, tokens: Range<usize>, landmarks: Range<usize>, top: &mut [TopK],
-                scratch: &mut [f32]
-            ) = retrieval::score;
+            integers {
+                fn offset(dtype: DType) -> i32 = quantized::offset;
+                fn flip(dtype: DType) -> u32 = quantized::flip;
+                fn quantize(x: &[f32], offset: i32, layout: Layout, out: &mut [f32]) = quantized::quantize_rows;
+                fn multiply_quantized(product: &QuantizedProduct<'_>, panel: &[u8], first: usize, y: &mut Columns<'_>)
+                    = quantized::multiply_panel;
+            }
+            floats {
+                fn multiply_floats(product: &FloatProduct<'_>, first: usize, y: &mut Columns<'_>, panels: &mut [f32])
+                    = matmul::multiply_floats;
+                fn rms_norm(x: &mut [f32], weight: &[f32], width: usize, eps: f32) = elementwise::rms_norm;
+                fn add_into(y: &mut [f32], x: &[f32]) = elementwise::add_into;
+                fn silu_mul(gate: &mut [f32], up: &[f32]) = elementwise::silu_mul;
+                fn gate(y: &mut [f32], z: &[f32]) = elementwise::gate;
+                fn convolve(mixer: &Mixer<'_>, history: &[f32], first: usize, out: &mut [f32]) = ssm::convolve;
+                fn gram(shape: &SsmShape, xbc: &[f32], out: &mut [f32]) = ssm::gram;
+                fn scan(mixer: &Mixer<'_>, mixed: Mixed<'_>, head: usize, state: &mut [f32], v: &mut [f32], scratch: &mut [f32])
+                    = ssm::scan;
+                fn encode_chunk(
+                    shape: &EncoderShape, norms: &HeadNorms<'_, Buffer>, rope: &[f32], qkv: [&[f32]; 3], out: &mut [f32],
+                    scratch: &mut [f32]
+                ) = attention::encode_chunk;
+                fn attend_heads(reading: &Reading<'_>, at: usize, out: &mut [f32], scratch: &mut [f32])
+                    = attention::attend_heads;
+                fn score(
+                    scoring: &Scoring<'_>, tokens: Range<usize>, landmarks: Range<usize>, top: &mut [TopK],
+                    scratch: &mut [f32]
+                ) = retrieval::score;
+            }
         }
     };
 }
 
 /// The table type, with a safe method per kernel.
 macro_rules! declare {
-    ($(fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $path:path;)*) => {
+    ($($group:ident { $(fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $path:path;)* })*) => {
         /// The kernels of one instruction set.
         pub(super) struct Kernels {
             isa: Isa,
-            $($name: unsafe fn($($type),*) $(-> $result)?,)*
+            $($($name: unsafe fn($($type),*) $(-> $result)?,)*)*
         }
 
         impl Kernels {
@@ -142,14 +146,14 @@ macro_rules! declare {
                 self.isa
             }
 
-            $(
+            $($(
                 #[inline]
                 pub(super) fn $name(&self, $($arg: $type),*) $(-> $result)? {
                     // SAFETY: a reference to a table is only handed out by `new`, after testing that the CPU has the
                     // instructions that its functions are compiled with; they ask for nothing else.
                     unsafe { (self.$name)($($arg),*) }
                 }
-            )*
+            )*)*
         }
     };
 }
@@ -157,21 +161,39 @@ macro_rules! declare {
 /// A table: every kernel compiled with the features of one instruction set.
 macro_rules! table {
     (
-        $isa:ident, $token:expr, [$($feature:meta)?];
-        $(fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $path:path;)*
+        $isa:ident, $token:expr, $features:tt;
+        $($group:ident { $(fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $path:path;)* })*
     ) => {
         use super::*;
 
-        pub(super) static TABLE: Kernels = Kernels { isa: Isa::$isa, $($name),* };
+        pub(super) static TABLE: Kernels = Kernels { isa: Isa::$isa, $($($name),*),* };
 
-        table! { functions $token, [$($feature)?]; $([fn $name($($arg: $type),*) $(-> $result)? = $path])* }
+        $($(function! { $token, $features, fn $name($($arg: $type),*) $(-> $result)? = $path })*)*
     };
-    (functions $token:expr, $features:tt; $($function:tt)*) => {
-        $(table! { function $token, $features, $function })*
+}
+
+/// A table of an instruction set that has other instructions for integers only: its kernels for `floats` are those of the set `base`,
+/// whose features it has too.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! integers_table {
+    (
+        $isa:ident, $token:expr, $features:tt, $base:ident;
+        integers { $(fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $path:path;)* }
+        floats { $(fn $float:ident $arguments:tt = $float_path:path;)* }
+    ) => {
+        use super::*;
+
+        pub(super) static TABLE: Kernels = Kernels { isa: Isa::$isa, $($name,)* $($float: super::$base::$float),* };
+
+        $(function! { $token, $features, fn $name($($arg: $type),*) $(-> $result)? = $path })*
     };
-    (function $token:expr, [$($feature:meta)?], [fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)? = $path:path]) => {
+}
+
+/// A kernel compiled with such features.
+macro_rules! function {
+    ($token:expr, [$($feature:meta)?], fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)? = $path:path) => {
         $(#[$feature])?
-        fn $name($($arg: $type),*) $(-> $result)? {
+        pub(super) fn $name($($arg: $type),*) $(-> $result)? {
             $path($token, $($arg),*)
         }
     };
@@ -190,7 +212,9 @@ mod avx2 {
 
 #[cfg(target_arch = "x86_64")]
 mod avx_vnni {
-    with_kernels!(table AvxVnni, crate::cpu::x86::AvxVnni::here(), [target_feature(enable = "avx2,fma,f16c,avxvnni")]; );
+    with_kernels!(
+        integers_table AvxVnni, crate::cpu::x86::AvxVnni::here(), [target_feature(enable = "avx2,fma,f16c,avxvnni")], avx2;
+    );
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -208,10 +232,14 @@ mod neon {
 
 #[cfg(target_arch = "aarch64")]
 mod neon_dot {
-    with_kernels!(table NeonDot, crate::cpu::neon::NeonDot::here(), [target_feature(enable = "neon,dotprod")]; );
+    with_kernels!(
+        integers_table NeonDot, crate::cpu::neon::NeonDot::here(), [target_feature(enable = "neon,dotprod")], neon;
+    );
 }
 
 #[cfg(target_arch = "aarch64")]
 mod neon_i8mm {
-    with_kernels!(table NeonI8mm, crate::cpu::neon::NeonI8mm::here(), [target_feature(enable = "neon,dotprod,i8mm")]; );
+    with_kernels!(
+        integers_table NeonI8mm, crate::cpu::neon::NeonI8mm::here(), [target_feature(enable = "neon,dotprod,i8mm")], neon;
+    );
 }

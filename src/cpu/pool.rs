@@ -121,7 +121,7 @@ impl Pool {
     pub(super) fn each(&self, tasks: usize, work: usize, f: impl Fn(usize) -> Result<()> + Sync + Send) -> Result<()> {
         let shared = tasks > 1 && work > WORTH_SHARING;
         match shared.then(|| self.threads()).flatten() {
-            Some(pool) => pool.install(|| (0..tasks).into_par_iter().try_for_each(f)),
+            Some(pool) => share(pool, tasks, &f),
             None => (0..tasks).try_for_each(f),
         }
     }
@@ -142,7 +142,7 @@ impl Pool {
         }
         let shared = out.len() > part && work > WORTH_SHARING;
         match shared.then(|| self.threads()).flatten() {
-            Some(pool) => pool.install(|| out.par_chunks_mut(part).enumerate().try_for_each(|(i, out)| f(i, out))),
+            Some(pool) => share_parts(pool, out, part, &f),
             None => out.chunks_mut(part).enumerate().try_for_each(|(i, out)| f(i, out)),
         }
     }
@@ -163,10 +163,7 @@ impl Pool {
         }
         let shared = a.len() > part_a && work > WORTH_SHARING;
         match shared.then(|| self.threads()).flatten() {
-            Some(pool) => pool.install(|| {
-                let pairs = a.par_chunks_mut(part_a).zip(b.par_chunks_mut(part_b)).enumerate();
-                pairs.try_for_each(|(i, (a, b))| f(i, a, b))
-            }),
+            Some(pool) => share_pairs(pool, (a, part_a), (b, part_b), &f),
             None => {
                 let mut pairs = a.chunks_mut(part_a).zip(b.chunks_mut(part_b)).enumerate();
                 pairs.try_for_each(|(i, (a, b))| f(i, a, b))
@@ -182,6 +179,31 @@ impl Pool {
         let scratch = home.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         Borrowed { home, scratch }
     }
+}
+
+// What follows is not generic in `f`: all that a closure brings in of the library that shares work is there once, not for every kernel.
+
+fn share(pool: &ThreadPool, tasks: usize, f: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+    pool.install(|| (0..tasks).into_par_iter().try_for_each(f))
+}
+
+fn share_parts<T: Send>(
+    pool: &ThreadPool,
+    out: &mut [T],
+    part: usize,
+    f: &(dyn Fn(usize, &mut [T]) -> Result<()> + Sync),
+) -> Result<()> {
+    pool.install(|| out.par_chunks_mut(part).enumerate().try_for_each(|(i, out)| f(i, out)))
+}
+
+fn share_pairs<T: Send, U: Send>(
+    pool: &ThreadPool,
+    (a, part_a): (&mut [T], usize),
+    (b, part_b): (&mut [U], usize),
+    f: &(dyn Fn(usize, &mut [T], &mut [U]) -> Result<()> + Sync),
+) -> Result<()> {
+    let pairs = a.par_chunks_mut(part_a).zip(b.par_chunks_mut(part_b)).enumerate();
+    pool.install(|| pairs.try_for_each(|(i, (a, b))| f(i, a, b)))
 }
 
 /// Scratch memory that goes back to its pool.

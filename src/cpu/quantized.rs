@@ -34,9 +34,9 @@ pub(super) const BLOCK: usize = 32;
 fn group(left: usize, most: usize) -> usize {
     match left {
         8.. if most >= 8 => 8,
-        4.. => 4,
-        2.. => 2,
-        left => left,
+        4.. if most >= 4 => 4,
+        2.. if most >= 2 => 2,
+        left => left.min(1),
     }
 }
 

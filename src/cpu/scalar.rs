@@ -15,7 +15,8 @@ fn zip(a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f32; L
 // SAFETY: uses no instructions beyond those of the build target.
 unsafe impl Simd for Scalar {
     type F = [f32; LANES];
-    pairs_of_vectors!();
+    // Sums of one row with a panel are 32 values. Of more they would be in memory, and the code would be several times as long.
+    pairs_of_vectors!(1);
 
     #[inline(always)]
     fn splat(self, v: f32) -> Self::F {
@@ -122,7 +123,7 @@ fn dot(sums: [i32; LANES], w: [i32; LANES], x: [i32; LANES]) -> [i32; LANES] {
 // SAFETY: uses no instructions beyond those of the build target.
 unsafe impl Integers for Scalar {
     const LANES: usize = LANES;
-    const AT_ONCE: usize = 4;
+    const AT_ONCE: usize = 1;
     const SIGNED_OFFSET: i32 = 0;
     type I = [i32; LANES];
     type V = [f32; LANES];

@@ -19,7 +19,7 @@ pub(super) unsafe trait Simd: Copy {
     type F: Copy;
     /// Two vectors side by side, in one register where there are such.
     type Pair: Copy;
-    /// Rows of x whose sums with a panel fit into registers: at least 3, or 8.
+    /// Rows of x whose sums with a panel fit into registers: 1, 3 or 8.
     const ROWS_AT_ONCE: usize;
 
     fn splat(self, v: f32) -> Self::F;
@@ -117,11 +117,14 @@ pub(super) unsafe trait Simd: Copy {
     }
 }
 
-/// Pairs of vectors, for instruction sets whose largest vector is one.
+/// Pairs of vectors, for instruction sets whose largest vector is one, of which the sums of three rows fit into registers or of so many.
 macro_rules! pairs_of_vectors {
     () => {
+        pairs_of_vectors!(3);
+    };
+    ($rows:literal) => {
         type Pair = [Self::F; 2];
-        const ROWS_AT_ONCE: usize = 3;
+        const ROWS_AT_ONCE: usize = $rows;
 
         #[inline(always)]
         fn join(self, v: [Self::F; 2]) -> Self::Pair {
@@ -243,7 +246,7 @@ impl Element for I8 {
 ///
 /// # Safety
 /// `p` is valid for reading 16 bytes.
-#[inline(always)]
+#[inline(never)] // some hundred instructions, in every kernel that reads halves
 pub(super) unsafe fn portable_f16(p: *const u8) -> [f32; LANES] {
     // SAFETY: by the contract of this function; an array of bytes needs no alignment.
     let bytes = unsafe { p.cast::<[[u8; 2]; LANES]>().read() };

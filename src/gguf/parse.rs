@@ -144,7 +144,7 @@ fn limit(what: &str, at: usize, count: u64, max: u64) -> Result<()> {
 pub(super) fn index<T>(items: &[T], name: impl Fn(&T) -> &String) -> std::result::Result<Vec<u32>, &str> {
     let mut order: Vec<u32> = (0..items.len() as u32).collect();
     let name = |i: &u32| items.get(*i as usize).map(&name);
-    order.sort_by(|a, b| name(a).cmp(&name(b)));
+    order.sort_unstable_by(|a, b| name(a).cmp(&name(b)));
     let twice = order.windows(2).find_map(|w| match w {
         [a, b] if name(a) == name(b) => name(a),
         _ => None,

@@ -214,8 +214,8 @@ pub(super) fn mean_weights(trace: &Trace, selections: u64, min: f32) -> Vec<(u64
     }
     let mean = |sum: f64| (sum / selections.max(1) as f64) as f32;
     let mut means: Vec<_> = sums.into_iter().map(|(chunk, sum)| (chunk, mean(sum))).filter(|m| m.1 >= min).collect();
-    // Stable, and the map is in the order of chunks: so are equal weights.
-    means.sort_by(|a, b| b.1.total_cmp(&a.1));
+    // Chunks of equal weights in their order.
+    means.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     means
 }
 

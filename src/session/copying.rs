@@ -80,7 +80,7 @@ impl Copying {
         starts.clear();
         starts.extend(passages.iter().enumerate().flat_map(|(i, p)| p.starts().map(move |at| (i, at))));
         let after = |&(passage, at): &(usize, usize)| passages.get(passage).map_or(&[][..], |p| p.after(at));
-        starts.sort_by(|a, b| after(a).cmp(after(b)));
+        starts.sort_unstable_by(|a, b| after(a).cmp(after(b)).then(a.cmp(b)));
         spans.clear();
         for span in &written {
             spans.extend(begun(passages, starts, span));

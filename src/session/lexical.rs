@@ -50,8 +50,8 @@ pub(super) fn rank(r: &mut Resources, question: &str, found: &[(u64, f32)], weig
     let own: BTreeMap<u64, f32> = found.iter().map(|&(chunk, weight)| (chunk, log(weight))).collect();
     let score = |(&chunk, &words): (&u64, &f32)| (chunk, own.get(&chunk).unwrap_or(&least) + weight * words);
     let mut ranked: Vec<(u64, f32)> = shared.iter().map(score).collect();
-    // Stable, and in the order of chunks before: so are equal scores.
-    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    // Chunks of equal scores in their order.
+    ranked.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     Ok(ranked.into_iter().map(|(chunk, _)| chunk).collect())
 }
 

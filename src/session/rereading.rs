@@ -160,7 +160,7 @@ impl Frame<'_> {
             };
             shown.push(chunk);
         }
-        shown.sort_by_key(|chunk| chunk.0);
+        shown.sort_unstable_by_key(|chunk| chunk.0);
         let text: Vec<(u64, u32)> =
             shown.iter().flat_map(|(chunk, tokens)| tokens.iter().map(|&token| (*chunk, token))).collect();
         if text.is_empty() {

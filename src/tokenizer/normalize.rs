@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use unicode_normalization_alignments::char::canonical_combining_class;
-use unicode_normalization_alignments::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+use unicode_normalization::char::canonical_combining_class;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use super::MAX_WORD;
 use crate::bytes::{Put, Take};
@@ -105,7 +105,7 @@ impl Nfc {
         if is_nfc_quick(self.pending.chars()) == IsNormalized::Yes {
             to.push_str(&self.pending);
         } else {
-            to.extend(self.pending.chars().nfc().map(|(c, _)| c));
+            to.extend(self.pending.chars().nfc());
         }
         self.out += (to.len() - before) as u64;
         self.source += self.pending.len() as u64;

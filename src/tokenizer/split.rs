@@ -13,8 +13,9 @@
 
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
-use regex_syntax::hir::{Class as HirClass, HirKind};
+use aho_corasick::automaton::Automaton as _;
+use aho_corasick::nfa::contiguous::NFA;
+use aho_corasick::{Input, MatchKind};
 
 use crate::{Error, Result};
 
@@ -54,7 +55,8 @@ pub(super) struct Splitter {
 
 /// Tokens found in the text before anything else: leftmost, then longest.
 struct AddedTokens {
-    automaton: AhoCorasick,
+    /// The form whose memory is in proportion to the text of the tokens.
+    automaton: NFA,
     ids: Vec<u32>,
     /// Bytes of the longest one.
     longest: usize,
@@ -64,7 +66,7 @@ impl Splitter {
     /// A splitter for `digits` alone or not, which takes the `added` tokens (text, id) out of the text first.
     pub(super) fn new(digits: bool, added: &[(&str, u32)]) -> Result<Self> {
         let (mut plane0, mut letters) = (vec![Class::Other; 0x1_0000], Vec::new());
-        for (first, last) in unicode_letters()? {
+        for &(first, last) in &LETTERS {
             for c in first as usize..=(last as usize).min(0xFFFF) {
                 if let Some(class) = plane0.get_mut(c) {
                     *class = Class::Letter;
@@ -91,10 +93,8 @@ impl Splitter {
         let tokens = if added.is_empty() {
             None
         } else {
-            let automaton = AhoCorasick::builder()
+            let automaton = NFA::builder()
                 .match_kind(MatchKind::LeftmostLongest)
-                // The form whose memory is in proportion to the text of the tokens.
-                .kind(Some(AhoCorasickKind::ContiguousNFA))
                 .build(added.iter().map(|(text, _)| text))
                 .map_err(|e| Error::unsupported(format!("tokenizer.ggml.tokens: user-defined tokens: {e}")))?;
             Some(AddedTokens {
@@ -114,7 +114,8 @@ impl Splitter {
     /// The first added token at or after `from`.
     pub(super) fn next_token(&self, text: &str, from: usize) -> Option<(Range<usize>, u32)> {
         let tokens = self.tokens.as_ref()?;
-        let found = tokens.automaton.find(Input::new(text).range(from..))?;
+        // Nothing is asked of it that it was not built for: it cannot fail.
+        let found = tokens.automaton.try_find(&Input::new(text).range(from..)).ok().flatten()?;
         Some((found.range(), *tokens.ids.get(found.pattern().as_usize())?))
     }
 
@@ -198,11 +199,5 @@ impl Splitter {
     }
 }
 
-/// The ranges of `\p{L}`, first and last character, in order.
-fn unicode_letters() -> Result<Vec<(char, char)>> {
-    let parsed = regex_syntax::Parser::new().parse(r"\p{L}");
-    match parsed.as_ref().map(|hir| hir.kind()) {
-        Ok(HirKind::Class(HirClass::Unicode(class))) => Ok(class.iter().map(|r| (r.start(), r.end())).collect()),
-        _ => Err(Error::unsupported("this build has no table of Unicode letters")),
-    }
-}
+// `LETTERS`: the ranges of `\p{L}`, first and last character, in order.
+include!(concat!(env!("OUT_DIR"), "/letters.rs"));
