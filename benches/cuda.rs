@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use common::{hsa_shape, values, weights};
 use cudarc::driver::{CudaContext, LaunchConfig, PushKernelArg, sys::CUevent_flags};
+use ramba::Cancel;
 use ramba::backend::{
     Attention, Device, EncoderShape, HeadNorms, Layers, MambaScratch, MambaWeights, MemoryWeights, Mlp, Norm,
     Operations, Product, Reader, ReaderOptions, Selecting, SsmParams, SsmShape, SsmState, Weighting,
@@ -337,7 +338,7 @@ fn mlp<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
         }
         let norm = Norm { weight: &norm, width: cols, eps: 1e-5 };
         let mlp = Mlp { gate: &gate, up: &up, down: &down, width };
-        cuda.norm_mlp(&norm, &mlp, x, n, [&mut normed, &mut spare, &mut between]).expect("shapes");
+        cuda.norm_mlp(&norm, &mlp, x, n, ([&mut normed, &mut spare, &mut between], &Cancel::default())).expect("shapes");
     });
 }
 
@@ -414,6 +415,7 @@ fn mamba_scratch(cuda: &Cuda, s: &SsmShape, width: usize, rows: usize) -> MambaS
         projected: poisoned(cuda, rows * s.projected()),
         mixed: poisoned(cuda, rows * s.inner),
         mixed_norm: poisoned(cuda, rows * s.inner),
+        cancel: Cancel::default(),
     }
 }
 
@@ -543,7 +545,7 @@ fn whole_attention<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
                 norms: HeadNorms { q: &head_norm, k: &head_norm, eps: 1e-5 },
             };
             let norm = Norm { weight: &norm, width, eps: 1e-5 };
-            cuda.norm_attention(&shape, &norm, &attention, x, chunks, scratch.each_mut()).expect("shapes");
+            cuda.norm_attention(&shape, &norm, &attention, x, chunks, (scratch.each_mut(), &Cancel::default())).expect("shapes");
         },
     );
 }

@@ -5,7 +5,7 @@ use super::compute::Compute;
 use super::device::{Array, Checked, Matrix};
 use super::operations::Operations;
 use super::shapes::{EncoderShape, HeadNorms, Norm, Product, Rows, SsmParams, SsmShape, SsmState, check, need};
-use crate::Result;
+use crate::{Cancel, Result};
 
 /// The weights of [`Layers::mamba_block`].
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct MambaWeights<'a, Weight, Buffer> {
 /// A Mamba-2 block and the state of its sequence.
 pub type Stateful<'a, Weight, Buffer> = (MambaWeights<'a, Weight, Buffer>, &'a mut SsmState<Buffer>);
 
-/// Scratch of [`Layers::mamba_block`], which may be left as it is.
+/// Scratch of [`Layers::mamba_block`], which may be left as it is, and what stops it between two steps.
 #[derive(Debug)]
 pub struct MambaScratch<Buffer> {
     /// (sequences, n, D)
@@ -36,6 +36,8 @@ pub struct MambaScratch<Buffer> {
     pub mixed: Buffer,
     /// (sequences, n, E)
     pub mixed_norm: Buffer,
+    /// Once it asks for it, a block ends with `Cancelled` before its next step, and its state and x may have changed.
+    pub cancel: Cancel,
 }
 
 /// The weights of [`Layers::norm_mlp`].
@@ -210,14 +212,14 @@ pub trait Layers: Operations {
     /// normed, (n, cols), and twice for what is between the products, (n, width).
     ///
     /// # Errors
-    /// As [`Layers::norm_matmul`].
+    /// As [`Layers::norm_matmul`]; `Cancelled` between two steps.
     fn norm_mlp(
         &self,
         norm: &Norm<'_, Self::Buffer>,
         mlp: &Mlp<'_, Self::Weight>,
         x: &mut Self::Buffer,
         n: usize,
-        scratch: [&mut Self::Buffer; 3],
+        scratch: ([&mut Self::Buffer; 3], &Cancel),
     ) -> Result<()>;
 
     /// A whole Mamba-2 block, x ← x + out_proj(gated_norm(mixer(in_proj(norm(x))))), for n tokens of each of some sequences
@@ -259,7 +261,7 @@ pub trait Layers: Operations {
     /// what is normed, (chunks, rows, D), q, k, v, and what is attended.
     ///
     /// # Errors
-    /// As [`Layers::norm_matmul`] and [`Operations::encoder_attention`].
+    /// As [`Layers::norm_matmul`] and [`Operations::encoder_attention`]; `Cancelled` between two steps.
     fn norm_attention(
         &self,
         shape: &EncoderShape,
@@ -267,7 +269,7 @@ pub trait Layers: Operations {
         attention: &Attention<'_, Self::Weight, Self::Buffer>,
         x: &mut Self::Buffer,
         chunks: usize,
-        scratch: [&mut Self::Buffer; 5],
+        scratch: ([&mut Self::Buffer; 5], &Cancel),
     ) -> Result<()>;
 
     /// The memories of chunks from their encoded rows `x` (chunks, rows, D), where `size` is chunks and rows: `keys` and `values`
@@ -345,7 +347,7 @@ impl<B: Fusions> Layers for B {
         mlp: &Mlp<'_, B::Weight>,
         x: &mut B::Buffer,
         n: usize,
-        [normed, spare, between]: [&mut B::Buffer; 3],
+        ([normed, spare, between], cancel): ([&mut B::Buffer; 3], &Cancel),
     ) -> Result<()> {
         need("norm_mlp: norm", norm.weight.values(), &[norm.width])?;
         need("norm_mlp: input", x.values(), &[n, norm.width])?;
@@ -353,6 +355,7 @@ impl<B: Fusions> Layers for B {
             return Ok(());
         }
         Layers::norm_swiglu(self, norm, ([mlp.gate, mlp.up], mlp.width), x, n, [normed, spare], between)?;
+        cancel.check()?;
         Operations::matmul(self, mlp.down, between, n, x, true)
     }
 
@@ -366,7 +369,7 @@ impl<B: Fusions> Layers for B {
         scratch: &mut MambaScratch<B::Buffer>,
     ) -> Result<()> {
         let MambaWeights { norm, in_proj, mixer, gated_norm, out_proj } = weights;
-        let MambaScratch { normed, projected, mixed, mixed_norm } = scratch;
+        let MambaScratch { normed, projected, mixed, mixed_norm, cancel } = scratch;
         let [sequences, n] = size;
         shape.check_mix(mixer, size, [projected, mixed], state)?;
         weights.check(shape)?;
@@ -376,7 +379,9 @@ impl<B: Fusions> Layers for B {
         }
         let rows = sequences * n;
         Layers::norm_matmul(self, norm, x, rows, normed, &mut [Product::new(in_proj, projected)], false)?;
+        cancel.check()?;
         Operations::ssm_mix(self, shape, mixer, projected, size, state, mixed)?;
+        cancel.check()?;
         Layers::norm_matmul(self, gated_norm, mixed, rows, mixed_norm, &mut [Product::new(out_proj, x)], true)
     }
 
@@ -424,7 +429,7 @@ impl<B: Fusions> Layers for B {
         attention: &Attention<'_, B::Weight, B::Buffer>,
         x: &mut B::Buffer,
         chunks: usize,
-        [normed, q, k, v, attended]: [&mut B::Buffer; 5],
+        ([normed, q, k, v, attended], cancel): ([&mut B::Buffer; 5], &Cancel),
     ) -> Result<()> {
         let n = chunks.saturating_mul(shape.rows);
         shape.check()?;
@@ -440,6 +445,7 @@ impl<B: Fusions> Layers for B {
         let of = |(weight, bias), out| Product { weight, bias: Some(bias), out };
         let products = &mut [of(attention.q, &mut *q), of(attention.k, &mut *k), of(attention.v, &mut *v)];
         Layers::norm_matmul(self, norm, x, n, normed, products, false)?;
+        cancel.check()?;
         Operations::encoder_attention(self, shape, &attention.norms, [q, k, v], chunks, attended)?;
         Operations::matmul(self, attention.output, attended, n, x, true)
     }

@@ -196,11 +196,13 @@ fn share_parts<T: Send>(
     pool.install(|| out.par_chunks_mut(part).enumerate().try_for_each(|(i, out)| f(i, out)))
 }
 
+type OnPair<'f, T, U> = dyn Fn(usize, &mut [T], &mut [U]) -> Result<()> + Sync + 'f;
+
 fn share_pairs<T: Send, U: Send>(
     pool: &ThreadPool,
     (a, part_a): (&mut [T], usize),
     (b, part_b): (&mut [U], usize),
-    f: &(dyn Fn(usize, &mut [T], &mut [U]) -> Result<()> + Sync),
+    f: &OnPair<'_, T, U>,
 ) -> Result<()> {
     let pairs = a.par_chunks_mut(part_a).zip(b.par_chunks_mut(part_b)).enumerate();
     pool.install(|| pairs.try_for_each(|(i, (a, b))| f(i, a, b)))

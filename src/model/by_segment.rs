@@ -118,8 +118,8 @@ impl<B: Backend> Model<B> {
                         (from + self.tile()).min(if from < overlap { overlap } else { length })
                     };
                     let (tile, own) = (part(from..end), from.max(overlap)..end);
-                    let Scratch { x, mamba, lower, cancel, .. } = &mut *scratch;
-                    self.lower_half(&tile, some.len(), lower, x, mamba, cancel)?;
+                    let Scratch { x, mamba, lower, .. } = &mut *scratch;
+                    self.lower_half(&tile, some.len(), lower, x, mamba)?;
                     let chunks = some.len() * (own.len() / chunk);
                     if let (Some(UpperScratch { chunking: s, .. }), 1..) = (&mut scratch.upper, chunks) {
                         s.put_own(&self.backend, &scratch.x, some.len(), end - from, own.start - from..own.end - from)?;

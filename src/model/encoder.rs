@@ -266,11 +266,11 @@ impl<B: Backend> Layer<B> {
             norms: HeadNorms { q: &self.q_norm, k: &self.k_norm, eps },
         };
         let scratch = [&mut s.norm, &mut s.q, &mut s.k, &mut s.v, &mut s.attended];
-        backend.norm_attention(shape, &norm, &attention, x, chunks, scratch)?;
+        backend.norm_attention(shape, &norm, &attention, x, chunks, (scratch, cancel))?;
         cancel.check()?;
 
         let norm = Norm { weight: &self.ffn_norm, width: hidden, eps };
         let mlp = Mlp { gate: &self.gate, up: &self.up, down: &self.down, width: hsa.encoder.feed_forward };
-        backend.norm_mlp(&norm, &mlp, x, all, [&mut s.norm, &mut s.up, &mut s.gate])
+        backend.norm_mlp(&norm, &mlp, x, all, ([&mut s.norm, &mut s.up, &mut s.gate], cancel))
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn scratch<B: Backend>(config: &Config, backend: &B, tokens: usize) -
         projected: backend.buffer(tokens * config.ssm.projected())?,
         mixed: backend.buffer(tokens * config.ssm.inner)?,
         mixed_norm: backend.buffer(tokens * config.ssm.inner)?,
+        cancel: Cancel::default(),
     })
 }
 
@@ -82,7 +83,7 @@ impl<B: Backend> MambaBlock<B> {
 }
 
 /// Adds the output of each of `blocks`, one after the other, to the residual stream `x` (sequences, n, D), and moves
-/// their states on by n tokens in each sequence. `size` is sequences and n. Stops between two blocks if `cancel` asks for it.
+/// their states on by n tokens in each sequence. `size` is sequences and n. Stops between two steps of a block if the scratch's `cancel` asks for it.
 pub(super) fn forward<'a, 's: 'a, B: Backend>(
     (config, backend): (&'a Config, &B),
     blocks: &'a [MambaBlock<B>],
@@ -90,12 +91,12 @@ pub(super) fn forward<'a, 's: 'a, B: Backend>(
     x: &mut B::Buffer,
     size: [usize; 2],
     scratch: &mut MambaScratch<B::Buffer>,
-    cancel: &Cancel,
 ) -> Result<()>
 where
     B::Weight: 'a,
     B::Buffer: 's,
 {
+    let cancel = scratch.cancel.clone();
     let blocks = blocks.iter().zip(states).take_while(|_| !cancel.is_cancelled());
     let blocks = blocks.map(|(block, state)| (block.weights(config), state));
     backend.mamba_blocks(&config.ssm, blocks, x, size, scratch)?;

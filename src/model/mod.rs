@@ -30,7 +30,7 @@ use std::ops::Range;
 use crate::backend::{Backend, MambaScratch, Norm, Product, Rows, SsmState};
 use crate::memory::{ChunkMemory, ChunkShape};
 use crate::topk::TopK;
-use crate::{Cancel, Error, Result, room};
+use crate::{Error, Result, room};
 
 pub use crate::backend::Weighting;
 pub use chunking::{ChunkEncoder, EncodedChunk, Memories, NativeEncoder};
@@ -168,11 +168,11 @@ impl<B: Backend> Model<B> {
         let (config, backend, n) = (&self.config, &self.backend, tokens.len());
         let from = state.position;
         let State { blocks, incomplete, .. } = state;
-        let Scratch { x, mamba, upper: upper_scratch, cancel, .. } = s;
+        let Scratch { x, mamba, upper: upper_scratch, .. } = s;
         let (lower, upper) = blocks.split_at_mut(self.lower.len());
 
         // Embed, lower blocks.
-        self.lower_half(tokens, 1, lower, x, mamba, cancel)?;
+        self.lower_half(tokens, 1, lower, x, mamba)?;
         let (Some(u), Some(us)) = (&self.upper, upper_scratch) else { return Ok(false) };
         let UpperScratch { chunking, retrieval, hsa, reader, .. } = us;
 
@@ -203,7 +203,7 @@ impl<B: Backend> Model<B> {
                 if let Some(memory) = &mut chosen {
                     layer.forward(backend, x, n, reader, memory, hsa)?;
                 }
-                mamba2::forward((config, backend), blocks, &mut states, x, [1, n], mamba, cancel)?;
+                mamba2::forward((config, backend), blocks, &mut states, x, [1, n], mamba)?;
             }
         }
         Ok(read)
@@ -217,11 +217,10 @@ impl<B: Backend> Model<B> {
         states: &mut [SsmState<B::Buffer>],
         x: &mut B::Buffer,
         mamba: &mut MambaScratch<B::Buffer>,
-        cancel: &Cancel,
     ) -> Result<()> {
         let size = [sequences, tokens.len() / sequences];
         self.backend.embed(&self.embedding, tokens, x)?;
-        mamba2::forward((&self.config, &self.backend), &self.lower, states.iter_mut(), x, size, mamba, cancel)
+        mamba2::forward((&self.config, &self.backend), &self.lower, states.iter_mut(), x, size, mamba)
     }
 
     /// Norm and head: leaves the logits of n rows of `s.x` from `first` on in `s.logits`, which has room for them.

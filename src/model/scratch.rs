@@ -27,8 +27,6 @@ pub struct Scratch<B: Backend> {
     pub(super) head_rows: usize,
     /// (wanted, vocab)
     pub(super) host_logits: Vec<f32>,
-    /// Ends the call early.
-    pub(super) cancel: Cancel,
 }
 
 /// What a RAMba needs besides.
@@ -78,7 +76,6 @@ impl<B: Backend> Model<B> {
             logits: backend.buffer(config.vocab)?,
             head_rows: 1,
             host_logits: Vec::new(),
-            cancel: Cancel::default(),
         })
     }
 
@@ -101,12 +98,12 @@ impl<B: Backend> Model<B> {
 }
 
 impl<B: Backend> Scratch<B> {
-    /// Calls with this scratch end with `Cancelled` between two layers, or halves of one, once `cancel` asks for it.
+    /// Calls with this scratch end with `Cancelled` between two steps of a layer once `cancel` asks for it.
     pub fn stop_with(&mut self, cancel: Cancel) {
         if let Some(upper) = &mut self.upper {
             upper.chunking.cancel = cancel.clone();
         }
-        self.cancel = cancel;
+        self.mamba.cancel = cancel;
     }
 
     /// Makes room for `rows` rows of logits.

@@ -1,5 +1,7 @@
 //! Attention in the chunk encoder, for the kernels that a device has for heads and chunks of several sizes.
 
+use ramba::Cancel;
+
 use super::*;
 
 #[test]
@@ -99,7 +101,7 @@ fn attention_of_a_layer_follows_its_formula_on<B: Named>(b: &B) {
                 let mut scratch =
                     [hidden, hidden, narrow, narrow, hidden].map(|width| poisoned(b, x.len() / hidden * width));
                 let mut y = b.vector(x).unwrap();
-                b.norm_attention(&shape, &norm, &attention, &mut y, chunks, scratch.each_mut()).unwrap();
+                b.norm_attention(&shape, &norm, &attention, &mut y, chunks, (scratch.each_mut(), &Cancel::default())).unwrap();
                 read(b, &y, x.len())
             };
             let got = run(&x, chunks);
@@ -195,7 +197,7 @@ fn layers_of_the_encoder_check_their_arguments_on<B: Named>(b: &B) {
         if short <= 2 {
             let mlp = Mlp { gate: &gate, up: &up, down: &down, width };
             let mut scratch = [hidden, width, width].map(|width| buffer(n * width, false));
-            refused("norm_mlp", short, 2, b.norm_mlp(&norm, &mlp, &mut x, n, scratch.each_mut()));
+            refused("norm_mlp", short, 2, b.norm_mlp(&norm, &mlp, &mut x, n, (scratch.each_mut(), &Cancel::default())));
         }
         let biases = [2, 3, 4].map(|which| buffer(hidden, short == which));
         let [q_norm, k_norm] = [5, 5].map(|which| buffer(32, short == which));
@@ -211,7 +213,7 @@ fn layers_of_the_encoder_check_their_arguments_on<B: Named>(b: &B) {
             "norm_attention",
             short,
             6,
-            b.norm_attention(&shape, &norm, &attention, &mut x, chunks, scratch.each_mut()),
+            b.norm_attention(&shape, &norm, &attention, &mut x, chunks, (scratch.each_mut(), &Cancel::default())),
         );
 
         let k_norm = buffer(32, short == 2);

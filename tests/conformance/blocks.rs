@@ -1,5 +1,6 @@
 //! A whole Mamba-2 block.
 
+use ramba::Cancel;
 use ramba::backend::{MambaScratch, MambaWeights};
 
 use super::*;
@@ -62,6 +63,7 @@ impl<B: Backend> RandomBlock<B> {
             projected: poisoned(b, rows * shape.projected()),
             mixed: poisoned(b, rows * shape.inner),
             mixed_norm: poisoned(b, rows * shape.inner),
+            cancel: Cancel::default(),
         }
     }
 
@@ -246,6 +248,7 @@ fn follow<B: Named>(b: &B, random: &mut Random, blocks: &[&RandomBlock<B>], toke
             projected: b.buffer(0).unwrap(),
             mixed: b.buffer(0).unwrap(),
             mixed_norm: b.buffer(0).unwrap(),
+            cancel: Cancel::default(),
         },
         |block| block.scratch(b, 1),
     );
