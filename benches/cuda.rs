@@ -338,7 +338,8 @@ fn mlp<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
         }
         let norm = Norm { weight: &norm, width: cols, eps: 1e-5 };
         let mlp = Mlp { gate: &gate, up: &up, down: &down, width };
-        cuda.norm_mlp(&norm, &mlp, x, n, ([&mut normed, &mut spare, &mut between], &Cancel::default())).expect("shapes");
+        cuda.norm_mlp(&norm, &mlp, x, n, ([&mut normed, &mut spare, &mut between], &Cancel::default()))
+            .expect("shapes");
     });
 }
 
@@ -545,7 +546,8 @@ fn whole_attention<'a>(cuda: &'a Cuda, rows: &mut Vec<Row<'a>>) {
                 norms: HeadNorms { q: &head_norm, k: &head_norm, eps: 1e-5 },
             };
             let norm = Norm { weight: &norm, width, eps: 1e-5 };
-            cuda.norm_attention(&shape, &norm, &attention, x, chunks, (scratch.each_mut(), &Cancel::default())).expect("shapes");
+            cuda.norm_attention(&shape, &norm, &attention, x, chunks, (scratch.each_mut(), &Cancel::default()))
+                .expect("shapes");
         },
     );
 }

@@ -101,7 +101,8 @@ fn attention_of_a_layer_follows_its_formula_on<B: Named>(b: &B) {
                 let mut scratch =
                     [hidden, hidden, narrow, narrow, hidden].map(|width| poisoned(b, x.len() / hidden * width));
                 let mut y = b.vector(x).unwrap();
-                b.norm_attention(&shape, &norm, &attention, &mut y, chunks, (scratch.each_mut(), &Cancel::default())).unwrap();
+                b.norm_attention(&shape, &norm, &attention, &mut y, chunks, (scratch.each_mut(), &Cancel::default()))
+                    .unwrap();
                 read(b, &y, x.len())
             };
             let got = run(&x, chunks);

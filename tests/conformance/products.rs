@@ -323,7 +323,8 @@ fn mlp_follows_its_formula_on<B: Named>(b: &B) {
                 let norm = Norm { weight: &norm, width: cols, eps: 1e-5 };
                 let mlp = Mlp { gate: &gate, up: &up, down: &down, width };
                 let [mut normed, mut spare, mut between] = [cols, width, width].map(|width| poisoned(b, n * width));
-                b.norm_mlp(&norm, &mlp, &mut x, n, ([&mut normed, &mut spare, &mut between], &Cancel::default())).unwrap();
+                b.norm_mlp(&norm, &mlp, &mut x, n, ([&mut normed, &mut spare, &mut between], &Cancel::default()))
+                    .unwrap();
                 let what = format!("{b:?} {dtype} {n} x {cols} x {width}");
                 let error = if quantized { 1e-2 } else { 2.0 * b.product_error(n).max(1e-5) };
                 assert_close(&what, &read(b, &x, n * cols), &want, error);
