@@ -368,21 +368,8 @@ impl<B: Fusions> Layers for B {
         state: &mut SsmState<B::Buffer>,
         scratch: &mut MambaScratch<B::Buffer>,
     ) -> Result<()> {
-        let MambaWeights { norm, in_proj, mixer, gated_norm, out_proj } = weights;
-        let MambaScratch { normed, projected, mixed, mixed_norm, cancel } = scratch;
-        let [sequences, n] = size;
-        shape.check_mix(mixer, size, [projected, mixed], state)?;
-        weights.check(shape)?;
-        need("mamba_block: x", x.values(), &[sequences, n, in_proj.cols()])?;
-        if !size.contains(&0) && Fusions::mamba_block(self, YES, shape, weights, x, size, state)? {
-            return Ok(());
-        }
-        let rows = sequences * n;
-        Layers::norm_matmul(self, norm, x, rows, normed, &mut [Product::new(in_proj, projected)], false)?;
-        cancel.check()?;
-        Operations::ssm_mix(self, shape, mixer, projected, size, state, mixed)?;
-        cancel.check()?;
-        Layers::norm_matmul(self, gated_norm, mixed, rows, mixed_norm, &mut [Product::new(out_proj, x)], true)
+        check_block(shape, weights, x, size, state, scratch)?;
+        block(self, shape, weights, x, size, state, scratch)
     }
 
     fn mamba_blocks<'a>(
@@ -409,15 +396,13 @@ impl<B: Fusions> Layers for B {
                 return Ok(());
             }
             for (weights, state) in &some {
-                shape.check_mix(weights.mixer, size, [&scratch.projected, &scratch.mixed], state)?;
-                weights.check(shape)?;
-                need("mamba_blocks: x", x.values(), &[weights.in_proj.cols()])?;
+                check_block(shape, weights, x, size, state, scratch)?;
             }
             if Fusions::mamba_blocks(self, YES, shape, &mut some, x)? {
                 continue;
             }
             for (weights, state) in &mut some {
-                Layers::mamba_block(self, shape, weights, x, size, state, scratch)?;
+                block(self, shape, weights, x, size, state, scratch)?;
             }
         }
     }
@@ -480,6 +465,43 @@ impl<B: Fusions> Layers for B {
         let Some(weight) = k_norm else { return Ok(()) };
         Operations::rms_norm_in_place(self, keys, weight, norm.eps, chunks * rows * heads, head_dim)
     }
+}
+
+/// The checks of [`Layers::mamba_block`].
+fn check_block<Weight: Matrix, Buffer: Array>(
+    shape: &SsmShape,
+    weights: &MambaWeights<'_, Weight, Buffer>,
+    x: &Buffer,
+    size: [usize; 2],
+    state: &SsmState<Buffer>,
+    scratch: &MambaScratch<Buffer>,
+) -> Result<()> {
+    shape.check_mix(weights.mixer, size, [&scratch.projected, &scratch.mixed], state)?;
+    weights.check(shape)?;
+    need("mamba_block: x", x.values(), &[size[0], size[1], weights.in_proj.cols()])
+}
+
+/// [`Layers::mamba_block`] after its checks.
+fn block<B: Fusions>(
+    backend: &B,
+    shape: &SsmShape,
+    weights: &MambaWeights<'_, B::Weight, B::Buffer>,
+    x: &mut B::Buffer,
+    size: [usize; 2],
+    state: &mut SsmState<B::Buffer>,
+    scratch: &mut MambaScratch<B::Buffer>,
+) -> Result<()> {
+    if size.contains(&0) || Fusions::mamba_block(backend, YES, shape, weights, x, size, state)? {
+        return Ok(());
+    }
+    let MambaWeights { norm, in_proj, mixer, gated_norm, out_proj } = weights;
+    let MambaScratch { normed, projected, mixed, mixed_norm, cancel } = scratch;
+    let rows = size[0] * size[1];
+    Layers::norm_matmul(backend, norm, x, rows, normed, &mut [Product::new(in_proj, projected)], false)?;
+    cancel.check()?;
+    Compute::ssm_mix(backend, YES, (shape, mixer), projected, size, state, mixed)?;
+    cancel.check()?;
+    Layers::norm_matmul(backend, gated_norm, mixed, rows, mixed_norm, &mut [Product::new(out_proj, x)], true)
 }
 
 impl<Weight: Matrix, Buffer: Array> MambaWeights<'_, Weight, Buffer> {
