@@ -216,7 +216,7 @@ impl ChunkCache {
             visible,
             seen: 0,
             lists: Memory::new(context, lists)?,
-            readings_at: readings.device_at()?,
+            readings_at: readings.device_at(),
             readings,
         })
     }

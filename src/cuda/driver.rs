@@ -127,6 +127,11 @@ impl Context {
         }))
     }
 
+    /// Whether kernels may start before their predecessor has ended: see `wait_for_previous` in common.cuh.
+    pub fn early(&self) -> bool {
+        self.capability.0 >= 9
+    }
+
     /// To be called when the first kernel is put off on a stream.
     pub fn put_off(&self) {
         self.waiting.fetch_add(1, Ordering::SeqCst);
@@ -202,7 +207,7 @@ impl Memory {
             return Memory::new(context, bytes);
         }
         let host = Pinned::new(context, bytes)?;
-        Ok(Memory { context: Arc::clone(context), at: host.device_at()?, bytes, host: Some(host) })
+        Ok(Memory { context: Arc::clone(context), at: host.device_at(), bytes, host: Some(host) })
     }
 
     /// The memory, if the host has it. Kernels may be reading it: who writes waits for them first.
@@ -224,6 +229,7 @@ impl Drop for Memory {
 pub(super) struct Pinned {
     context: Arc<Context>,
     at: *mut u8,
+    device_at: sys::CUdeviceptr,
     pub bytes: usize,
 }
 
@@ -241,15 +247,15 @@ impl Pinned {
         check(unsafe { sys::cuMemHostAlloc(&mut at, bytes, flags) }, &format!("{bytes} bytes of pinned memory"))?;
         // SAFETY: `bytes` bytes were just allocated.
         unsafe { at.cast::<u8>().write_bytes(0, bytes) };
-        Ok(Pinned { context: Arc::clone(context), at: at.cast(), bytes })
+        let mut pinned = Pinned { context: Arc::clone(context), at: at.cast(), device_at: 0, bytes };
+        // SAFETY: just allocated; the result goes to a place of its type.
+        check(unsafe { sys::cuMemHostGetDevicePointer_v2(&mut pinned.device_at, at, 0) }, "mapping pinned memory")?;
+        Ok(pinned)
     }
 
     /// Where the device has it.
-    pub fn device_at(&self) -> Result<sys::CUdeviceptr> {
-        let mut at = 0;
-        // SAFETY: allocated by `new`; the result goes to a place of its type.
-        check(unsafe { sys::cuMemHostGetDevicePointer_v2(&mut at, self.at.cast(), 0) }, "mapping pinned memory")?;
-        Ok(at)
+    pub fn device_at(&self) -> sys::CUdeviceptr {
+        self.device_at
     }
 
     pub fn bytes_mut(&mut self) -> &mut [u8] {

@@ -8,7 +8,7 @@ use crate::quant::DType;
 /// The table, ids or one id, how many; rows of the table.
 type Embed = Kernel<(Parts, u64, u32, u32, u64)>;
 /// Weights, x, a norm's weight or none, its width and eps; y, whether it is added to.
-type Matvec = Kernel<(Parts, u64, u64, u32, f32, u64, u32)>;
+pub(super) type Matvec = Kernel<(Parts, u64, u64, u32, f32, u64, u32)>;
 /// Weights, x; y, whether it is added to.
 type MatvecOdd = Kernel<(Parts, u64, u64, u32)>;
 /// Weights, x, its rows, a bias or none; y, whether it is added to.

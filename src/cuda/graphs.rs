@@ -8,7 +8,8 @@ use std::ffi::c_void;
 use cudarc::driver::sys;
 
 use super::driver::{Graph, RawStream, check};
-use crate::Result;
+use super::module::Arguments;
+use crate::{Error, Result};
 
 /// From how many kernels on a graph is worth its making.
 const WORTHWHILE: usize = 3;
@@ -21,6 +22,8 @@ const MOST: usize = 64;
 pub(super) struct Launch {
     pub name: &'static str,
     pub function: sys::CUfunction,
+    /// For each argument, its words.
+    pub arguments: &'static [usize],
     pub grid: [u32; 3],
     pub block: [u32; 2],
     /// Bytes of dynamic shared memory.
@@ -36,20 +39,27 @@ unsafe impl Send for Launch {}
 
 impl PartialEq for Launch {
     fn eq(&self, other: &Self) -> bool {
-        let Launch { name: _, function, grid, block, shared, early, together } = *self;
+        let Launch { name: _, function, arguments: _, grid, block, shared, early, together } = *self;
         (function, grid, block, shared, early, together)
             == (other.function, other.grid, other.block, other.shared, other.early, other.together)
     }
 }
 
 impl Launch {
-    /// Starts it on `stream`.
+    /// Starts it on `stream` with the arguments at the beginning of `words`; gives what follows them.
     ///
     /// # Safety
-    /// `arguments` must point to values of the types of the kernel's parameters, and what those point to on the device
-    /// must be as long as the kernel's header says for this grid.
-    pub unsafe fn start(&self, stream: &RawStream, arguments: &mut [*mut c_void]) -> Result<()> {
-        let Launch { name, function, grid: [x, y, z], block, shared, early, together } = *self;
+    /// The arguments must be of the types of the kernel's parameters, and what they point to on the device as long as the kernel's
+    /// header says for this grid.
+    unsafe fn start<'w>(&self, stream: &RawStream, mut words: &'w [u64]) -> Result<&'w [u64]> {
+        let Launch { name, function, arguments, grid: [x, y, z], block, shared, early, together } = *self;
+        let mut pointers = heapless::Vec::<*mut c_void, MOST_ARGUMENTS>::new();
+        for &len in arguments {
+            let parts = words.split_at_checked(len).filter(|_| !pointers.is_full());
+            let (argument, rest) = parts.ok_or_else(|| Error::invalid(format!("the arguments of {name}")))?;
+            pointers.extend([argument.as_ptr().cast_mut().cast()]);
+            words = rest;
+        }
         use sys::CUlaunchAttributeID as Id;
         let attribute = |id, value| sys::CUlaunchAttribute { id, pad: [0; 4], value };
         let serial = sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 };
@@ -58,11 +68,11 @@ impl Launch {
             attribute(Id::CU_LAUNCH_ATTRIBUTE_COOPERATIVE, sys::CUlaunchAttributeValue { cooperative: 1 }),
         ];
         let attributes = &mut attributes[usize::from(!early)..1 + usize::from(together)];
-        let (null, arguments) = (std::ptr::null_mut(), arguments.as_mut_ptr());
+        let (null, pointers) = (std::ptr::null_mut(), pointers.as_mut_ptr());
         let status = if attributes.is_empty() {
             // SAFETY: function and stream exist; the arguments are the caller's promise. They are copied by the call.
             unsafe {
-                sys::cuLaunchKernel(function, x, y, z, block[0], block[1], 1, shared, stream.handle, arguments, null)
+                sys::cuLaunchKernel(function, x, y, z, block[0], block[1], 1, shared, stream.handle, pointers, null)
             }
         } else {
             let config = sys::CUlaunchConfig {
@@ -78,9 +88,9 @@ impl Launch {
                 numAttrs: attributes.len() as u32,
             };
             // SAFETY: as above.
-            unsafe { sys::cuLaunchKernelEx(&config, function, arguments, null) }
+            unsafe { sys::cuLaunchKernelEx(&config, function, pointers, null) }
         };
-        check(status, name)
+        check(status, name).map(|()| words)
     }
 }
 
@@ -88,55 +98,29 @@ impl Launch {
 #[derive(Default, Clone, PartialEq)]
 struct List {
     launches: Vec<Launch>,
-    /// For each kernel, the end of its arguments in `places`.
-    ends: Vec<u32>,
-    /// For each argument, its first word.
-    places: Vec<u32>,
-    /// The bytes of the arguments, each from a new word on.
+    /// The arguments of all of them, each from a new word on.
     words: Vec<u64>,
 }
 
 impl List {
-    fn push(&mut self, launch: Launch, arguments: &[&[u8]]) {
-        for argument in arguments {
-            self.places.push(self.words.len() as u32);
-            self.words.extend(argument.chunks(8).map(|bytes| {
-                let mut word = [0; 8];
-                word[..bytes.len()].copy_from_slice(bytes);
-                u64::from_ne_bytes(word)
-            }));
-        }
-        self.launches.push(launch);
-        self.ends.push(self.places.len() as u32);
-    }
-
     fn clear(&mut self) {
         self.launches.clear();
-        self.ends.clear();
-        self.places.clear();
         self.words.clear();
     }
 
     /// Starts the kernels on `stream`, which may be recording.
     fn start(&self, stream: &RawStream) -> Result<()> {
-        let mut first = 0;
-        for (launch, &end) in self.launches.iter().zip(&self.ends) {
-            let mut arguments = heapless::Vec::<*mut c_void, MOST_ARGUMENTS>::new();
-            let places = self.places.get(first..end as usize).unwrap_or_default();
-            arguments.extend(places.iter().filter_map(|&at| {
-                let word = self.words.get(at as usize..)?;
-                Some(word.as_ptr().cast_mut().cast())
-            }));
-            first = end as usize;
-            // SAFETY: the arguments are copies of those that the caller of `Graphs::push` has promised to be right.
-            unsafe { launch.start(stream, &mut arguments)? };
+        let mut words = &*self.words;
+        for launch in &self.launches {
+            // SAFETY: the arguments are those that the caller of `Graphs::push` has promised to be right.
+            words = unsafe { launch.start(stream, words)? };
         }
         Ok(())
     }
 }
 
 /// The most arguments of a kernel.
-pub(super) const MOST_ARGUMENTS: usize = 24;
+const MOST_ARGUMENTS: usize = 24;
 
 /// Kernels that were begun together before.
 struct Known {
@@ -191,13 +175,24 @@ impl Graphs {
     /// Puts a kernel off.
     ///
     /// # Safety
-    /// As [`Launch::start`], when [`Graphs::start`] is called: the bytes are copied, and what they point to on the device must still
-    /// be there.
-    pub unsafe fn push(&mut self, launch: Launch, arguments: &[&[u8]]) {
-        self.list.push(launch, arguments);
+    /// As [`Launch::start`], when [`Graphs::start`] or [`Graphs::start_each`] is called: what `arguments` point to on the device must
+    /// still be there.
+    pub unsafe fn push(&mut self, launch: Launch, arguments: &impl Arguments) {
+        self.list.launches.push(launch);
+        arguments.write(&mut self.list.words);
     }
 
-    /// Starts what was put off, in order.
+    /// Starts what was put off, in order, and forgets it.
+    ///
+    /// # Errors
+    /// Failures of the device.
+    pub fn start_each(&mut self, stream: &RawStream) -> Result<()> {
+        let done = self.list.start(stream);
+        self.list.clear();
+        done
+    }
+
+    /// Starts what was put off, in order, as a graph if it was put off before.
     ///
     /// # Errors
     /// Failures of the device.
@@ -228,8 +223,6 @@ fn remember(known: &mut Vec<Known>, list: &List, used: u64) {
         known.push(Known { list: list.clone(), made: Made::Nothing, used });
     } else if let Some(old) = known.iter_mut().min_by_key(|known| known.used) {
         old.list.launches.clone_from(&list.launches);
-        old.list.ends.clone_from(&list.ends);
-        old.list.places.clone_from(&list.places);
         old.list.words.clone_from(&list.words);
         (old.made, old.used) = (Made::Nothing, used);
     }

@@ -169,7 +169,6 @@ impl Cuda {
 
     /// One operation: on the thread's stream, or on any and then waited for.
     fn on_stream<T>(&self, f: impl FnOnce(&mut Stream) -> Result<T>) -> Result<T> {
-        self.context.enter()?;
         match stream::with_current(self.id, f) {
             Ok(result) => result,
             Err(f) => {
@@ -230,14 +229,11 @@ impl Device for Cuda {
     }
 
     fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
-        let stream = || {
-            let stream = self.context.enter().and_then(|()| self.stream());
-            // Without one, every operation tries again and reports what is wrong.
-            stream.inspect_err(|e| log::error!("{e}")).ok()
-        };
+        // Without one, every operation tries again and reports what is wrong.
+        let stream = || self.stream().inspect_err(|e| log::error!("{e}")).ok();
         let give_back = |mut stream: Stream| {
             // Results are taken with `read`, which reports failures.
-            if let Err(e) = self.context.enter().and_then(|()| stream.synchronize()) {
+            if let Err(e) = stream.synchronize() {
                 log::error!("{e}");
             }
             self.give_back(stream);

@@ -1,12 +1,11 @@
 //! The kernels by name: machine code made with the program, or else compiled by NVRTC when first used.
 
-use std::collections::HashMap;
 use std::ffi::CString;
 use std::io::Write;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 
 use cudarc::driver::sys;
 use cudarc::nvrtc;
@@ -14,7 +13,6 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::arguments::same;
 use super::driver::{Context, check};
-use super::graphs::{Launch, MOST_ARGUMENTS};
 use crate::unfinished::Unfinished;
 use crate::{Error, ErrorKind, Result};
 
@@ -39,9 +37,8 @@ struct Function {
 pub(super) struct Kernels {
     context: Arc<Context>,
     modules: Vec<sys::CUmodule>,
-    functions: RwLock<HashMap<&'static str, Arc<Function>>>,
-    /// Whether kernels may start before their predecessor has ended: see `wait_for_previous` in common.cuh.
-    pub early: bool,
+    /// In the order of [`PARAMETERS`], each since it was first used.
+    functions: Vec<OnceLock<Function>>,
 }
 
 // SAFETY: modules and functions may be used from any thread in which the context is current.
@@ -64,8 +61,7 @@ impl Kernels {
         let mut kernels = Kernels {
             context: Arc::clone(context),
             modules: Vec::new(),
-            functions: RwLock::default(),
-            early: context.capability.0 >= 9,
+            functions: PARAMETERS.iter().map(|_| OnceLock::new()).collect(),
         };
         for source in SOURCES {
             let module = match source.binary.map(load_module) {
@@ -82,10 +78,12 @@ impl Kernels {
         Ok(kernels)
     }
 
-    fn function(&self, name: &'static str) -> Result<Arc<Function>> {
-        if let Some(function) = self.functions.read().unwrap_or_else(PoisonError::into_inner).get(name) {
-            return Ok(Arc::clone(function));
+    fn function<A: Arguments>(&self, kernel: Kernel<A>) -> Result<&Function> {
+        let (name, place) = (kernel.name(), &self.functions[kernel.number]);
+        if let Some(function) = place.get() {
+            return Ok(function);
         }
+        self.context.enter()?;
         let symbol = CString::new(name).map_err(|_| Error::invalid(format!("kernel {name:?}")))?;
         let find = |module: &sys::CUmodule| {
             let mut handle = std::ptr::null_mut();
@@ -95,42 +93,28 @@ impl Kernels {
         };
         let handle = self.modules.iter().find_map(find);
         let handle = handle.ok_or_else(|| Error::new(ErrorKind::Device, format!("there is no kernel {name}")))?;
-        let function = Arc::new(Function { handle, shared: AtomicUsize::new(SHARED) });
-        self.functions.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(&function));
-        Ok(function)
+        Ok(place.get_or_init(|| Function { handle, shared: AtomicUsize::new(SHARED) }))
     }
 
-    /// A kernel with `grid` blocks of `block` threads and `shared` bytes of dynamic shared memory, ready to be started; None if there
-    /// are no blocks.
+    /// The function of a kernel, for `grid` blocks with `shared` bytes of dynamic shared memory each.
     ///
     /// # Errors
     /// `Unsupported` for more blocks or shared memory than the device has, `Device` if there is no such kernel.
-    pub fn prepare(
-        &self,
-        name: &'static str,
-        grid: [usize; 3],
-        block: [u32; 2],
-        shared: usize,
-        together: bool,
-    ) -> Result<Option<Launch>> {
+    pub fn prepare<A: Arguments>(&self, kernel: Kernel<A>, grid: [usize; 3], shared: usize) -> Result<sys::CUfunction> {
         let limits = [i32::MAX as usize, 65535, 65535];
-        if grid.contains(&0) {
-            return Ok(None);
-        }
         if grid.iter().zip(limits).any(|(&g, limit)| g > limit) || shared > self.context.shared {
+            let name = kernel.name();
             return Err(Error::unsupported(format!("{name}: {grid:?} blocks with {shared} bytes of shared memory")));
         }
-        let function = self.function(name)?;
-        // The compiler loads neighbours in shared memory together, up to 16 bytes, also where only the first is used.
-        let shared = shared.next_multiple_of(16);
+        let function = self.function(kernel)?;
         if shared > function.shared.load(Ordering::Relaxed) {
+            self.context.enter()?;
             let attribute = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
             // SAFETY: the function is loaded.
-            check(unsafe { sys::cuFuncSetAttribute(function.handle, attribute, shared as i32) }, name)?;
+            check(unsafe { sys::cuFuncSetAttribute(function.handle, attribute, shared as i32) }, kernel.name())?;
             function.shared.store(shared, Ordering::Relaxed);
         }
-        let (grid, shared) = (grid.map(|g| g as u32), shared as u32);
-        Ok(Some(Launch { name, function: function.handle, grid, block, shared, early: self.early, together }))
+        Ok(function.handle)
     }
 }
 
@@ -230,20 +214,32 @@ unsafe impl Argument for f32 {
 pub(super) trait Arguments {
     /// For each, the types that it is a twin of.
     const TYPES: &'static [&'static [&'static str]];
+    /// For each, its words.
+    const WORDS: &'static [usize];
 
-    /// Their bytes, in order.
-    fn bytes(&self) -> heapless::Vec<&[u8], MOST_ARGUMENTS>;
+    /// Appends them to `words`, each from a new word on.
+    fn write(&self, words: &mut Vec<u64>);
+}
+
+/// Words that an argument begins and ends with.
+const fn words<A>() -> usize {
+    size_of::<A>().div_ceil(8)
 }
 
 macro_rules! arguments {
     ($($name:ident)*) => {
         impl<$($name: Argument),*> Arguments for ($($name,)*) {
             const TYPES: &'static [&'static [&'static str]] = &[$($name::TYPES),*];
+            const WORDS: &'static [usize] = &[$(words::<$name>()),*];
 
             #[allow(non_snake_case)]
-            fn bytes(&self) -> heapless::Vec<&[u8], MOST_ARGUMENTS> {
-                let ($($name,)*) = self;
-                heapless::Vec::from_iter([$($name.as_bytes()),*])
+            fn write(&self, all: &mut Vec<u64>) {
+                let (($($name,)*), start) = (self, all.len());
+                all.resize(start + const { 0 $(+ words::<$name>())* }, 0);
+                let own = all[start..].as_mut_bytes();
+                $(let (place, own) = own.split_at_mut(8 * words::<$name>());
+                place[..size_of::<$name>()].copy_from_slice($name.as_bytes());)*
+                let _ = own;
             }
         }
     };
@@ -260,9 +256,10 @@ arguments!(A B C D E F G H I J K);
 arguments!(A B C D E F G H I J K L);
 arguments!(A B C D E F G H I J K L M);
 
-/// The name of a kernel that takes `A`.
+/// A kernel that takes `A`.
 pub(super) struct Kernel<A> {
-    name: &'static str,
+    /// Its place in [`PARAMETERS`].
+    number: usize,
     arguments: PhantomData<fn(A)>,
 }
 
@@ -282,7 +279,7 @@ impl<A: Arguments> Kernel<A> {
             i += 1;
             assert!(i < PARAMETERS.len(), "there is a kernel of this name");
         }
-        let parameters = PARAMETERS[i].1;
+        let (number, parameters) = (i, PARAMETERS[i].1);
         assert!(parameters.len() == A::TYPES.len(), "as many arguments as the kernel has parameters");
         let mut i = 0;
         while i < parameters.len() {
@@ -293,11 +290,11 @@ impl<A: Arguments> Kernel<A> {
             }
             i += 1;
         }
-        Self { name, arguments: PhantomData }
+        Self { number, arguments: PhantomData }
     }
 
     pub fn name(self) -> &'static str {
-        self.name
+        PARAMETERS[self.number].0
     }
 }
 
@@ -340,6 +337,17 @@ mod tests {
         // Made by macros of macros.
         assert!(named::<(Parts, u64, u64, u32, f32, u64, u32)>("matvec_q4_k_4"));
         assert!(!named::<(Parts, u64, u64, f32, u32, u64, u32)>("matvec_q4_k_4"), "two in another order");
+    }
+
+    #[test]
+    fn every_argument_begins_with_a_new_word() {
+        type Three = (u32, Parts, f32);
+        assert_eq!(Three::WORDS, [1, 5, 1]);
+        let parts = Parts::new([2, 3, 4, 5], 6, 7);
+        let mut words = vec![9];
+        (1u32, parts, 1.0f32).write(&mut words);
+        let [size, one] = [6 | 7 << 32, u64::from(1f32.to_bits())];
+        assert_eq!(words, [9, 1, 2, 3, 4, 5, size, one], "on a machine of little-endian words");
     }
 
     /// It is stricter than nvcc: no generic lambda, for one.

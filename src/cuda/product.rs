@@ -3,7 +3,8 @@
 use zerocopy::{Immutable, IntoBytes};
 
 use super::arguments::twin;
-use super::format::{self, Halves};
+use super::driver::Context;
+use super::format::{self, Halves, Matvec};
 use super::module::{Kernel, launch};
 use super::stream::Stream;
 use super::weight::Weight;
@@ -100,7 +101,7 @@ impl Cuda {
         if n <= FEW {
             // Parts of whole blocks of 32, which quantized weights multiply.
             let normed = norm.is_none_or(|norm| norm.width.is_multiple_of(32));
-            if normed && all.iter().all(|product| self.matvec_shared(product.weight).is_some()) {
+            if normed && all.iter().all(|product| product.weight.few.is_some()) {
                 return all.iter().try_for_each(|p| self.few(norm, x, n, p, accumulate)).map(|()| true);
             }
         } else if norm.is_none_or(|norm| norm.width == cols) {
@@ -126,7 +127,7 @@ impl Cuda {
         Ok(true)
     }
 
-    /// The product of few tokens. With a norm [`Cuda::matvec_shared`] must be.
+    /// The product of few tokens. With a norm the weight's [`FewRows`] must be.
     fn few(
         &self,
         norm: Option<&Norm<'_, Buffer>>,
@@ -139,8 +140,8 @@ impl Cuda {
         if w.rows == 0 {
             return Ok(());
         }
-        if let Some(shared) = self.matvec_shared(w) {
-            self.matvec(w, x, norm, n, shared, y, accumulate)?;
+        if let Some(few) = &w.few {
+            self.matvec(w, few, x, norm, n, y, accumulate)?;
         } else if let Some(name) = format::of(w.dtype).matvec_odd {
             self.on_stream(|stream| {
                 // SAFETY: x holds n rows of `cols`, y n rows of `rows`.
@@ -375,16 +376,52 @@ impl Cuda {
         }
     }
 
-    /// How a product of few rows is computed from shared memory, if it can be: rows of `w` a warp, and bytes of shared memory.
-    fn matvec_shared(&self, w: &Weight) -> Option<(usize, usize)> {
-        let unit = format::of(w.dtype).unit;
-        if w.cols == 0 || !w.cols.is_multiple_of(unit) {
+    /// A product of few rows, with the norm of x if there is one.
+    #[allow(clippy::too_many_arguments)]
+    fn matvec(
+        &self,
+        w: &Weight,
+        few: &FewRows,
+        x: &Buffer,
+        norm: Option<&Norm<'_, Buffer>>,
+        n: usize,
+        y: &Buffer,
+        accumulate: bool,
+    ) -> Result<()> {
+        let (weight, width, eps) = norm.map_or((0, w.cols, 0.0), |norm| (norm.weight.at(), norm.width, norm.eps));
+        let FewRows { kernel, blocks, shared } = *few;
+        self.on_stream(|stream| {
+            // SAFETY: x holds n rows of `cols`, y n rows of `rows`, the norm `cols` values, by the callers' checks.
+            unsafe {
+                launch!(self.kernels, stream, kernel, [blocks, n, 1], [256, 1], shared;
+                    w.parts(), x.at(), weight, width as u32, eps, y.at(), u32::from(accumulate))
+            }
+        })
+    }
+}
+
+/// How a weight's products with few rows of activations are computed from shared memory.
+#[derive(Clone, Copy)]
+pub(super) struct FewRows {
+    kernel: Matvec,
+    /// For each row of activations.
+    blocks: usize,
+    /// Bytes of shared memory.
+    shared: usize,
+}
+
+impl FewRows {
+    /// None if it is not for weights of this type and size.
+    pub fn of(context: &Context, dtype: DType, rows: usize, cols: usize) -> Option<FewRows> {
+        let (format, processors) = (format::of(dtype), context.processors as usize);
+        let unit = format.unit;
+        if cols == 0 || !cols.is_multiple_of(unit) {
             return None;
         }
         // Every processor gets a block first (two where kernels do not overlap), then warps get more rows, to share what is
         // read of x.
-        let blocks = self.context.processors as usize * if self.kernels.early { 1 } else { 2 };
-        let several = [1, 2, 4].into_iter().rev().find(|rows| w.rows >= 8 * blocks * rows).unwrap_or(1);
+        let first = processors * if context.early() { 1 } else { 2 };
+        let several = [1, 2, 4].into_iter().rev().find(|several| rows >= 8 * first * several).unwrap_or(1);
         // Loads that a warp has on their way, of each row: `ahead` of the kernel.
         let ahead = match (several, unit <= 8) {
             (4, true) => 4,
@@ -392,36 +429,14 @@ impl Cuda {
             (_, true) => 8 / several,
             (_, false) => 4 / several,
         };
-        let cols = w.cols.next_multiple_of(32 * unit * ahead);
-        let bytes = if unit <= 8 { 4 * cols } else { cols + cols / 32 * 8 };
-        // The kernel has some of its own.
-        (bytes + 1024 <= self.context.shared).then_some((several, bytes))
-    }
-
-    /// A product of few rows, with the norm of x if there is one; rows a warp and shared memory from [`Cuda::matvec_shared`].
-    #[allow(clippy::too_many_arguments)]
-    fn matvec(
-        &self,
-        w: &Weight,
-        x: &Buffer,
-        norm: Option<&Norm<'_, Buffer>>,
-        n: usize,
-        (several, shared): (usize, usize),
-        y: &Buffer,
-        accumulate: bool,
-    ) -> Result<()> {
-        let (weight, width, eps) = norm.map_or((0, w.cols, 0.0), |norm| (norm.weight.at(), norm.width, norm.eps));
-        let name = format::of(w.dtype).matvec[several.ilog2() as usize];
+        let padded = cols.next_multiple_of(32 * unit * ahead);
+        let shared = if unit <= 8 { 4 * padded } else { padded + padded / 32 * 8 };
         // As many blocks as run at once, which take the same number of rows.
-        let groups = w.rows.div_ceil(8 * several);
-        let at_once = self.context.processors as usize * if several == 2 { 3 } else { 2 };
-        let grid = [groups.div_ceil(groups.div_ceil(at_once).max(1)), n, 1];
-        self.on_stream(|stream| {
-            // SAFETY: x holds n rows of `cols`, y n rows of `rows`, the norm `cols` values, by the callers' checks.
-            unsafe {
-                launch!(self.kernels, stream, name, grid, [256, 1], shared;
-                    w.parts(), x.at(), weight, width as u32, eps, y.at(), u32::from(accumulate))
-            }
-        })
+        let groups = rows.div_ceil(8 * several);
+        let at_once = processors * if several == 2 { 3 } else { 2 };
+        let blocks = groups.div_ceil(groups.div_ceil(at_once).max(1));
+        // The kernel has some of its own.
+        let fits = shared + 1024 <= context.shared;
+        fits.then_some(FewRows { kernel: format.matvec[several.ilog2() as usize], blocks, shared })
     }
 }

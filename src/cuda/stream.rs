@@ -1,12 +1,11 @@
 //! Streams, each with the scratch of the operations on it. A thread has one while it computes.
 
 use std::cell::RefCell;
-use std::ffi::c_void;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::driver::{Context, Memory, Pinned, RawStream};
-use super::graphs::{Graphs, MOST_ARGUMENTS};
+use super::graphs::{Graphs, Launch};
 use super::module::{Arguments, Kernel, Kernels};
 use crate::{Error, Result};
 
@@ -24,6 +23,8 @@ pub(super) struct Stream {
     pub context: Arc<Context>,
     /// To be had by [`Stream::raw`] only, which begins what was put off.
     raw: RawStream,
+    /// Whether everything that was begun has ended.
+    ended: bool,
     /// Kernels that are put off.
     graphs: Graphs,
     /// Whether a token is computed alone, whose kernels are put off until something else is needed of the stream.
@@ -55,9 +56,10 @@ impl Stream {
         Ok(Stream {
             context: Arc::clone(context),
             raw,
+            ended: false,
             graphs: Graphs::default(),
             alone: false,
-            landing: back.device_at()?,
+            landing: back.device_at(),
             back,
             seen: None,
             out: Pinned::new(context, PINNED)?,
@@ -83,20 +85,30 @@ impl Stream {
         together: bool,
         arguments: &A,
     ) -> Result<()> {
-        let Some(launch) = kernels.prepare(kernel.name(), grid, block, shared, together)? else { return Ok(()) };
-        let arguments = arguments.bytes();
-        if self.alone {
-            if self.graphs.is_empty() {
-                self.context.put_off();
-            }
-            // SAFETY: by the contract of this function. Device memory that is freed until then is kept by the context.
-            unsafe { self.graphs.push(launch, &arguments) };
+        if grid.contains(&0) {
             return Ok(());
         }
-        let mut pointers = heapless::Vec::<*mut c_void, MOST_ARGUMENTS>::new();
-        pointers.extend(arguments.iter().map(|argument| argument.as_ptr().cast_mut().cast()));
-        // SAFETY: by the contract of this function.
-        unsafe { launch.start(&self.raw, &mut pointers) }
+        // The compiler loads neighbours in shared memory together, up to 16 bytes, also where only the first is used.
+        let shared = shared.next_multiple_of(16);
+        let function = kernels.prepare(kernel, grid, shared)?;
+        if !self.alone {
+            self.enter()?;
+        } else if self.graphs.is_empty() {
+            self.context.put_off();
+        }
+        let launch = Launch {
+            name: kernel.name(),
+            function,
+            arguments: A::WORDS,
+            grid: grid.map(|g| g as u32),
+            block,
+            shared: shared as u32,
+            early: self.context.early(),
+            together,
+        };
+        // SAFETY: by the contract of this function. Device memory that is freed until it starts is kept by the context.
+        unsafe { self.graphs.push(launch, arguments) };
+        if self.alone { Ok(()) } else { self.graphs.start_each(&self.raw) }
     }
 
     /// Starts what was put off.
@@ -107,9 +119,16 @@ impl Stream {
         if self.graphs.is_empty() {
             return Ok(());
         }
+        self.enter()?;
         let begun = self.graphs.start(&self.raw);
         self.context.begun();
         begun
+    }
+
+    /// To be called before anything begins on `raw`.
+    fn enter(&mut self) -> Result<()> {
+        self.ended = false;
+        self.context.enter()
     }
 
     /// The stream, for what no graph can hold. What was put off has begun.
@@ -118,6 +137,7 @@ impl Stream {
     /// Failures of the device.
     pub fn raw(&mut self) -> Result<&RawStream> {
         self.begin()?;
+        self.enter()?;
         Ok(&self.raw)
     }
 
@@ -167,6 +187,7 @@ impl Stream {
         for (i, part) in data.chunks(PINNED).enumerate() {
             let staged = self.stage(part)?;
             self.begin()?;
+            self.enter()?;
             self.raw.upload(at + (i * PINNED) as u64, &self.out.bytes_mut()[staged])?;
         }
         Ok(())
@@ -177,7 +198,7 @@ impl Stream {
     pub fn give(&mut self, which: usize, data: &[u8]) -> Result<u64> {
         if self.context.mapped && data.len() <= PINNED {
             let staged = self.stage(data)?;
-            return Ok(self.out.device_at()? + staged.start as u64);
+            return Ok(self.out.device_at() + staged.start as u64);
         }
         let at = self.scratch(which, data.len())?;
         self.upload(at, data)?;
@@ -197,9 +218,17 @@ impl Stream {
 
     /// Waits for everything begun.
     pub fn synchronize(&mut self) -> Result<()> {
-        self.raw()?.synchronize()?;
-        self.busy = 0;
+        self.begin()?;
+        if !self.ended {
+            self.raw()?.synchronize()?;
+        }
+        self.has_ended();
         Ok(())
+    }
+
+    /// To be called when everything that was begun has ended.
+    fn has_ended(&mut self) {
+        (self.ended, self.busy) = (true, 0);
     }
 
     /// Puts `data` into `memory` from byte `at` on. If the memory is the host's (see [`Memory::filled_by_host`]), kernels
@@ -234,7 +263,7 @@ impl Stream {
             None => Pinned::new(&self.context, bytes.max(PINNED).next_power_of_two())?,
         };
         self.raw()?.download_all(parts, ALIGN, seen.bytes_mut())?;
-        self.busy = 0;
+        self.has_ended();
         Ok(seen)
     }
 
@@ -247,11 +276,13 @@ impl Stream {
 
     /// Copies from the device to `out`, and waits.
     pub fn read(&mut self, at: u64, out: &mut [u8]) -> Result<()> {
-        self.begin()?;
         for (i, out) in out.chunks_mut(PINNED).enumerate() {
+            self.begin()?;
+            self.enter()?;
             let part = &mut self.back.bytes_mut()[..out.len()];
             self.raw.download(at + (i * PINNED) as u64, part)?;
             out.copy_from_slice(part);
+            self.has_ended();
         }
         self.synchronize()
     }

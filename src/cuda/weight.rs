@@ -6,6 +6,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::arguments::twin;
 use super::driver::{Context, Memory, RawStream};
+use super::product::FewRows;
 use crate::quant::DType;
 use crate::weights::Tensor;
 use crate::{Error, Result};
@@ -15,6 +16,7 @@ pub struct Weight {
     pub(super) dtype: DType,
     pub(super) rows: usize,
     pub(super) cols: usize,
+    pub(super) few: Option<FewRows>,
     q: Memory,
     scales: Memory,
     more: Memory,
@@ -33,6 +35,12 @@ pub(super) struct Parts {
     cols: u32,
 }
 twin!(Parts: "common", "Weight" { q, scales, more, bits, rows, cols });
+
+impl Parts {
+    pub fn new([q, scales, more, bits]: [u64; 4], rows: u32, cols: u32) -> Parts {
+        Parts { q, scales, more, bits, rows, cols }
+    }
+}
 
 /// The parts on the host.
 #[derive(Default)]
@@ -69,10 +77,12 @@ impl Weight {
             Ok(memory)
         };
         let q = if host.q.is_empty() { tensor.bytes() } else { &host.q };
+        let (dtype, rows, cols) = (tensor.dtype(), tensor.rows(), tensor.cols());
         Ok(Weight {
-            dtype: tensor.dtype(),
-            rows: tensor.rows(),
-            cols: tensor.cols(),
+            dtype,
+            rows,
+            cols,
+            few: FewRows::of(context, dtype, rows, cols),
             q: upload(q)?,
             scales: upload(&host.scales)?,
             more: upload(&host.more)?,
@@ -81,8 +91,8 @@ impl Weight {
     }
 
     pub(super) fn parts(&self) -> Parts {
-        let [q, scales, more, bits] = [&self.q, &self.scales, &self.more, &self.bits].map(|part| part.at);
-        Parts { q, scales, more, bits, rows: self.rows as u32, cols: self.cols as u32 }
+        let at = [&self.q, &self.scales, &self.more, &self.bits].map(|part| part.at);
+        Parts::new(at, self.rows as u32, self.cols as u32)
     }
 
     /// Bytes that a product reads.
