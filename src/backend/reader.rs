@@ -75,6 +75,14 @@ pub trait ReadChunks: Device {
     /// A reader, which takes memory of the device when it reads for the first time.
     fn reader(&self, options: &ReaderOptions) -> Self::Reader;
 
+    /// [`Reader::ready`]. There are so many chunks, not none.
+    ///
+    /// # Errors
+    /// As [`ReadChunks::select`].
+    fn ready(&self, _: Checked, _: &mut Self::Reader, _: &mut ChunkMemory, _visible: u64) -> Result<()> {
+        Ok(())
+    }
+
     /// [`Reader::select`]. No number of visible chunks is more than there are.
     ///
     /// # Errors
@@ -141,6 +149,16 @@ impl<B: ReadChunks> Reader<B> {
     /// A reader. The memory of the device is taken when it reads for the first time.
     pub fn new(backend: &B, options: ReaderOptions) -> Self {
         Self { inner: backend.reader(&options), options, chosen: vec![[0, 0]; options.groups], last: 0 }
+    }
+
+    /// Says that the next call chooses among the first `visible` chunks of `memory` for one token, before anything is computed for it.
+    /// Never needed: what the device does not have by then it is given when it chooses, in the midst of the token.
+    ///
+    /// # Errors
+    /// As [`Reader::select`].
+    pub fn ready(&mut self, backend: &B, memory: &mut ChunkMemory, visible: u64) -> Result<()> {
+        check(visible <= memory.len(), || format!("ready: {visible} chunks visible, there are {}", memory.len()))?;
+        if visible == 0 { Ok(()) } else { backend.ready(YES, &mut self.inner, memory, visible) }
     }
 
     /// Chooses chunks of `memory` for n tokens and a group of layers, and readies them for [`Reader::attend`]: for token i and

@@ -24,6 +24,8 @@ pub struct ChunkReader {
     by_device: Vec<bool>,
     /// The group that has chosen last.
     last: usize,
+    /// Whether chunks were brought in for the token that comes.
+    ready: bool,
 }
 
 impl ChunkReader {
@@ -72,7 +74,20 @@ impl ReadChunks for Cuda {
             choice: Choice::default(),
             by_device: vec![false; options.groups],
             last: 0,
+            ready: false,
         }
+    }
+
+    fn ready(&self, _: Checked, reader: &mut ChunkReader, memory: &mut ChunkMemory, visible: u64) -> Result<()> {
+        self.on_stream(|stream| {
+            reader.follow(stream, memory)?;
+            let cache = reader.cache.as_mut().ok_or_else(nothing)?;
+            if reader.options.groups <= chunk_cache::SELECTIONS {
+                cache.resident(stream, memory, visible, true)?;
+                reader.ready = true;
+            }
+            Ok(())
+        })
     }
 
     fn select(
@@ -87,11 +102,12 @@ impl ReadChunks for Cuda {
         let Selecting { top_k, scale, weighting, position_decay } = *selecting;
         self.on_stream(|stream| {
             reader.follow(stream, memory)?;
-            let ChunkReader { options, cache, top, choice, by_device, last } = reader;
+            let bring = group == 0 && !std::mem::take(&mut reader.ready);
+            let ChunkReader { options, cache, top, choice, by_device, last, .. } = reader;
             let cache = cache.as_mut().ok_or_else(nothing)?;
             if let [visible] = *visible
                 && options.groups <= chunk_cache::SELECTIONS
-                && cache.resident(stream, memory, visible, group == 0)?
+                && cache.resident(stream, memory, visible, bring)?
             {
                 (by_device[group], *last) = (true, group);
                 cache.select(&self.kernels, stream, q, selecting, group)?;

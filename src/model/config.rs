@@ -110,6 +110,11 @@ impl HsaConfig {
         self.retrieval_width / self.retrieval_heads
     }
 
+    /// How many of the first chunks of a memory of `stored` a token at `position` may read: chunk c has ended when (c + 1)·S ≤ position.
+    pub fn visible(&self, position: u64, stored: u64) -> u64 {
+        (position / self.chunk_size as u64).min(stored)
+    }
+
     /// The shape of the chunk memories, of a model that is `hidden` wide.
     pub fn chunk_shape(&self, hidden: usize) -> ChunkShape {
         ChunkShape {

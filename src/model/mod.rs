@@ -171,6 +171,13 @@ impl<B: Backend> Model<B> {
         let Scratch { x, mamba, upper: upper_scratch, .. } = s;
         let (lower, upper) = blocks.split_at_mut(self.lower.len());
 
+        // What the token may read is there before anything is computed.
+        if let (1, Some(u), Some(us), Some(memory)) = (n, &self.upper, &mut *upper_scratch, pass.memory.as_deref_mut())
+            && !pass.skip_hsa
+        {
+            us.reader.ready(backend, memory, u.hsa.visible(from, memory.len()))?;
+        }
+
         // Embed, lower blocks.
         self.lower_half(tokens, 1, lower, x, mamba)?;
         let (Some(u), Some(us)) = (&self.upper, upper_scratch) else { return Ok(false) };
@@ -195,7 +202,7 @@ impl<B: Backend> Model<B> {
         for (g, group) in u.groups.iter().enumerate() {
             let mut chosen = None;
             if let Some(memory) = memory.as_deref_mut()
-                && group.retrieval.select(backend, x, (n, from), (g, &mut *reader), memory, retrieval)?
+                && group.retrieval.select((&u.hsa, backend), x, (n, from), (g, &mut *reader), memory, retrieval)?
             {
                 (chosen, read) = (Some(memory), true);
             }

@@ -22,8 +22,6 @@ pub(super) struct Retrieval<B: Backend> {
     heads: usize,
     /// R / Gr
     head_width: usize,
-    /// S
-    chunk_size: u64,
     eps: f32,
     selecting: Selecting,
 }
@@ -94,7 +92,6 @@ impl<B: Backend> Retrieval<B> {
             hidden: config.hidden,
             heads: hsa.retrieval_heads,
             head_width: hsa.landmark_width(),
-            chunk_size: hsa.chunk_size as u64,
             eps: hsa.norm_eps,
             selecting: Selecting {
                 top_k: hsa.top_k,
@@ -109,17 +106,16 @@ impl<B: Backend> Retrieval<B> {
     /// as group `group`. `false` if no token reads anything.
     pub(super) fn select(
         &self,
-        backend: &B,
+        (hsa, backend): (&HsaConfig, &B),
         x: &B::Buffer,
         (n, position): (usize, u64),
         (group, reader): (usize, &mut Reader<B>),
         memory: &mut ChunkMemory,
         s: &mut Scratch<B>,
     ) -> Result<bool> {
-        // Chunk c has ended when (c + 1)·S ≤ position.
         let stored = memory.len();
         s.visible.clear();
-        s.visible.extend((0..n as u64).map(|i| ((position + i) / self.chunk_size).min(stored)));
+        s.visible.extend((0..n as u64).map(|i| hsa.visible(position + i, stored)));
         if s.visible.last().is_none_or(|&most| most == 0) {
             return Ok(false);
         }
