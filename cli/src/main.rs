@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use ramba::{Engine, Error, Library, Result, Session, Support};
+use ramba::{Device, Engine, Error, Library, Result, Session, Support};
 use ramba_cli::answers::{self, AnswerArgs};
 use ramba_cli::document::{self, Document, DocumentArgs, Note, Reading};
 use ramba_cli::engine::{BudgetArgs, EngineArgs};
@@ -240,17 +240,13 @@ fn open(args: &AskArgs, engine: &Engine) -> Result<(Session, Vec<Reading>)> {
 
 fn version() -> Result<()> {
     print(format!("ramba {}", env!("CARGO_PKG_VERSION")))?;
-    let isas: Vec<_> = ramba::cpu::Isa::available().map(|isa| format!("{isa:?}").to_lowercase()).collect();
-    print(format!("instruction sets of this CPU, best first: {}", isas.join(", ")))?;
+    print(format!("instruction sets of this CPU, best first: {}", Device::Cpu.description()?))?;
     let encoders = [("native", true), ("tract", cfg!(feature = "tract")), ("ort", cfg!(feature = "ort"))];
     let encoders: Vec<_> = encoders.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
     print(format!("chunk encoders: {}", encoders.join(", ")))?;
     #[cfg(feature = "cuda")]
-    match ramba::cuda::Cuda::new(0) {
-        Ok(cuda) => {
-            let (major, minor) = cuda.capability();
-            print(format!("CUDA device 0: {}, compute capability {major}.{minor}", cuda.name()))?;
-        }
+    match Device::Cuda(0).description() {
+        Ok(description) => print(format!("CUDA device 0: {description}"))?,
         Err(e) => print(format!("CUDA: {e}"))?,
     }
     Ok(())

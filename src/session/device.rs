@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, Isa};
 #[cfg(feature = "cuda")]
 use crate::cuda::Cuda;
 use crate::memory::{ChunkShape, Precision};
@@ -44,6 +44,35 @@ impl std::fmt::Display for Device {
             Device::Cuda(number) => write!(f, "cuda:{number}"),
         }
     }
+}
+
+impl Device {
+    /// What it is on this machine, for people: the instruction sets of the processor that there are kernels for, best first (the best
+    /// one is used), or the name of a GPU and its compute capability.
+    ///
+    /// # Errors
+    /// `Unsupported` if there is no such device, or this build has no backend for it.
+    pub fn description(&self) -> Result<String> {
+        match *self {
+            Device::Cpu => {
+                let sets: Vec<_> = Isa::available().map(|isa| format!("{isa:?}").to_lowercase()).collect();
+                Ok(sets.join(", "))
+            }
+            #[cfg(feature = "cuda")]
+            Device::Cuda(number) => {
+                let cuda = Cuda::new(number)?;
+                let (major, minor) = cuda.capability();
+                Ok(format!("{}, compute capability {major}.{minor}", cuda.name()))
+            }
+            #[cfg(not(feature = "cuda"))]
+            Device::Cuda(_) => Err(no_cuda()),
+        }
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn no_cuda() -> Error {
+    Error::unsupported("this build has no CUDA backend (feature `cuda`)")
 }
 
 /// One type over all devices, for each of the generic types of the model.
@@ -101,7 +130,7 @@ impl Model {
             #[cfg(feature = "cuda")]
             Device::Cuda(number) => Ok(Model::Cuda(model::Model::load_with(weights, Cuda::new(number)?, encoder)?)),
             #[cfg(not(feature = "cuda"))]
-            Device::Cuda(_) => Err(Error::unsupported("this build has no CUDA backend (feature `cuda`)")),
+            Device::Cuda(_) => Err(no_cuda()),
         }
     }
 

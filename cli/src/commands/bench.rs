@@ -1,13 +1,9 @@
-//! `ramba bench`: how fast a model reads and writes, and how fast the kernels under it are.
+//! `ramba bench`: how fast a model reads and writes.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use ramba::backend::{Device as _, Operations};
-use ramba::cpu::{Cpu, Isa};
-use ramba::quant::{self, DType};
-use ramba::weights::Tensor;
 use ramba::{AskOptions, Device, Engine, EngineOptions, Result, SessionOptions};
 use serde_json::{Value, json};
 
@@ -38,9 +34,6 @@ pub struct BenchArgs {
     /// Runs of each measurement; the median is shown
     #[arg(long, value_name = "N", default_value_t = 3)]
     runs: usize,
-    /// Measure the matrix products too
-    #[arg(long)]
-    kernels: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -62,31 +55,23 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     for &threads in &counts {
         let engine = args.model.open(&EngineOptions::default().threads(threads).device(args.device))?;
         rows.extend(end_to_end(args, &engine, threads)?);
-        if args.kernels {
-            rows.extend(kernels(args, &engine, threads)?);
-        }
     }
-    let kernels = match args.device {
-        Device::Cpu => Isa::available().next().map(|isa| format!("{isa:?}")),
-        _ => None,
-    };
+    let description = args.device.description()?;
     if args.json {
         return print_json(&json!({
-            "model": args.model.name(), "device": args.device.to_string(), "kernels": kernels, "rows": rows,
+            "model": args.model.name(), "device": args.device.to_string(), "description": description, "rows": rows,
         }));
     }
-    let kernels = kernels.map_or(String::new(), |kernels| format!(", kernels for {kernels}"));
-    print(format!("{}, {}{kernels}", args.model.name(), args.device))?;
-    print("what                              threads   tokens/s         ms    GFLOP/s     GB/s    share")?;
+    print(format!("{}, {} ({description})", args.model.name(), args.device))?;
+    print("what                              threads   tokens/s         ms     GB/s    share")?;
     for row in &rows {
         let number = |key: &str| row[key].as_f64().map_or(String::new(), |v| format!("{v:.1}"));
         print(format!(
-            "{:<33} {:>7} {:>10} {:>10} {:>10} {:>8} {:>8}",
+            "{:<33} {:>7} {:>10} {:>10} {:>8} {:>8}",
             row["what"].as_str().unwrap_or_default(),
             row["threads"],
             number("tokens_per_s"),
             number("ms"),
-            number("gflop_per_s"),
             number("gb_per_s"),
             row["share_of_memory"].as_f64().map_or(String::new(), |v| format!("{:.0} %", 100.0 * v)),
         ))?;
@@ -99,7 +84,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 }
 
 /// What each row measures; every time is the median of the runs.
-const TIMED: [(&str, &str); 6] = [
+const TIMED: [(&str, &str); 5] = [
     ("memory", "reading memory that no cache holds, on all threads"),
     ("ingest", "a document of tokens, from the first to all being ready for questions"),
     ("prompt", "a question to its first token, once the document is ready: the whole model, and retrieval"),
@@ -108,7 +93,6 @@ const TIMED: [(&str, &str); 6] = [
         "further tokens, one by one; GB/s and share of memory of the weights that each needs and the states that it changes",
     ),
     ("question to first token", "the same as prompt, for a short question"),
-    ("matmul", "with --kernels: one matrix product again and again; GB/s of its weights"),
 ];
 
 /// Bytes that a token moves when it is decoded, but for chunks that it reads: matrices once, recurrent states read and written. What
@@ -213,42 +197,6 @@ fn end_to_end(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<R
         json!({"what": "question to first token", "threads": threads, "ms": median(question).as_secs_f64() * 1e3}),
     ]);
     Ok(rows)
-}
-
-/// Matrix products of the model's largest matrix, in every number format, for one row and for many.
-fn kernels(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<Row>> {
-    let cpu = Cpu::new(threads)?;
-    let (rows, cols) = (engine.config().ssm.projected(), engine.config().hidden);
-    let mut out = Vec::new();
-    for dtype in [DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0, DType::Q4_K, DType::Q6_K] {
-        let Some(bytes) = dtype.row_bytes(cols) else { continue };
-        let mut data = vec![0; bytes * rows];
-        let values: Vec<f32> = (0..rows * cols).map(|i| ((i * 7919) % 255) as f32 / 127.0 - 1.0).collect();
-        quant::quantize(dtype, &values, &mut data)?;
-        let weight = cpu.weight(Tensor::from_bytes(dtype, rows, cols, data)?)?;
-        for n in [1, 256] {
-            let x = cpu.vector(&vec![0.5; n * cols])?;
-            let mut y = cpu.buffer(n * rows)?;
-            let mut times = Vec::new();
-            for _ in 0..args.runs.max(1) {
-                let (started, mut calls) = (Instant::now(), 0);
-                while started.elapsed() < Duration::from_millis(50) {
-                    cpu.matmul(&weight, &x, n, &mut y, false)?;
-                    calls += 1;
-                }
-                times.push(started.elapsed() / calls);
-            }
-            black_box(&y);
-            let seconds = median(times).as_secs_f64();
-            out.push(json!({
-                "what": format!("matmul {} {n} x {cols} x {rows}", dtype.name()),
-                "threads": threads,
-                "gflop_per_s": 2.0 * (n * rows * cols) as f64 / seconds / 1e9,
-                "gb_per_s": (bytes * rows) as f64 / seconds / 1e9,
-            }));
-        }
-    }
-    Ok(out)
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
