@@ -51,7 +51,11 @@ impl<B: Named> Choosing<'_, B> {
         b.run(|| {
             b.write(q, &queries).unwrap();
             b.write(query, &attending).unwrap();
-            for _ in 0..3 {
+            for i in 0..3 {
+                // Said or not, before the token or in its midst.
+                if (visible + i).is_multiple_of(2) {
+                    reader.ready(*b, memory, visible).unwrap();
+                }
                 // A device may bring in what is missing, and repeats what a token does from its embedding on.
                 b.embed(&table, &[0], &mut embedded).unwrap();
                 reader.select(*b, memory, (0, selecting), q, &[visible]).unwrap();
@@ -225,6 +229,7 @@ fn what_does_not_fit_is_chosen_all_the_same_on<B: Named>(b: &B) {
     let q = b.vector(&[1.0]).unwrap();
     let kind = |r: ramba::Result<bool>| r.unwrap_err().kind();
     assert_eq!(kind(reader.select(b, memory, (0, &selecting), &q, &[71])), ErrorKind::InvalidArgument);
+    assert_eq!(reader.ready(b, memory, 71).unwrap_err().kind(), ErrorKind::InvalidArgument);
     for top_k in [0, MAX_TOP_K + 1] {
         let selected = reader.select(b, memory, (0, &Selecting { top_k, ..selecting }), &q, &[1]);
         assert_eq!(kind(selected), ErrorKind::InvalidArgument);
@@ -240,6 +245,8 @@ fn what_does_not_fit_is_chosen_all_the_same_on<B: Named>(b: &B) {
     // A budget that is too small is told when it is needed.
     if least_budget(b, memory) > 0 {
         let mut poor = super::reader(b, least_budget(b, memory) - 1);
+        poor.ready(b, memory, 0).unwrap();
+        assert_eq!(poor.ready(b, memory, 1).unwrap_err().kind(), ErrorKind::Capacity);
         assert_eq!(kind(poor.select(b, memory, (0, &selecting), &q, &[1])), ErrorKind::Capacity);
     }
 }
