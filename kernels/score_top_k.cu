@@ -15,7 +15,17 @@
 //   select_few:  score_few for one token, whose best are weighed: picks and readings (heads, top) of chunk and weight, the
 //                most recent chunk first, weight 0 where there are fewer. `visible` lies in the device's memory.
 //   select_of:   best_of for one token, with the same result.
-// Bound by the bytes of the landmarks for few tokens. CPU twins: cpu/retrieval.rs; backend/weighting.rs for the weights.
+//   encode_codes: codes of the `count` landmarks (count, heads, width) that follow the first `first` with codes, f16 if `half`,
+//                else f32: bases (heads, width + directions·width + directions) are mean, directions and scales; tiles (heads
+//                each) as in memory/coder.rs. Grid: x the tiles they fall into, y the heads. Blocks of 8 warps; dynamic
+//                shared memory 8 · width floats.
+//   bound_codes: for tokens i < n and head h, of the first min(count, visible[i]) landmarks with codes the `top` of which the
+//                codes say that `scale` times the product with the query may be highest, and how high: found (n, heads,
+//                gridDim.x, top), as score_top_k. queries (n, heads, 4 + directions): those of memory/coder.rs and their
+//                weights. `visible` may be null, then `only` stands for it. Grid: x parts of the tiles, y the heads, z the
+//                tokens. Blocks of 8 warps; dynamic shared memory 4 + directions floats, whole 16 bytes, and 8 · top entries.
+// Bound by the bytes of the landmarks for few tokens. CPU twins: cpu/retrieval.rs; backend/weighting.rs for the weights;
+// memory/coder.rs for codes.
 #include "common.cuh"
 
 struct Found {
@@ -558,4 +568,117 @@ extern "C" __global__ void __launch_bounds__(256, 4) select_few(const float* q, 
                                                                 Found* found, u32* arrived, Choice how) {
     score_parts(q, visible, 0, heads, width, landmarks, count, scale, top, found, arrived,
                 [&](const List& list, Found* lists, u32 row) { weigh(list, lists, row, how); });
+}
+
+// ---- codes -------------------------------------------------------------------------------------------------------------
+
+const u32 TILE = 32;
+
+// Bytes of a tile of one head: codes (directions, TILE), what is left of each landmark (TILE), the most along all directions
+// and the greatest length, and two floats of nothing.
+__device__ __forceinline__ u32 tile_bytes(u32 directions) { return TILE * (directions + 4) + 16; }
+
+__device__ __forceinline__ double sum_over_warp(double v) {
+    for (int i = 16; i > 0; i >>= 1) v += __shfl_xor_sync(~0u, v, i);
+    return v;
+}
+// Not less than v, whose own error is far below the one part in a million that is added.
+__device__ __forceinline__ float upward(double v) { return (float)(v * (1.0 + 1e-6)) + 1.17549435e-38f; }
+
+extern "C" __global__ void __launch_bounds__(256) encode_codes(const u8* landmarks, u32 half, u32 count, u32 heads, u32 width,
+                                                               u32 directions, const float* bases, u32 first, u8* tiles) {
+    DYNAMIC_SHARED(uint4, shared);
+    __shared__ float along_most[8], length_most[8];
+    allow_next();
+    wait_for_previous();
+    const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, head = blockIdx.y, tile = first / TILE + blockIdx.x;
+    const u32 begin = first > tile * TILE ? first : tile * TILE, end = min(first + count, (tile + 1) * TILE);
+    const float* mean = bases + (u64)head * (width + directions * width + directions);
+    const float *rows = mean + width, *scales = rows + directions * width;
+    float* rest = reinterpret_cast<float*>(shared) + warp * width;
+    u8* codes = tiles + ((u64)tile * heads + head) * tile_bytes(directions);
+    float* lengths = reinterpret_cast<float*>(codes + TILE * directions);
+    double squares = 0;
+    for (u32 k = lane; k < width; k += 32) squares += (double)mean[k] * mean[k];
+    const double mean_length = sqrt(sum_over_warp(squares));
+    // A lane looks at its own values of the rest only.
+    auto along_row = [&](u32 j) {
+        double sum = 0;
+        for (u32 k = lane; k < width; k += 32) sum += (double)rows[j * width + k] * rest[k];
+        return sum_over_warp(sum);
+    };
+    float most = 0, longest = 0;
+    for (u32 c = begin + warp; c < end; c += 8) {
+        // Phase 1: the landmark without the mean.
+        const u64 from = ((u64)(c - first) * heads + head) * width;
+        squares = 0;
+        for (u32 k = lane; k < width; k += 32) {
+            const float l = half ? f16_to_f32(reinterpret_cast<const u16*>(landmarks)[from + k])
+                                 : reinterpret_cast<const float*>(landmarks)[from + k];
+            squares += (double)l * l;
+            rest[k] = l - mean[k];
+        }
+        double length = sqrt(sum_over_warp(squares)) + mean_length;
+        // Phase 2: a code for each direction, and what it leaves. Whatever the code is, the rest says the truth.
+        bool within = true;
+        for (u32 j = 0; j < directions; j++) {
+            const float steps = scales[j] > 0 ? rintf((float)along_row(j) / scales[j]) : 0.0f;
+            within = within && fabsf(steps) <= 127.0f;
+            const int code = (int)fminf(fmaxf(steps, -127.0f), 127.0f);
+            const float by = (float)code * scales[j];
+            for (u32 k = lane; k < width; k += 32) rest[k] -= by * rows[j * width + k];
+            length += fabsf(by);
+            if (lane == 0) codes[j * TILE + c % TILE] = (u8)code;
+        }
+        // Phase 3: lengths. A landmark that codes cannot express is always looked at.
+        squares = 0;
+        for (u32 k = lane; k < width; k += 32) squares += (double)rest[k] * rest[k];
+        double along = 0;
+        for (u32 j = 0; j < directions; j++) {
+            const double v = along_row(j);
+            along += v * v;
+        }
+        const float beside = upward(sqrt(sum_over_warp(squares))), in_all = upward(sqrt(along)), of_all = upward(length);
+        within = within && beside < INFINITY && in_all < INFINITY && of_all < INFINITY;
+        if (lane == 0) lengths[c % TILE] = within ? beside : INFINITY;
+        if (within) most = fmaxf(most, in_all), longest = fmaxf(longest, of_all);
+    }
+    // Phase 4: the most of the tile, with what was there before.
+    if (lane == 0) along_most[warp] = most, length_most[warp] = longest;
+    __syncthreads();
+    if (threadIdx.x) return;
+    most = begin % TILE ? lengths[TILE] : 0.0f, longest = begin % TILE ? lengths[TILE + 1] : 0.0f;
+    for (u32 i = 0; i < 8; i++) most = fmaxf(most, along_most[i]), longest = fmaxf(longest, length_most[i]);
+    lengths[TILE] = most, lengths[TILE + 1] = longest;
+}
+
+extern "C" __global__ void __launch_bounds__(256) bound_codes(const float* queries, const u32* visible, u32 only, u32 heads,
+                                                              u32 directions, const u8* tiles, u32 count, float scale, u32 top,
+                                                              Found* found) {
+    DYNAMIC_SHARED(uint4, shared);
+    allow_next();
+    wait_for_previous();
+    const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, head = blockIdx.y, row = blockIdx.z * heads + head;
+    float* query = reinterpret_cast<float*>(shared);
+    Found* lists = reinterpret_cast<Found*>(shared + (4 + directions + 3) / 4);
+    for (u32 i = threadIdx.x; i < 4 + directions; i += blockDim.x) query[i] = queries[(u64)row * (4 + directions) + i];
+    __syncthreads();
+    const float mean = query[0], along = query[1], across = query[2], rounding = query[3];
+    const u32 seen = min(count, visible ? visible[blockIdx.z] : only), all = (seen + TILE - 1) / TILE;
+    const u32 share = (all + gridDim.x - 1) / gridDim.x, first = min(all, blockIdx.x * share), last = min(all, first + share);
+    List list(top);
+    for (u32 tile = first + warp; tile < last; tile += 8) {
+        const u8* codes = tiles + ((u64)tile * heads + head) * tile_bytes(directions);
+        const float* lengths = reinterpret_cast<const float*>(codes + TILE * directions);
+        float sum = 0;
+#pragma unroll 8
+        for (u32 j = 0; j < directions; j++) sum += query[4 + j] * (float)(signed char)codes[j * TILE + lane];
+        const float rest = mean + (along * lengths[TILE] + rounding * lengths[TILE + 1]);
+        const float bound = ((sum + rest) + across * lengths[lane]) * scale;
+        const u32 c = tile * TILE + lane;
+        // One that is no number says nothing.
+        list.offer(c < seen ? key(bound == bound ? bound : INFINITY, c) : 0);
+    }
+    join(list, lists);
+    if (!warp) list.store(found + ((u64)row * gridDim.x + blockIdx.x) * top);
 }

@@ -1,7 +1,7 @@
 //! What the device keeps of a chunk memory, within a budget: the landmarks of the first chunks, and the chunks in use.
 //!
-//! The rest stays where the memory has it: landmarks beyond pass through a small buffer block by block, chunks are
-//! brought in when they are chosen. If there is room for all visible chunks, they move to the slots of their own numbers:
+//! The rest stays where the memory has it: of landmarks beyond there are short codes (`codes.rs`), and what has none passes through a small
+//! buffer block by block; chunks are brought in when they are chosen. If there is room for all visible chunks, they move to the slots of their own numbers:
 //! then the device can choose without the host.
 
 use std::ops::Range;
@@ -10,12 +10,13 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Buffer;
 use super::arguments::{alike, twin};
+use super::codes::{CodeSizes, DeviceCodes, Reading, Searched, data};
 use super::driver::{Context, Memory, Pinned};
 use super::module::{Kernel, Kernels, launch};
-use super::scoring::{Among, Lists, Scoring, lists_bytes};
+use super::scoring::{Among, Ids, Landmarks, Lists, Scoring, lists_bytes};
 use super::stream::Stream;
 use crate::backend::{HsaShape, Pick, Selecting, check, need};
-use crate::memory::{ChunkMemory, ChunkShape, KvData, LandmarkBlock, LandmarkData, Precision};
+use crate::memory::{ChunkMemory, ChunkShape, KvData, Precision};
 use crate::slots::Slots;
 use crate::topk::{MAX_TOP_K, TopK};
 use crate::{Error, Result};
@@ -51,6 +52,8 @@ pub struct ChunkCache {
     capacity: u64,
     /// Landmarks in it.
     kept: u64,
+    /// Of those that follow.
+    codes: Option<DeviceCodes>,
     /// Landmarks on their way.
     passing: Memory,
     /// Which chunk is in which slot.
@@ -127,6 +130,7 @@ struct Sizes {
     passing: usize,
     lists: usize,
     readings: usize,
+    codes: Option<CodeSizes>,
     /// All that does not depend on the budget.
     fixed: usize,
 }
@@ -142,7 +146,7 @@ impl Sizes {
         let lists = lists_bytes(context, shape);
         let readings = SELECTIONS * shape.retrieval_heads * MAX_TOP_K * size_of::<SlotPick>();
         let fixed = picks + passing + lists + readings + ALIGN;
-        Sizes { stride, landmark, picks, passing, lists, readings, fixed }
+        Sizes { stride, landmark, picks, passing, lists, readings, codes: CodeSizes::new(shape), fixed }
     }
 
     fn least(&self) -> usize {
@@ -170,7 +174,7 @@ impl ChunkCache {
         let (shape, precision) = (memory.shape(), memory.precision());
         shape.check()?;
         let sizes = Sizes::new(&stream.context, &shape, precision, tokens);
-        let Sizes { stride, landmark, picks, passing, lists, readings, fixed } = sizes;
+        let Sizes { stride, landmark, picks, passing, lists, readings, codes, fixed } = sizes;
         let (least, chunks) = (sizes.least(), made_for);
         let budget = usize::try_from(budget).unwrap_or(usize::MAX);
         if budget < least {
@@ -179,17 +183,19 @@ impl ChunkCache {
             )));
         }
         // Every token reads all landmarks; chunks that are missed cost one read each. So landmarks come first, with room to grow
-        // if there is enough; if they do not fit by far, the two share alike.
+        // if there is enough; if they do not fit by far, the two share alike. Where there is no room to grow, there are codes for as many
+        // chunks as may come until the budget is divided anew.
         let free = budget - fixed - landmark;
         let all = usize::try_from(chunks).unwrap_or(usize::MAX).saturating_mul(landmark);
-        let landmarks = match free / 4 * 3 {
-            _ if chunks == 0 => free / 2,
-            most if all.saturating_mul(2) <= most => 2 * all,
-            most if all <= most => most,
-            _ => free / 2,
+        let (landmarks, grows) = match free / 4 * 3 {
+            _ if chunks == 0 => (free / 2, true),
+            most if all.saturating_mul(2) <= most => (2 * all, true),
+            most if all <= most => (most, false),
+            _ => (free / 2, false),
         };
+        let codes = codes.filter(|_| !grows).map_or(0, |codes| codes.bytes(2 * chunks, landmarks));
         let chunks = (free - landmarks).max(MIN_SLOTS * stride) / stride;
-        let capacity = (budget - fixed - chunks * stride) / landmark;
+        let capacity = (budget - fixed - codes - chunks * stride) / landmark;
         let visible = Memory::new(&stream.context, size_of::<u32>())?;
         stream.raw()?.zero(visible.at, visible.bytes)?;
         let context = &stream.context;
@@ -203,6 +209,7 @@ impl ChunkCache {
             landmarks: Memory::new(context, capacity * landmark)?,
             capacity: capacity as u64,
             kept: 0,
+            codes: DeviceCodes::new(context, &shape, capacity as u64, codes)?,
             passing: Memory::filled_by_host(context, passing)?,
             index: Slots::all(chunks)?,
             chunks: Memory::new(context, chunks * stride)?,
@@ -232,6 +239,7 @@ impl ChunkCache {
         if self.version != memory.version() {
             let unchanged = memory.unchanged_since(self.version);
             self.kept = self.kept.min(unchanged);
+            self.codes.iter_mut().for_each(|codes| codes.truncate(unchanged));
             self.index.truncate(unchanged);
             self.in_place = self.in_place.min(unchanged);
             self.version = memory.version();
@@ -239,8 +247,8 @@ impl ChunkCache {
         Ok(())
     }
 
-    /// Scores landmarks for queries (n, Gr, R/Gr) and keeps the best: every chunk `c < visible[i]` is offered to `top[i·Gr + g]`. Waits for
-    /// the device. The caller has checked the lengths.
+    /// Scores landmarks for queries (n, Gr, R/Gr) and keeps the best: `top[i·Gr + g]`, which is empty, becomes the selection of all chunks
+    /// `c < visible[i]`. Waits for the device. The caller has checked the lengths.
     pub(super) fn score(
         &mut self,
         kernels: &Kernels,
@@ -264,16 +272,40 @@ impl ChunkCache {
         // How many chunks there are differs from token to token.
         stream.begin()?;
         let scoring = Scoring { shape: &self.shape, half: self.precision != Precision::F32, q, visible, scale };
-        let found = &mut self.found;
-        scoring.run(kernels, stream, self.landmarks.at, 0, resident as usize, found, top)?;
-        if resident < most {
-            let room = self.passing.bytes / bytes;
-            memory.for_each_landmarks(resident..most, |block| {
+        let kept = Landmarks { at: self.landmarks.at, ids: Ids::From(0, resident as usize) };
+        let Self { passing, found, lists, codes, .. } = self;
+        scoring.run(kernels, stream, &kept, found, top)?;
+        let mut rest = resident;
+        if let Some(codes) = codes.as_mut().filter(|_| resident < most) {
+            let mut reading = Reading { kernels, scoring: &scoring, memory, passing, found, top };
+            match codes.search(stream, lists, &mut reading)? {
+                Searched::All => rest = codes.end().min(most),
+                Searched::Some => {
+                    // All over again, and all of them.
+                    top.iter_mut().for_each(TopK::clear);
+                    scoring.run(kernels, stream, &kept, found, top)?;
+                }
+                Searched::None => {}
+            }
+            codes.begin(stream, memory)?;
+        }
+        if rest < most {
+            let room = passing.bytes / bytes;
+            memory.for_each_landmarks(rest..most, |block| {
                 for (i, part) in data(&block).chunks(room * bytes).enumerate() {
                     // `run` has waited for the ones before.
-                    stream.fill(&mut self.passing, 0, part)?;
-                    let first = block.first + (i * room) as u64;
-                    scoring.run(kernels, stream, self.passing.at, first, part.len() / bytes, found, top)?;
+                    stream.fill(passing, 0, part)?;
+                    let (first, count) = (block.first + (i * room) as u64, part.len() / bytes);
+                    if let Some(codes) = codes {
+                        codes.keep(kernels, stream, &scoring, (passing.at, first, count))?;
+                    }
+                    scoring.run(
+                        kernels,
+                        stream,
+                        &Landmarks { at: passing.at, ids: Ids::From(first, count) },
+                        found,
+                        top,
+                    )?;
                 }
                 Ok(())
             })?;
@@ -536,14 +568,6 @@ const FAST: [(usize, usize, [Attend; 2]); 9] = [
 ];
 /// The shape, q, chunks, bytes from one to the next, picks; results.
 type Attend = Kernel<(Hsa, u64, u64, u64, u64, u64)>;
-
-/// The bytes of a block of landmarks.
-fn data<'a>(block: &LandmarkBlock<'a>) -> &'a [u8] {
-    match block.data {
-        LandmarkData::F32(v) => v.as_bytes(),
-        LandmarkData::F16(v) => v.as_bytes(),
-    }
-}
 
 /// The bytes of values and of their scales.
 fn parts<'a>(data: &KvData<'a>) -> (&'a [u8], &'a [u8]) {

@@ -13,6 +13,7 @@ mod arguments;
 mod attention;
 mod choice;
 mod chunk_cache;
+mod codes;
 mod driver;
 mod encoder;
 mod format;

@@ -25,9 +25,48 @@ pub(super) struct Lists {
 /// `Found` of `score_top_k.cu`.
 #[derive(Clone, Copy, zerocopy::IntoBytes, zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout)]
 #[repr(C)]
-struct Found {
-    score: f32,
-    id: u32,
+pub(super) struct Found {
+    pub score: f32,
+    pub id: u32,
+}
+
+/// Landmarks on the device.
+pub(super) struct Landmarks<'a> {
+    pub at: u64,
+    pub ids: Ids<'a>,
+}
+
+/// The chunks of landmarks.
+pub(super) enum Ids<'a> {
+    /// The first one, and how many follow each other from it on.
+    From(u64, usize),
+    /// Ascending.
+    These(&'a [u64]),
+}
+
+impl Ids<'_> {
+    fn len(&self) -> usize {
+        match *self {
+            Ids::From(_, count) => count,
+            Ids::These(ids) => ids.len(),
+        }
+    }
+
+    /// How many come before chunk `end`.
+    fn before(&self, end: u64) -> u32 {
+        match *self {
+            Ids::From(first, count) => u32::try_from(end.saturating_sub(first)).unwrap_or(u32::MAX).min(count as u32),
+            Ids::These(ids) => ids.partition_point(|&id| id < end) as u32,
+        }
+    }
+
+    /// The `i`-th one; None if there is none, as at the end of a list.
+    fn get(&self, i: u32) -> Option<u64> {
+        match *self {
+            Ids::From(first, count) => ((i as usize) < count).then_some(first + u64::from(i)),
+            Ids::These(ids) => ids.get(i as usize).copied(),
+        }
+    }
 }
 
 /// What to score.
@@ -43,24 +82,22 @@ pub(super) struct Scoring<'a> {
 }
 
 impl Scoring<'_> {
-    /// Offers the `count` landmarks at `at`, chunks from `first` on, to `top` (n, Gr). Waits for the device.
-    #[allow(clippy::too_many_arguments)]
+    /// Offers `landmarks` to `top` (n, Gr). Waits for the device.
     pub fn run(
         &self,
         kernels: &Kernels,
         stream: &mut Stream,
-        at: u64,
-        first: u64,
-        count: usize,
+        landmarks: &Landmarks<'_>,
         lists: &mut Lists,
         top: &mut [TopK],
     ) -> Result<()> {
+        let Landmarks { at, ids } = landmarks;
+        let count = ids.len();
         let ChunkShape { retrieval_heads: heads, retrieval_width: width, .. } = *self.shape;
         let n = self.visible.len();
         let Some(k) = top.first().map(TopK::k) else { return Ok(()) };
-        let here = |v: u64| u32::try_from(v.saturating_sub(first)).unwrap_or(u32::MAX).min(count as u32);
         lists.visible.clear();
-        lists.visible.extend(self.visible.iter().map(|&v| here(v)));
+        lists.visible.extend(self.visible.iter().map(|&v| ids.before(v)));
         // A single token's needs no memory.
         let (seen, only) = match *lists.visible {
             [only] => (0, only),
@@ -86,12 +123,12 @@ impl Scoring<'_> {
         unsafe {
             if few {
                 launch!(kernels, stream, "score_few", [parts, heads, n], [256, 1], width * 4 + joined(k);
-                    self.q.at(), seen, only, heads as u32, width as u32, at, count as u32, self.scale, k as u32, found,
+                    self.q.at(), seen, only, heads as u32, width as u32, *at, count as u32, self.scale, k as u32, found,
                     arrived, best)?;
             } else {
                 let (kind, shared) = kind(&stream.context, self.half, width, k);
                 launch!(kernels, stream, "score_top_k", [parts, heads, n.div_ceil(16)], [128, 1], shared;
-                    self.q.at(), seen, only, n as u32, heads as u32, width as u32, at, count as u32, kind, self.scale,
+                    self.q.at(), seen, only, n as u32, heads as u32, width as u32, *at, count as u32, kind, self.scale,
                     k as u32, found)?;
                 launch!(kernels, stream, "best_of", [n * heads, 1, 1], [256, 1], joined(k);
                     found, parts as u32, k as u32, best)?;
@@ -107,7 +144,7 @@ impl Scoring<'_> {
             }
         };
         for (top, found) in top.iter_mut().zip(found.chunks_exact(k)) {
-            found.iter().filter(|f| f.id != u32::MAX).for_each(|f| top.push(first + u64::from(f.id), f.score));
+            found.iter().filter_map(|f| Some((ids.get(f.id)?, f.score))).for_each(|(id, score)| top.push(id, score));
         }
         Ok(())
     }
@@ -192,7 +229,7 @@ fn in_one_launch(half: bool, width: usize, rows: usize) -> bool {
 }
 
 /// Bytes of the lists that the eight warps of a block join.
-fn joined(k: usize) -> usize {
+pub(super) fn joined(k: usize) -> usize {
     8 * k * size_of::<Found>()
 }
 

@@ -1,6 +1,6 @@
 //! The records of the chunks in use, and how a byte budget is divided.
 
-use super::codes::{CodeShape, LEAST_SAMPLE, TILE};
+use super::coder::{CodeShape, LEAST_SAMPLE, TILE};
 use super::rows::{PART_BYTES, PART_OVERHEAD, Rows};
 use super::store::Layout;
 use super::text;

@@ -7,6 +7,7 @@
 
 mod block;
 mod cache;
+mod coder;
 mod codes;
 mod commit;
 mod document;
@@ -42,6 +43,8 @@ pub use union::Committed;
 use crate::aligned::Buffer;
 use crate::{Error, ErrorKind, Result, room};
 use cache::{Cache, Plan};
+#[cfg(feature = "cuda")]
+pub(crate) use coder::{Coder, MOST_ROWS, TILE};
 use codes::Codes;
 use landmarks::Landmarks;
 use store::{Files, Layout, Store};
@@ -570,18 +573,18 @@ impl ChunkMemory {
         scale: f32,
         best: &mut dyn Best,
     ) -> Result<()> {
-        if codes.is_new() {
+        if codes.coder.is_new() {
             let layout = self.stores.own.files.layout;
             let one = |i: usize| self.landmarks.block(&layout, i as u64..i as u64 + 1);
-            codes.choose(self.landmarks.kept() as usize, one)?;
+            codes.coder.choose(self.landmarks.kept() as usize, one)?;
         }
         let Range { start, end } = codes.chunks();
         let end = end.min(upto);
         self.for_each_landmarks(0..start, |block| best.offer(&block))?;
-        codes.prepare(queries)?;
+        codes.coder.prepare(queries)?;
         let mut first = start;
         while first < end {
-            let tile = first..(first + codes::TILE as u64).min(end);
+            let tile = first..(first + coder::TILE as u64).min(end);
             first = tile.end;
             if let Some(chunks) = codes.candidates(tile.clone(), scale, |row| best.least(row, tile.start))? {
                 self.for_each_landmarks(chunks, |block| best.offer(&block))?;
@@ -592,6 +595,21 @@ impl ChunkMemory {
             most -= codes.keep(&block, most)?;
             best.offer(&block)
         })
+    }
+
+    /// Chooses the directions of codes that a device keeps, by the landmarks in RAM. False if these are too few.
+    ///
+    /// # Errors
+    /// `Capacity` if there is not enough memory.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn choose_directions(&self, coder: &mut Coder) -> Result<bool> {
+        let kept = self.landmarks.kept() as usize;
+        if kept < coder::LEAST_SAMPLE {
+            return Ok(false);
+        }
+        let layout = self.stores.own.files.layout;
+        coder.choose(kept, |i| self.landmarks.block(&layout, i as u64..i as u64 + 1))?;
+        Ok(true)
     }
 
     /// Makes all of `ids` resident at once, so that [`ChunkMemory::view`] finds them until the next `fetch` or

@@ -587,6 +587,7 @@ void scans() {
     }
 }
 
+#include "codes.h"
 #include "mamba.h"
 
 }  // namespace
@@ -597,7 +598,7 @@ int main(int count, char** names) {
         {"products_of_rows", products_of_rows},
         {"products_of_integers", products_of_integers},
         {"products_of_few", products_of_few},
-        {"encoder", encoder_attention}, {"mlp", mlps},            {"whole_attention", whole_attention}, {"chunk_memory", chunk_memories}, {"hsa", hsa_attention},   {"landmarks", landmarks},
+        {"encoder", encoder_attention}, {"mlp", mlps},            {"whole_attention", whole_attention}, {"chunk_memory", chunk_memories}, {"hsa", hsa_attention},   {"landmarks", landmarks}, {"codes", landmark_codes},
         {"selections", selections},     {"choices", highest_logits}, {"steps", steps},
         {"scans", scans},             {"mamba", mamba_blocks},
     };

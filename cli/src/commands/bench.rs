@@ -7,6 +7,7 @@ use clap::Args;
 use ramba::{AskOptions, Device, Engine, EngineOptions, Result, SessionOptions};
 use serde_json::{Value, json};
 
+use ramba_cli::engine::BudgetArgs;
 use ramba_cli::interrupt;
 use ramba_cli::model::ModelFile;
 use ramba_cli::prose::{self, Rng};
@@ -31,6 +32,8 @@ pub struct BenchArgs {
     /// Where the model runs: cpu, cuda or cuda:NUMBER
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     device: Device,
+    #[command(flatten)]
+    budget: BudgetArgs,
     /// Runs of each measurement; the median is shown
     #[arg(long, value_name = "N", default_value_t = 3)]
     runs: usize,
@@ -148,7 +151,7 @@ fn end_to_end(args: &BenchArgs, engine: &Engine, threads: usize) -> Result<Vec<R
     let segment = engine.config().segments.size().unwrap_or(u64::MAX);
     let asked = args.prompt.min(tokens.len() as u64).min(segment - 1).max(1) as usize;
     for _ in 0..args.runs.max(1) {
-        let mut session = engine.session(&SessionOptions::default())?;
+        let mut session = engine.session(&args.budget.options())?;
         session.on_progress(Some(Box::new(|_| interrupt::asked())));
         let started = Instant::now();
         session.feed_tokens(&tokens)?;
