@@ -676,8 +676,8 @@ extern "C" __global__ void __launch_bounds__(256) bound_codes(const float* queri
         const float rest = mean + (along * lengths[TILE] + rounding * lengths[TILE + 1]);
         const float bound = ((sum + rest) + across * lengths[lane]) * scale;
         const u32 c = tile * TILE + lane;
-        // One that is no number says nothing.
-        list.offer(c < seen ? key(bound == bound ? bound : INFINITY, c) : 0);
+        // One that is no number, or too large for one on the way, says nothing.
+        list.offer(c < seen ? key(fabsf(bound) < INFINITY ? bound : INFINITY, c) : 0);
     }
     join(list, lists);
     if (!warp) list.store(found + ((u64)row * gridDim.x + blockIdx.x) * top);

@@ -193,9 +193,10 @@ impl ChunkCache {
             most if all <= most => (most, false),
             _ => (free / 2, false),
         };
-        let codes = codes.filter(|_| !grows).map_or(0, |codes| codes.bytes(2 * chunks, landmarks));
-        let chunks = (free - landmarks).max(MIN_SLOTS * stride) / stride;
-        let capacity = (budget - fixed - codes - chunks * stride) / landmark;
+        let slots = (free - landmarks).max(MIN_SLOTS * stride) / stride;
+        let left = free - slots * stride;
+        let codes = codes.filter(|_| !grows).map_or(0, |codes| codes.bytes(2 * chunks, left));
+        let capacity = 1 + (left - codes) / landmark;
         let visible = Memory::new(&stream.context, size_of::<u32>())?;
         stream.raw()?.zero(visible.at, visible.bytes)?;
         let context = &stream.context;
@@ -211,8 +212,8 @@ impl ChunkCache {
             kept: 0,
             codes: DeviceCodes::new(context, &shape, capacity as u64, codes)?,
             passing: Memory::filled_by_host(context, passing)?,
-            index: Slots::all(chunks)?,
-            chunks: Memory::new(context, chunks * stride)?,
+            index: Slots::all(slots)?,
+            chunks: Memory::new(context, slots * stride)?,
             stride,
             picks: Memory::filled_by_host(context, picks)?,
             picked: 0,

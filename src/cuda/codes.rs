@@ -266,6 +266,10 @@ impl DeviceCodes {
                     Ok(())
                 })?;
             }
+            // Those that are damaged may be left out.
+            if ids.is_empty() {
+                continue;
+            }
             // `run` has waited for those before.
             stream.fill(passing, 0, landmarks)?;
             let landmarks = Landmarks { at: passing.at, ids: Ids::These(&ids) };

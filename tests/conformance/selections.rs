@@ -200,6 +200,40 @@ fn chunks_that_leave_or_change_are_brought_in_again_on<B: Named>(b: &B) {
 }
 
 #[test]
+fn codes_find_what_a_sort_finds() {
+    everywhere!(codes_find_what_a_sort_finds_on);
+}
+
+// A few landmarks on the device, codes of others, and some that have neither.
+fn codes_find_what_a_sort_finds_on<B: Named>(b: &B) {
+    let mut random = Random(34);
+    for (retrieval_heads, width, k) in [(1, 64, 8), (2, 100, MAX_TOP_K), (1, 67, 1)] {
+        for (precision, room) in [(Precision::F16, 128 << 10), (Precision::F32, 64 << 10), (Precision::Int8, 10 << 10)]
+        {
+            let shape = ChunkShape { retrieval_heads, retrieval_width: width, kv_heads: retrieval_heads, ..ONE };
+            let hsa = HsaShape {
+                heads: retrieval_heads,
+                kv_heads: retrieval_heads,
+                head_dim: 1,
+                chunk_size: 1,
+                retrieval_heads,
+                top_k: k,
+                softmax_off_by_one: false,
+            };
+            let kept = kept_in(&mut random, shape, precision, 900, 30_000);
+            let reader = reader(b, least_budget(b, &kept.memory) + room);
+            let selecting = Selecting { top_k: k, scale: 0.2, weighting: SOFTMAX, position_decay: 0.0 };
+            let buffer = |len: usize| b.buffer(len).unwrap();
+            let (q, query, out) = (buffer(retrieval_heads * width), buffer(retrieval_heads), buffer(retrieval_heads));
+            let mut choosing = Choosing { b, kept, reader, selecting, hsa, q, query, out };
+            for visible in [900, 0, 1, 40, 899, 333] {
+                choosing.check(&mut random, visible);
+            }
+        }
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_chosen_all_the_same() {
     everywhere!(what_does_not_fit_is_chosen_all_the_same_on);
 }
