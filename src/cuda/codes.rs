@@ -9,7 +9,7 @@ use super::driver::{Context, Memory};
 use super::module::{Kernels, launch};
 use super::scoring::{Found, Ids, Landmarks, Lists, Scoring, joined};
 use super::stream::Stream;
-use crate::memory::{ChunkMemory, ChunkShape, Coder, LandmarkBlock, LandmarkData, MOST_ROWS, TILE};
+use crate::memory::{ChunkMemory, ChunkShape, Coder, LandmarkBlock, LandmarkData};
 use crate::topk::{MAX_TOP_K, TopK};
 use crate::{Result, room};
 
@@ -40,7 +40,7 @@ impl CodeSizes {
 
     /// Bytes for the codes of `chunks` chunks, or of as many as `free` bytes are enough for; 0 if these are too few.
     pub fn bytes(&self, chunks: u64, free: usize) -> usize {
-        let wanted = usize::try_from(chunks.div_ceil(TILE as u64)).unwrap_or(usize::MAX);
+        let wanted = usize::try_from(chunks.div_ceil(Coder::TILE as u64)).unwrap_or(usize::MAX);
         match (free.saturating_sub(self.bases) / self.tile).min(wanted) {
             ..FEWEST_TILES => 0,
             tiles => self.bases + tiles * self.tile,
@@ -49,7 +49,7 @@ impl CodeSizes {
 }
 
 fn coder(shape: &ChunkShape) -> Option<Coder> {
-    (shape.retrieval_width <= WIDEST).then(|| Coder::for_device(shape, PRODUCT)).flatten()
+    (shape.retrieval_width <= WIDEST).then(|| Coder::new(shape, PRODUCT)).flatten()
 }
 
 /// The codes of consecutive chunks, on the device.
@@ -109,7 +109,7 @@ impl DeviceCodes {
             tiles: Memory::new(context, tiles * sizes.tile)?,
             first,
             len: 0,
-            capacity: (tiles * TILE) as u64,
+            capacity: (tiles * Coder::TILE) as u64,
             queries,
             rows,
             bounds,
@@ -158,7 +158,7 @@ impl DeviceCodes {
             return Ok(());
         }
         let ChunkShape { retrieval_heads: heads, retrieval_width: width, .. } = *scoring.shape;
-        let tiles = (self.len as usize + count).div_ceil(TILE) - self.len as usize / TILE;
+        let tiles = (self.len as usize + count).div_ceil(Coder::TILE) - self.len as usize / Coder::TILE;
         // SAFETY: there are `count` landmarks of (heads, width), bases of all heads, and tiles for `capacity` chunks.
         unsafe {
             launch!(kernels, stream, "encode_codes", [tiles, heads, 1], [256, 1], 8 * width * 4;
@@ -177,7 +177,7 @@ impl DeviceCodes {
         let rows = n * heads;
         // With more of them the best are read again, with fewer those next to them at once.
         let list = if k <= MAX_TOP_K / 4 { MAX_TOP_K / 2 } else { MAX_TOP_K };
-        let most_rows = MOST_ROWS.min(lists.bytes / (list * size_of::<Found>()));
+        let most_rows = Coder::MOST_ROWS.min(lists.bytes / (list * size_of::<Found>()));
         // With other factors a bound is none.
         if self.len == 0 || rows == 0 || rows > most_rows || !(scale > 0.0 && scale.is_finite()) {
             return Ok(Searched::None);
@@ -198,7 +198,7 @@ impl DeviceCodes {
         let (count, m) = (self.len as u32, self.coder.directions());
         let processors = stream.context.processors as usize;
         let most_parts = lists.bytes / (rows * list * size_of::<Found>());
-        let parts = (4 * processors / rows).clamp(1, (self.len as usize).div_ceil(8 * TILE)).min(most_parts);
+        let parts = (4 * processors / rows).clamp(1, (self.len as usize).div_ceil(8 * Coder::TILE)).min(most_parts);
         // SAFETY: there are a query for every row, tiles for `count` chunks, and lists for every row and part.
         unsafe {
             launch!(reading.kernels, stream, "bound_codes", [parts, heads, n], [256, 1],

@@ -18,7 +18,7 @@ use crate::aligned::numbers_mut;
 use crate::{Result, room};
 
 /// Chunks whose codes lie together.
-pub(crate) const TILE: usize = 32;
+pub(super) const TILE: usize = 32;
 /// Most landmarks that the directions are chosen by, and the fewest that are worth it.
 const SAMPLE: usize = 1024;
 pub(super) const LEAST_SAMPLE: usize = 256;
@@ -29,7 +29,7 @@ const MARGIN: f64 = 1.25;
 /// Most directions: choosing them takes the square of the width for each.
 const MOST_DIRECTIONS: usize = 96;
 /// Most rows of queries.
-pub(crate) const MOST_ROWS: usize = 64;
+pub(super) const MOST_ROWS: usize = 64;
 /// Half of the distance from 1 to the next f32: the relative error of one operation.
 const ROUNDING: f64 = f32::EPSILON as f64 / 2.0;
 
@@ -82,7 +82,7 @@ struct Basis {
 /// Makes codes of landmarks, and says of queries what bounds need to know.
 pub struct Coder {
     pub(super) shape: CodeShape,
-    /// What rounding adds to a product, see [`Coder::new`].
+    /// How exactly products are computed: see [`Coder::new`].
     product: f64,
     /// (Gr); empty until there are landmarks to choose by.
     bases: Vec<Basis>,
@@ -108,9 +108,20 @@ pub(super) struct CodedQuery {
 }
 
 impl Coder {
-    /// Without directions yet. `product` says how exactly products are computed: the most that the error of one can be, in units of the
-    /// relative error of one operation, of the lengths of both factors and of their width. 1 for sums of f32 in any order.
-    pub(super) fn new(shape: CodeShape, product: f64) -> Self {
+    /// Chunks whose codes lie together.
+    pub const TILE: usize = TILE;
+    /// Most rows of queries that bounds are worth it for: for more, reading all landmarks is little of the work.
+    pub const MOST_ROWS: usize = MOST_ROWS;
+
+    /// For landmarks of this shape, without directions yet; None if they are too short. `product` says how exactly products are computed:
+    /// the most that the error of one can be, in units of the relative error of one operation, of the lengths of both factors and of
+    /// their width. 1 for sums of f32 in any order.
+    pub fn new(shape: &ChunkShape, product: f64) -> Option<Self> {
+        CodeShape::new(shape).map(|shape| Self::with(shape, product))
+    }
+
+    /// As [`Coder::new`].
+    pub(super) fn with(shape: CodeShape, product: f64) -> Self {
         let (bases, landmark, left, queries, weights) = Default::default();
         Self { shape, product, bases, landmark, left, queries, weights }
     }
@@ -200,28 +211,19 @@ impl Coder {
         Ok(())
     }
 
-    /// As [`Coder::new`] for a device that keeps the codes; None for landmarks that are too short.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn for_device(shape: &ChunkShape, product: f64) -> Option<Self> {
-        CodeShape::new(shape).map(|shape| Self::new(shape, product))
-    }
-
     /// m.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn directions(&self) -> usize {
+    pub fn directions(&self) -> usize {
         self.shape.directions
     }
 
     /// Bytes of a tile, and numbers of all bases.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn sizes(&self) -> (usize, usize) {
+    pub fn sizes(&self) -> (usize, usize) {
         let CodeShape { heads, width, directions } = self.shape;
         (self.shape.tile_bytes(), heads * (width + directions * width + directions))
     }
 
     /// For each head mean, directions and scales, one after the other.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn bases(&self) -> impl Iterator<Item = &[f32]> {
+    pub fn bases(&self) -> impl Iterator<Item = &[f32]> {
         self.bases.iter().flat_map(|basis| [&*basis.mean, &*basis.directions, &*basis.scales])
     }
 
@@ -230,8 +232,7 @@ impl Coder {
     ///
     /// # Errors
     /// `Capacity` if there is not enough memory.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn rows(&self, out: &mut Vec<f32>) -> Result<()> {
+    pub fn rows(&self, out: &mut Vec<f32>) -> Result<()> {
         out.clear();
         room::grow(out, self.queries.len() * (4 + self.shape.directions))?;
         for (&CodedQuery { mean, along, across, rounding }, weights) in self.queries() {

@@ -23,7 +23,7 @@ impl Codes {
     pub(super) fn new(shape: CodeShape, first: u64, capacity: u64) -> Self {
         let tiles = usize::try_from(capacity / TILE as u64).unwrap_or(usize::MAX);
         Self {
-            coder: Coder::new(shape, 1.0),
+            coder: Coder::with(shape, 1.0),
             tiles: Rows::new(shape.tile_bytes(), tiles),
             first,
             len: 0,

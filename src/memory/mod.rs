@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use block::Block;
+pub use coder::Coder;
 pub use document::{Document, Kept};
 pub use folder::{Access, DiskFolder, Folder, Place, WriteLock};
 pub use io::Storage;
@@ -43,8 +44,6 @@ pub use union::Committed;
 use crate::aligned::Buffer;
 use crate::{Error, ErrorKind, Result, room};
 use cache::{Cache, Plan};
-#[cfg(feature = "cuda")]
-pub(crate) use coder::{Coder, MOST_ROWS, TILE};
 use codes::Codes;
 use landmarks::Landmarks;
 use store::{Files, Layout, Store};
@@ -597,12 +596,11 @@ impl ChunkMemory {
         })
     }
 
-    /// Chooses the directions of codes that a device keeps, by the landmarks in RAM. False if these are too few.
+    /// Chooses the directions of codes that are kept elsewhere, by the landmarks in RAM. False if these are too few.
     ///
     /// # Errors
     /// `Capacity` if there is not enough memory.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn choose_directions(&self, coder: &mut Coder) -> Result<bool> {
+    pub fn choose_directions(&self, coder: &mut Coder) -> Result<bool> {
         let kept = self.landmarks.kept() as usize;
         if kept < coder::LEAST_SAMPLE {
             return Ok(false);
