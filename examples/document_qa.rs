@@ -76,7 +76,7 @@ fn run(args: &Args) -> Result<ExitCode> {
         print(answers::line(&answer))?;
         match answer.sources.first() {
             _ if answer.support == Support::None => status = answers::status([&answer]),
-            Some(source) => print(format!("  {}", answers::source_line(source)))?,
+            Some(source) => print(format!("  {}", answers::source_line(source, &answer)))?,
             None => {}
         }
     }

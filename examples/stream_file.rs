@@ -177,7 +177,11 @@ fn show(question: &str, answer: &Answer, right: Option<bool>) -> Result<()> {
     print(format!("A: {}{mark}   ({:.0} ms)", answers::line(answer), answer.first_token.as_secs_f64() * 1e3))?;
     // The first sources say where the answer is from; the others are what else was looked at.
     let shown = if answer.support == Support::None { 0 } else { 2 };
-    answer.sources.iter().take(shown).try_for_each(|source| print(format!("   {}", answers::source_line(source))))
+    answer
+        .sources
+        .iter()
+        .take(shown)
+        .try_for_each(|source| print(format!("   {}", answers::source_line(source, answer))))
 }
 
 fn report(session: &Session, elapsed: Duration, questions: &[&str], answers: &[Answer]) -> serde_json::Value {

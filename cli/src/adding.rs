@@ -2,10 +2,9 @@
 
 use std::io::Read;
 
-use indicatif::ProgressBar;
 use ramba::{Error, ErrorKind, Mark, Original, Result, Session};
 
-use crate::document::{Document, Note, Output};
+use crate::document::{Document, Note, Output, Watch, watch};
 
 /// Bytes of text after which a document is committed while it is read on, so that a crash costs no more than that.
 const COMMITTED: u64 = 64 << 20;
@@ -18,7 +17,7 @@ const COMMITTED: u64 = 64 << 20;
 /// `InvalidArgument` if the session has another text, or if there is none; else those of the document and of the session.
 pub fn read(document: Document, session: &mut Session, keep: bool) -> Result<Vec<Note>> {
     let name = document.name().to_owned();
-    let bar = document.watch(session);
+    let bar = watch(&name, session);
     let had = session.bytes();
     let mut adding = Adding { session, bar: bar.clone(), at: 0, had, committed: had, keep };
     let read = document.read(&mut adding);
@@ -29,8 +28,7 @@ pub fn read(document: Document, session: &mut Session, keep: bool) -> Result<Vec
         }
         session.prefill().map(|()| notes)
     });
-    session.on_progress(None);
-    bar.finish_and_clear();
+    bar.end(session);
     match read {
         Ok(_) if session.bytes() == 0 => Err(Error::invalid(format!("{name} is empty: there is nothing to read"))),
         Ok(notes) => session.commit().map(|()| notes),
@@ -47,7 +45,7 @@ pub fn read(document: Document, session: &mut Session, keep: bool) -> Result<Vec
 /// A document that takes a text from its beginning.
 struct Adding<'s> {
     session: &'s mut Session,
-    bar: ProgressBar,
+    bar: Watch,
     /// Bytes of the text that have come.
     at: u64,
     /// Bytes that the document had before.
@@ -96,8 +94,8 @@ impl Output for Adding<'_> {
         if self.keep && is(original, bytes)? { Ok(()) } else { self.session.forget_original() }
     }
 
-    fn progress(&mut self, done: u64) {
-        self.bar.set_position(done);
+    fn progress(&mut self, part: f64) {
+        self.bar.reached(part);
     }
 }
 

@@ -73,10 +73,19 @@ fn place(quotes: &[Quote]) -> String {
     if places.is_empty() { String::new() } else { format!("  ({})", places.join("; ")) }
 }
 
-/// A source on one line: where it stands, as people call the place and as bytes of the file, if the file has such a place.
-pub fn source_line(source: &Source) -> String {
+/// A source of `answer` on one line: where it stands, as people call the place and as bytes of the file, if the file has such a place.
+pub fn source_line(source: &Source, answer: &Answer) -> String {
     let Source { weight, text, .. } = source;
-    let mut place = names(&source.document, &source.label);
+    let quotes = match &answer.support {
+        Support::Quoted(quotes) => &quotes[..],
+        _ => &[],
+    };
+    // What was used may stand under another heading than the chunk begins with.
+    let used = quotes.iter().find(|quote| {
+        let (bytes, used) = (&source.bytes, &quote.bytes);
+        quote.document == source.document && used.start < bytes.end && bytes.start < used.end
+    });
+    let mut place = names(&source.document, used.map_or(&source.label, |quote| &quote.label));
     match &source.origin {
         Some(bytes) => place.push(format!("bytes {}–{}", bytes.start, bytes.end)),
         None if place.is_empty() => place.push(format!("bytes {}–{}", source.bytes.start, source.bytes.end)),

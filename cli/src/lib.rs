@@ -12,3 +12,4 @@ pub mod process;
 pub mod prose;
 pub mod serve;
 pub mod show;
+pub mod similar;

@@ -75,7 +75,11 @@ enum Command {
         folder: PathBuf,
     },
     /// Show the version and what this build can do
-    Version,
+    Version {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Args)]
@@ -155,7 +159,7 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::Evaluate(args) => evaluate::run(args).map(done),
         Command::Completions { shell } => completions(*shell).map(done),
         Command::Man { folder } => man(folder).map(done),
-        Command::Version => version().map(done),
+        Command::Version { json } => version(*json).map(done),
     }
 }
 
@@ -178,7 +182,7 @@ fn ask(args: &AskArgs) -> Result<ExitCode> {
             print(format!("{indent}{}", answers::line(&answer)))?;
             let shown = args.sources && answer.support != Support::None;
             for source in answer.sources.iter().filter(|_| shown) {
-                print(format!("{indent}  {}", answers::source_line(source)))?;
+                print(format!("{indent}  {}", answers::source_line(source, &answer)))?;
             }
         }
         all.push(answer);
@@ -223,7 +227,10 @@ fn open(args: &AskArgs, engine: &Engine) -> Result<(Session, Vec<Reading>)> {
         let session = match (args.document.is_empty(), all.is_empty()) {
             (true, true) => Err(Error::invalid(format!("the library {} has no documents", dir.display()))),
             (true, false) => library.open_many(&all),
-            (false, _) => library.open_many(&args.document),
+            (false, _) => match args.document.iter().find(|name| !all.contains(name)) {
+                Some(name) => Err(library::no_document(name, all)),
+                None => library.open_many(&args.document),
+            },
         };
         return Ok((session?, Vec::new()));
     }
@@ -238,11 +245,18 @@ fn open(args: &AskArgs, engine: &Engine) -> Result<(Session, Vec<Reading>)> {
     Ok((session, readings))
 }
 
-fn version() -> Result<()> {
-    print(format!("ramba {}", env!("CARGO_PKG_VERSION")))?;
-    print(format!("instruction sets of this CPU, best first: {}", Device::Cpu.description()?))?;
+fn version(as_json: bool) -> Result<()> {
+    let cpu = Device::Cpu.description()?;
     let encoders = [("native", true), ("tract", cfg!(feature = "tract")), ("ort", cfg!(feature = "ort"))];
     let encoders: Vec<_> = encoders.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
+    if as_json {
+        let version = env!("CARGO_PKG_VERSION");
+        return print_json(&json!({
+            "version": version, "instruction_sets": cpu.split(", ").collect::<Vec<_>>(), "encoders": encoders, "cuda": cfg!(feature = "cuda"),
+        }));
+    }
+    print(format!("ramba {}", env!("CARGO_PKG_VERSION")))?;
+    print(format!("instruction sets of this CPU, best first: {cpu}"))?;
     print(format!("chunk encoders: {}", encoders.join(", ")))?;
     #[cfg(feature = "cuda")]
     match Device::Cuda(0).description() {

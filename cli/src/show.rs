@@ -70,6 +70,16 @@ pub fn mib(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / 1048576.0)
 }
 
+/// Bytes as people read them: to the byte, or in MiB.
+pub fn size(bytes: u64) -> String {
+    if bytes < 1 << 20 { format!("{} bytes", grouped(bytes)) } else { mib(bytes) }
+}
+
+/// `n` of what is called `one`, as in `1 document` and `2,000 documents`.
+pub fn counted(n: u64, one: &str) -> String {
+    format!("{} {one}{}", grouped(n), if n == 1 { "" } else { "s" })
+}
+
 /// `text` on one line, with runs of white space and control characters (which an untrusted document may hold, and which
 /// must not reach a terminal) as single spaces, and those that change the direction of text escaped.
 pub fn one_line(text: &str) -> String {

@@ -163,6 +163,8 @@ fn info_and_version() {
     assert_eq!(info["metadata"]["general.architecture"], "ramba");
     assert!(info["memory"]["weights_bytes"].as_u64().unwrap() > 100_000);
     assert!(run(&["version"]).starts_with(concat!("ramba ", env!("CARGO_PKG_VERSION"))));
+    let version: serde_json::Value = serde_json::from_str(&run(&["version", "--json"])).unwrap();
+    assert_eq!((&version["version"], &version["encoders"][0]), (&env!("CARGO_PKG_VERSION").into(), &"native".into()));
 
     let bench = run(&["bench", "--model", model, "--tokens", "512", "--decode", "8", "--threads", "1,2", "--json"]);
     let rows: serde_json::Value = serde_json::from_str(&bench).unwrap();
@@ -463,6 +465,29 @@ fn colours_are_for_terminals_and_not_for_no_color() {
     assert!(shown("", "--help").contains("\u{1b}["), "there are some otherwise");
     let piped = Command::new(env!("CARGO_BIN_EXE_ramba")).arg("--help").output().unwrap();
     assert!(!piped.stdout.contains(&0x1b));
+}
+
+/// How far reading is, and how long it takes, is shown of formats whose text is not as long as their files too; and nothing of it in a pipe.
+#[test]
+#[cfg(target_os = "linux")]
+fn progress_is_for_terminals() {
+    if Command::new("script").arg("--version").output().is_err() {
+        return test_support::require::lacking("there is no `script` to make a terminal");
+    }
+    let dir = TempDir::new().unwrap();
+    let page = dir.path().join("page.html");
+    std::fs::write(&page, "<p>It was a bright cold day, and the ferryman had a letter in his pocket.".repeat(4000)).unwrap();
+    let command = format!("'{}' ask '{}' -q 'What is it?'", env!("CARGO_BIN_EXE_ramba"), page.display());
+    let mut script = Command::new("script");
+    script.args(["-q", "-c", &format!("stty cols 160; {command}"), "/dev/null"]).stdin(Stdio::null());
+    let shown = script.env("RAMBA_MODEL", test_support::shipped()).env("TERM", "xterm").output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    for word in [" %, ", " left, ", " tokens, ", " a second", "page.html"] {
+        assert!(shown.contains(word), "{word:?} is missing in {shown:?}");
+    }
+    let mut piped = Command::new("sh");
+    let piped = piped.args(["-c", &command]).env("RAMBA_MODEL", test_support::shipped()).output().unwrap();
+    assert_eq!((piped.status.code(), piped.stderr.len()), (Some(3), 0), "{piped:?}");
 }
 
 #[test]

@@ -376,6 +376,45 @@ fn what_unpacks_without_end_is_refused() {
     assert_eq!(text(path.to_str().unwrap(), &[])["text"], "&b;");
 }
 
+/// A predictor of the reader makes a row before it looks at what there is: one of a terabyte would end the process.
+#[test]
+#[cfg(target_os = "linux")]
+fn rows_without_end_are_refused() {
+    let w = World::new();
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    // Ten columns and the number of their filter, which is none.
+    let content = format!("{:<100}", "BT /F 12 Tf 72 720 Td (first of all) Tj ET");
+    content.as_bytes().chunks(10).for_each(|row| encoder.write_all(&[&[0], row].concat()).unwrap());
+    let rows = encoder.finish().unwrap();
+    let content = |parameters: &str| stream(&format!("/Filter /FlateDecode {parameters}"), &rows);
+    let with = |parameters: &str, more: &[u8]| pdf(&[content(parameters), more.to_vec()], "");
+    let path = w.write("rows.pdf", with("/DecodeParms << /Predictor 12 /Columns 10 >>", &lines(&[])));
+    assert_eq!(text(path.to_str().unwrap(), &[])["text"], "first of all");
+    let row = "/Predictor 2 /BitsPerComponent 16 /Columns";
+    let table = format!(
+        "%PDF-1.7\n1 0 obj\n<< /Type /XRef /Size 1 /W [1 2 1] /Filter /FlateDecode /DecodeParms << {row} 1099511627776 >> \
+         /Length 8 >>\nstream\n\x78\x01\x01\nendstream\nendobj\nstartxref\n9\n%%EOF\n"
+    );
+    let files = [
+        ("direct.pdf", with(&format!("/DecodeParms << {row} 1099511627776 >>"), b"null")),
+        (
+            "spelt.pdf",
+            with("/DecodeParms [<< /Predictor 2 /BitsPerComponent 4 /Col#75mns%\n +1099511627776.0 >>]", b"null"),
+        ),
+        ("most.pdf", with(&format!("/DecodeParms << {row} 8388609 >>"), b"null")),
+        ("apart.pdf", with("/DecodeParms 8 0 R", format!("<< {row} 1099511627776 >>").as_bytes())),
+        ("number.pdf", with(&format!("/DecodeParms << {row} 8 0 R >>"), b"1099511627776")),
+        ("table.pdf", table.into_bytes()),
+    ];
+    for (name, bytes) in files {
+        let path = w.write(name, bytes);
+        let output = bounded(path.to_str().unwrap());
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{name}: {message}");
+        assert!(message.contains("unpacks in rows of more than") && message.contains(name), "{message}");
+    }
+}
+
 /// Codes of 9 to 12 bits, which get longer one code early, as LZW in PDF files has them; no more than a table's.
 fn codes(codes: impl IntoIterator<Item = usize>) -> Vec<u8> {
     let (mut bytes, mut bits, mut held, mut known) = (Vec::new(), 0_u64, 0, 258);

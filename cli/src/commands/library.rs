@@ -10,7 +10,8 @@ use ramba::{Catalogue, Error, ErrorKind, Library, Result, Session, SessionOption
 use ramba_cli::document::{self, Document, DocumentArgs, Note};
 use ramba_cli::engine::BudgetArgs;
 use ramba_cli::model::of_library;
-use ramba_cli::show::{grouped, mib, one_line, print, print_json};
+use ramba_cli::show::{counted, grouped, one_line, print, print_json, size};
+use ramba_cli::similar::similar;
 use ramba_cli::{adding, interrupt};
 use serde_json::{Value, json};
 
@@ -131,7 +132,7 @@ struct Added {
 }
 
 /// Fails for a folder that has other things in it: a library is not made among them.
-fn check_folder(dir: &Path) -> Result<()> {
+pub fn check_folder(dir: &Path) -> Result<()> {
     let Ok(mut entries) = std::fs::read_dir(dir) else { return Ok(()) };
     if Library::is_in(dir) || entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "lock")) {
         return Ok(());
@@ -243,7 +244,7 @@ impl Added {
     fn line(&self) -> String {
         let Self { name, what, tokens, computed, seconds, .. } = self;
         let rate = *computed as f64 / seconds.max(1e-9);
-        let read = if *computed > 0 { format!(", {rate:.0} tokens/s") } else { String::new() };
+        let read = if *computed > 0 { format!(", {} tokens/s", grouped(rate as u64)) } else { String::new() };
         format!("{}: {what}, {} tokens{read}", one_line(name), grouped(*tokens))
     }
 
@@ -256,7 +257,22 @@ impl Added {
     }
 }
 
+/// Fails for a folder that is no library, with what makes it one.
+fn check_library(dir: &Path) -> Result<()> {
+    match Library::is_in(dir) {
+        true => Ok(()),
+        false => Err(Error::invalid(format!("{0} is no library: `ramba add {0} FILE` makes one", dir.display()))),
+    }
+}
+
+/// The error of a document that is not among `known`.
+pub fn no_document(name: &str, known: Vec<String>) -> Error {
+    let meant = similar(name, known).map_or(String::new(), |meant| format!(": did you mean {meant:?}?"));
+    Error::invalid(format!("there is no document {name:?} in the library{meant}"))
+}
+
 pub fn docs(args: &LibraryArgs) -> Result<()> {
+    check_library(&args.dir)?;
     let library = Catalogue::open(&args.dir)?;
     let all = library.documents().iter().map(|name| library.info(name)).collect::<Result<Vec<_>>>()?;
     if args.json {
@@ -268,22 +284,20 @@ pub fn docs(args: &LibraryArgs) -> Result<()> {
             Some(tokens) => format!("{} tokens", grouped(tokens)),
             None => "not read to its end".into(),
         };
-        print(format!(
-            "{}: {tokens}, {} of text, {} chunks",
-            one_line(&document.name),
-            mib(document.bytes),
-            document.chunks
-        ))?;
+        let (name, chunks) = (one_line(&document.name), counted(document.chunks, "chunk"));
+        let file = document.original.map_or(String::new(), |bytes| format!(", its file of {} kept", size(bytes)));
+        print(format!("{name}: {tokens} in {chunks}, {} of text{file}", size(document.bytes)))?;
     }
     Ok(())
 }
 
 pub fn remove(RemoveArgs { library: args, names }: &RemoveArgs) -> Result<()> {
+    check_library(&args.dir)?;
     let library = Catalogue::open_to_write(&args.dir)?;
     // All or none.
     let known = library.documents();
     if let Some(name) = names.iter().find(|name| !known.contains(name)) {
-        return Err(Error::invalid(format!("there is no document {name:?}")));
+        return Err(no_document(name, known));
     }
     for name in names {
         // A name that is given twice is gone.
@@ -295,6 +309,7 @@ pub fn remove(RemoveArgs { library: args, names }: &RemoveArgs) -> Result<()> {
 }
 
 pub fn verify(args: &LibraryArgs) -> Result<ExitCode> {
+    check_library(&args.dir)?;
     let library = Catalogue::open(&args.dir)?;
     let damage = library.verify()?;
     if args.json {
@@ -308,7 +323,7 @@ pub fn verify(args: &LibraryArgs) -> Result<ExitCode> {
             print(format!("{}{chunk}: {}", one_line(&one.document), one_line(&one.message)))?;
         }
         if damage.is_empty() {
-            print(format!("{} documents, all as they were written", library.documents().len()))?;
+            print(format!("{}, all as written", counted(library.documents().len() as u64, "document")))?;
         }
     }
     Ok(if damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DAMAGED_STATUS) })
@@ -322,6 +337,6 @@ pub fn merge(args: &MergeArgs) -> Result<()> {
     let documents = library.documents();
     match args.json {
         true => print_json(&json!({"documents": documents})),
-        false => print(format!("{} documents", documents.len())),
+        false => print(counted(documents.len() as u64, "document")),
     }
 }

@@ -10,7 +10,7 @@ use ramba_cli::engine::BudgetArgs;
 use ramba_cli::model::of_library;
 use ramba_cli::serve::{self, Listen, Served};
 
-use super::library::OriginalArgs;
+use super::library::{OriginalArgs, check_folder};
 use crate::ModelArgs;
 
 #[derive(Args)]
@@ -36,6 +36,7 @@ pub struct ServeArgs {
 }
 
 pub fn run(args: &ServeArgs) -> Result<()> {
+    check_folder(&args.library)?;
     let engine = args.model.open()?;
     let library = engine.library(&args.library, &args.budget.options()).map_err(of_library)?;
     let listen = Listen { host: args.host, port: args.port, token: args.token.clone() };

@@ -115,6 +115,14 @@ impl Attributes<'_> {
 /// # Errors
 /// Those of `each`, and `Format` for what is no XML.
 pub fn xml(name: &str, xml: &str, each: &mut dyn FnMut(Xml) -> Result<()>) -> Result<()> {
+    xml_in_places(name, xml, &mut |event, _| each(event))
+}
+
+/// The same, with the bytes of `xml` that were read.
+///
+/// # Errors
+/// As for [`xml`].
+pub fn xml_in_places(name: &str, xml: &str, each: &mut dyn FnMut(Xml, u64) -> Result<()>) -> Result<()> {
     let mut reader = Reader::from_str(xml);
     let config = reader.config_mut();
     (config.check_end_names, config.expand_empty_elements) = (false, true);
@@ -123,7 +131,9 @@ pub fn xml(name: &str, xml: &str, each: &mut dyn FnMut(Xml) -> Result<()>) -> Re
         let bad = |reader: &Reader<_>, what: String| {
             Error::format(format!("{name}: byte {}: {what}", reader.error_position()))
         };
-        match reader.read_event() {
+        let event = reader.read_event();
+        let at = reader.buffer_position();
+        match event {
             Err(e) => return Err(bad(&reader, e.to_string())),
             Ok(Event::Eof) => return Ok(()),
             Ok(Event::Start(start)) => {
@@ -132,19 +142,19 @@ pub fn xml(name: &str, xml: &str, each: &mut dyn FnMut(Xml) -> Result<()>) -> Re
                     return Err(Error::capacity(format!("{name}: more than {DEPTH} elements inside each other")));
                 }
                 let local = start.local_name();
-                each(Xml::Start(local.as_ref(), Attributes(&start)))?;
+                each(Xml::Start(local.as_ref(), Attributes(&start)), at)?;
             }
             Ok(Event::End(end)) => {
                 depth = depth.saturating_sub(1);
-                each(Xml::End(end.local_name().as_ref()))?;
+                each(Xml::End(end.local_name().as_ref()), at)?;
             }
-            Ok(Event::Text(text)) => each(Xml::Text(&text))?,
-            Ok(Event::CData(text)) => each(Xml::Text(&text))?,
+            Ok(Event::Text(text)) => each(Xml::Text(&text), at)?,
+            Ok(Event::CData(text)) => each(Xml::Text(&text), at)?,
             // A reference to a character. Entities that a file defines are not expanded.
             Ok(Event::GeneralRef(reference)) => {
                 let written = format!("&{};", &*reference);
                 let text = unescape(&written).map_or(String::new(), |text| text.into_owned());
-                each(Xml::Text(if text.is_empty() { &written } else { &text }))?;
+                each(Xml::Text(if text.is_empty() { &written } else { &text }), at)?;
             }
             Ok(_) => {}
         }

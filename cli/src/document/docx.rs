@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ramba::Result;
 
-use super::archive::{Archive, Attributes, Xml, xml};
+use super::archive::{Archive, Attributes, Xml, xml, xml_in_places};
 use super::blocks::{Block, Outline, Runs, is_empty};
 use super::writer::Writer;
 
@@ -38,7 +38,10 @@ pub fn read(bytes: Vec<u8>, writer: &mut Writer) -> Result<()> {
         deleted: 0,
         images: 0,
     };
-    xml("word/document.xml", &text, &mut |event| body.event(event))?;
+    xml_in_places("word/document.xml", &text, &mut |event, at| {
+        body.writer.progress(at, text.len() as u64);
+        body.event(event)
+    })?;
     body.finish()
 }
 

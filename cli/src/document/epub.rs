@@ -21,7 +21,6 @@ pub fn read(bytes: Vec<u8>, writer: &mut Writer) -> Result<()> {
     let mut outline = Outline::default();
     let (mut chapter, mut read, mut encrypted) = (String::new(), 0, 0);
     for (i, path) in package.spine.iter().enumerate() {
-        writer.progress(i as u64);
         super::check_stop()?;
         let place =
             |chapter: &str| Some(if chapter.is_empty() { format!("part {}", i + 1) } else { chapter.to_owned() });
@@ -47,7 +46,10 @@ pub fn read(bytes: Vec<u8>, writer: &mut Writer) -> Result<()> {
             chapter = title;
         }
         outline.begin(&chapter, writer);
-        for block in page.blocks() {
+        let count = page.blocks().count();
+        for (at, block) in page.blocks().enumerate() {
+            // Chapters as if they were of one length.
+            writer.progress((i * count + at) as u64, (package.spine.len() * count) as u64);
             outline.write(&block.without_places(), writer)?;
         }
     }

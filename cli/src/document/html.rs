@@ -49,7 +49,8 @@ pub fn read(bytes: &[u8], encoded: Encoded, writer: &mut Writer) -> Result<()> {
     };
     let mut outline = Outline::default();
     outline.begin(&page.title, writer);
-    for (_, block) in page.blocks.iter().filter(|(region, _)| chosen(*region)) {
+    for (i, (_, block)) in page.blocks.iter().enumerate().filter(|(_, (region, _))| chosen(*region)) {
+        writer.progress(i as u64, page.blocks.len() as u64);
         outline.write(block, writer)?;
     }
     let left = all - size(chosen);

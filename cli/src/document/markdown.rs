@@ -36,6 +36,7 @@ pub fn read(bytes: &[u8], encoded: Encoded, writer: &mut Writer) -> Result<()> {
         html: String::new(),
     };
     for (event, place) in Parser::new_ext(&text, options).into_offset_iter() {
+        builder.writer.progress(place.start as u64, text.len() as u64);
         builder.event(event, place)?;
     }
     builder.end()

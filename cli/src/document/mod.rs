@@ -291,12 +291,6 @@ impl Document {
         &self.name
     }
 
-    /// Its bytes, or None if nobody can say how far reading it has come.
-    pub fn measure(&self) -> Option<u64> {
-        let counts = matches!(self.format, Format::Text | Format::Csv | Format::Tsv | Format::Jsonl);
-        self.input.len.filter(|_| counts)
-    }
-
     /// What it is.
     pub fn format(&self) -> Format {
         self.format
@@ -348,14 +342,13 @@ impl Document {
     fn read_named(self, session: &mut Session, prefix: String) -> Result<Reading> {
         let started = Instant::now();
         let name = self.name.clone();
-        let (bar, before) = (self.watch(session), session.bytes());
+        let (bar, before) = (watch(&name, session), session.bytes());
         if !prefix.is_empty() {
             session.mark(&Mark::new(before).label(&prefix))?;
         }
         let read = self.read(&mut Feed { session, bar: bar.clone(), before, prefix });
         let read = read.and_then(|notes| session.prefill().map(|()| notes).map_err(|e| e.context(&name)));
-        session.on_progress(None);
-        bar.finish_and_clear();
+        bar.end(session);
         let notes = read?;
         let bytes = session.bytes() - before;
         if bytes == 0 {
@@ -365,49 +358,65 @@ impl Document {
         Ok(Reading { name, bytes, tokens, chunks, elapsed: started.elapsed(), notes })
     }
 
-    /// A bar that shows how far `session` comes with the document, on standard error if that is a terminal; a signal stops it.
-    pub(crate) fn watch(&self, session: &mut Session) -> ProgressBar {
-        let started = Instant::now();
-        let bar = self.bar();
-        let shown = bar.clone();
-        session.on_progress(Some(Box::new(move |p| {
-            let rate = p.tokens as f64 / started.elapsed().as_secs_f64();
-            let rss = process::rss().map_or(String::new(), |b| format!(", {} in RAM", show::mib(b)));
-            shown.set_message(format!("{rate:.0} tokens/s{rss}"));
-            shown.tick();
-            interrupt::asked()
-        })));
-        bar
-    }
-
     /// The name of the file without that of its folder.
     fn short_name(&self) -> String {
         let name =
             Path::new(&self.name).file_name().map_or(self.name.clone(), |name| name.to_string_lossy().into_owned());
         name.chars().take(100).collect()
     }
+}
 
-    fn bar(&self) -> ProgressBar {
-        if !io::IsTerminal::is_terminal(&io::stderr()) {
-            return ProgressBar::hidden();
+/// Steps of a bar.
+const STEPS: f64 = 10_000.0;
+
+/// Shows how far a session comes with a document, on standard error if that is a terminal.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    bar: ProgressBar,
+}
+
+/// Watches how far `session` comes with the document `name`; a signal stops it.
+pub(crate) fn watch(name: &str, session: &mut Session) -> Watch {
+    let bar = if io::IsTerminal::is_terminal(&io::stderr()) { ProgressBar::no_length() } else { ProgressBar::hidden() };
+    bar.set_style(style("{spinner} {msg}  {prefix}"));
+    bar.set_prefix(show::one_short_line(name));
+    let (started, before, shown) = (Instant::now(), session.tokens(), bar.clone());
+    session.on_progress(Some(Box::new(move |p| {
+        let rate = p.tokens.saturating_sub(before) as f64 / started.elapsed().as_secs_f64().max(1e-3);
+        let rss = process::rss().map_or(String::new(), |b| format!(", {} in RAM", show::mib(b)));
+        shown.set_message(format!("{} tokens, {} a second{rss}", show::grouped(p.tokens), show::grouped(rate as u64)));
+        shown.tick();
+        interrupt::asked()
+    })));
+    Watch { bar }
+}
+
+/// The templates are constants; a mistake in one would show the default bar.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+impl Watch {
+    /// Shows that `part` is read, 0 to 1.
+    pub(crate) fn reached(&self, part: f64) {
+        if self.bar.length().is_none() {
+            self.bar.set_length(STEPS as u64);
+            self.bar.set_style(style("{bar:20} {percent:>3} %, {eta} left, {msg}  {prefix}"));
         }
-        let (bar, template) = match self.measure() {
-            Some(len) => (ProgressBar::new(len), "{bar:30} {bytes}/{total_bytes} {msg}, {eta} left"),
-            // It is not known how much text a byte is.
-            None if self.input.len.is_some() => (ProgressBar::new_spinner(), "{spinner} {prefix} {msg}"),
-            None => (ProgressBar::new_spinner(), "{spinner} {bytes} {msg}"),
-        };
-        // The templates are constants; a mistake in one would show the default bar.
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_prefix(show::one_short_line(&self.name));
-        bar
+        self.bar.set_position((STEPS * part) as u64);
+    }
+
+    /// Nothing is shown any more.
+    pub(crate) fn end(&self, session: &mut Session) {
+        session.on_progress(None);
+        self.bar.finish_and_clear();
     }
 }
 
 /// Feeds a session.
 struct Feed<'s> {
     session: &'s mut Session,
-    bar: ProgressBar,
+    bar: Watch,
     /// Bytes of the session before, and what labels begin with.
     before: u64,
     prefix: String,
@@ -426,8 +435,8 @@ impl Output for Feed<'_> {
         self.session.feed_marked(text, &marks.iter().map(place).collect::<Vec<_>>())
     }
 
-    fn progress(&mut self, done: u64) {
-        self.bar.set_position(done);
+    fn progress(&mut self, part: f64) {
+        self.bar.reached(part);
     }
 }
 

@@ -79,7 +79,7 @@ pub fn write(count: usize, pages: &mut dyn Iterator<Item = Result<Page>>, writer
         }
         let Some(page) = window.get(behind) else { break };
         number += 1;
-        writer.progress(number);
+        writer.progress(number, count as u64);
         let place = number;
         if let Some(complaint) = page.empty.map(str::to_owned).or(page.complaint.clone()) {
             complaints.add(place, complaint);

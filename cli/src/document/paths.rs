@@ -54,14 +54,12 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 
 /// The file in the folder of `path` with the name that is most like its.
 pub fn similar(path: &Path) -> Option<PathBuf> {
-    let wanted = path.file_name()?.to_str()?.to_lowercase();
+    let wanted = path.file_name()?.to_str()?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let like = |name: &str| strsim::jaro_winkler(&wanted, &name.to_lowercase());
     // In a folder with many files, not all are looked at.
     let names =
         std::fs::read_dir(folder).ok()?.take(10_000).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let best = names.map(|name| (like(&name), name)).max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (best.0 > 0.85).then(|| path.with_file_name(best.1))
+    crate::similar::similar(wanted, names).map(|name| path.with_file_name(name))
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ pub fn read_csv(
     start: &[u8],
     writer: &mut Writer,
 ) -> Result<()> {
+    let len = input.len;
     let (source, from) = text(input, encoded, writer)?;
     let delimiter = delimiter.unwrap_or_else(|| likely_delimiter(start));
     let tape = Tape { source, kept: Rc::default() };
@@ -64,7 +65,9 @@ pub fn read_csv(
         // The row of names is one too: what columns there are can be asked.
         let names = columns.as_deref().filter(|_| number > 1).unwrap_or_default();
         row(names, &cells, writer)?;
-        writer.progress(from + end);
+        if let Some(len) = len {
+            writer.progress(from + end, len);
+        }
     }
 }
 
@@ -73,6 +76,7 @@ pub fn read_csv(
 /// # Errors
 /// Those of reading and writing, `Format` for a line that is not JSON, `Capacity` for one that is too long.
 pub fn read_jsonl(input: Input, encoded: Encoded, writer: &mut Writer) -> Result<()> {
+    let len = input.len;
     let (source, from) = text(input, encoded, writer)?;
     let mut source = BufReader::with_capacity(256 << 10, source);
     let (mut line, mut at, mut number) = (Vec::new(), from, 0_u64);
@@ -111,7 +115,9 @@ pub fn read_jsonl(input: Input, encoded: Encoded, writer: &mut Writer) -> Result
             }
         }
         at += got as u64;
-        writer.progress(at);
+        if let Some(len) = len {
+            writer.progress(at, len);
+        }
     }
 }
 

@@ -20,7 +20,7 @@ const WIDTHS: std::ops::RangeInclusive<usize> = 40..=132;
 pub fn read(input: &mut Input, encoded: Encoded, sure: bool, writer: &mut Writer) -> Result<()> {
     let mut decoder = Decoder::new(encoded.encoding, encoded.mark as u64);
     let mut lines = Lines::default();
-    let (mut buffer, mut total, mut skip) = (vec![0; 256 << 10], 0, encoded.mark);
+    let (mut buffer, mut total, mut skip) = (vec![0; 64 << 10], 0, encoded.mark);
     loop {
         let got = block(&mut input.source, &mut buffer)?;
         total += got as u64;
@@ -30,7 +30,9 @@ pub fn read(input: &mut Input, encoded: Encoded, sure: bool, writer: &mut Writer
         if let Some(complaint) = decoder.complaint().filter(|_| !sure && got > 0) {
             return Err(Error::format(format!("{complaint}: say which encoding it is with --encoding")));
         }
-        writer.progress(total);
+        if let Some(len) = input.len {
+            writer.progress(total, len);
+        }
         if got == 0 {
             break;
         }

@@ -44,8 +44,8 @@ pub trait Output {
     /// Takes the next piece of text, with the marks in it, whose places count from the start of the document.
     fn text(&mut self, text: &str, marks: &[Mark]) -> Result<()>;
 
-    /// Told how far reading has come, in what the document is long in.
-    fn progress(&mut self, _done: u64) {}
+    /// Told which part of the document is read, 0 to 1, if that is known.
+    fn progress(&mut self, _part: f64) {}
 
     /// Shown the file before its text comes, if it has places that only it can show: the pages of a PDF.
     fn original(&mut self, _bytes: &[u8]) -> Result<()> {
@@ -85,7 +85,7 @@ enum Gap {
 }
 
 /// Text is handed out in pieces of about this many bytes.
-const PIECE: usize = 128 << 10;
+const PIECE: usize = 32 << 10;
 
 /// Most bytes of a label.
 const LABEL: usize = 300;
@@ -159,9 +159,9 @@ impl<'o> Writer<'o> {
         self.notes.push(Note { place, message: message.into() });
     }
 
-    /// Tells how far reading has come.
-    pub fn progress(&mut self, done: u64) {
-        self.output.progress(done);
+    /// Tells that `done` of `all` is read.
+    pub fn progress(&mut self, done: u64, all: u64) {
+        self.output.progress((done as f64 / all.max(1) as f64).min(1.0));
     }
 
     /// Shows the file to the output.

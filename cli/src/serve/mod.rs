@@ -58,7 +58,13 @@ pub fn run(served: Served, listen: Listen) -> Result<()> {
 
 async fn serve(shelf: Arc<Shelf>, listen: Listen) -> Result<()> {
     let wanted = SocketAddr::new(listen.host, listen.port);
-    let listener = TcpListener::bind(wanted).await.map_err(|e| Error::io(format!("listening on {wanted}"), e))?;
+    let listener = TcpListener::bind(wanted).await.map_err(|e| {
+        let other = match e.kind() {
+            std::io::ErrorKind::AddrInUse => " (--port names another port, 0 any)",
+            _ => "",
+        };
+        Error::io(format!("listening on {wanted}{other}"), e)
+    })?;
     let address = listener.local_addr().map_err(|e| Error::io("listening", e))?;
     let access = Access::new(address, listen.token)?;
     print(format!("http://{address}/{}", access.query()))?;

@@ -4,6 +4,7 @@ const $ = (id) => document.getElementById(id);
 const token = new URLSearchParams(location.search).get("token");
 const headers = token ? { Authorization: `Bearer ${token}` } : {};
 const count = (n) => n.toLocaleString("en");
+const time = (s) => (s < 90 ? `${Math.ceil(s)} s` : `${Math.round(s / 60)} min`);
 
 /** An element with attributes and children; text is never taken for markup. */
 function make(name, attributes = {}, ...children) {
@@ -54,9 +55,12 @@ async function refresh() {
 function shown(d) {
   const remove = make("button", { type: "button", textContent: "Remove", ariaLabel: `Remove ${d.name}` });
   remove.onclick = async () => {
+    const at = library.indexOf(d);
     remove.disabled = true;
     try { await call(`api/documents/${encodeURIComponent(d.name)}`, { method: "DELETE" }); } catch (e) { alert(e.message); }
     await refresh();
+    // The button that had the focus is gone.
+    ($("documents").children[at]?.querySelector("button") ?? $("files")).focus();
   };
   const item = make("li", {}, make("div", { className: "row" }, make("span", { className: "name", textContent: d.name }), remove));
   item.append(make("small", { textContent: `${count(d.tokens)} tokens, ${count(d.chunks)} chunks` }));
@@ -65,7 +69,7 @@ function shown(d) {
 
 /** Adds a file, and shows how it is read. Leaving the page stops it. */
 async function add(file) {
-  const bar = make("progress", { max: 1 });
+  const bar = make("progress", { max: 1, ariaLabel: `Reading ${file.name}` });
   const says = make("small", { textContent: "sending …" });
   const stop = make("button", { type: "button", textContent: "Stop", ariaLabel: `Stop reading ${file.name}` });
   const stopped = new AbortController();
@@ -73,33 +77,40 @@ async function add(file) {
   const item = make("li", { className: "reading" },
     make("div", { className: "row" }, make("span", { className: "name", textContent: file.name }), stop), bar, says);
   $("documents").append(item);
+  // Said once: what changes all the time is for the eye.
+  $("said").textContent = `Reading ${file.name}`;
   let notes = [];
   try {
     const response = await call(`api/documents/${encodeURIComponent(file.name)}`, { method: "PUT", body: file, signal: stopped.signal });
     let done = false;
+    says.textContent = "reading …";
+    const began = performance.now();
     for await (const event of events(response)) {
       if (event.error) throw new Error(event.error.message);
       if (event.progress) {
         const { tokens, tokens_per_s, done: part } = event.progress;
         if (part !== null) bar.value = part;
-        says.textContent = `${count(tokens)} tokens, ${count(Math.round(tokens_per_s))} a second`;
+        const left = part > 0 ? ((performance.now() - began) / 1000) * (1 / part - 1) : null;
+        says.textContent = [`${count(tokens)} tokens`, `${count(Math.round(tokens_per_s))} a second`, left && `${time(left)} left`]
+          .filter(Boolean).join(", ");
       }
       if (event.document) { done = true; notes = event.document.notes; }
     }
     if (!done) throw new Error("The server ended before the document was read");
     item.remove();
     await refresh();
-    if (notes.length) {
-      const mine = [...$("documents").children].find((li) => li.querySelector(".name").textContent === file.name);
-      mine?.append(...notes.map((n) => make("small", { className: "bad", textContent: n.place ? `${n.place}: ${n.message}` : n.message })));
-    }
+    const complaints = notes.map((n) => (n.place ? `${n.place}: ${n.message}` : n.message));
+    const mine = [...$("documents").children].find((li) => li.querySelector(".name").textContent === file.name);
+    mine?.append(...complaints.map((textContent) => make("small", { className: "bad", textContent })));
+    $("said").textContent = [`${file.name} is read`, ...complaints].join(". ");
   } catch (e) {
     bar.remove();
     stop.textContent = "Dismiss";
     stop.ariaLabel = `Dismiss ${file.name}`;
-    stop.onclick = () => item.remove();
+    stop.onclick = () => { item.remove(); $("files").focus(); };
     says.className = "bad";
     says.textContent = e.name === "AbortError" ? "Stopped" : e.message;
+    $("said").textContent = `${file.name}: ${says.textContent}`;
   }
 }
 
@@ -239,7 +250,7 @@ async function openPage(s, mine) {
     // Browsers of phones show a PDF in a window alone.
     if (!navigator.pdfViewerEnabled || !matchMedia("(min-width: 50rem)").matches) return;
     // A frame that has another page of the same file would not turn to this one.
-    const frame = make("iframe", { id: "place-page", title: `Page ${page} of ${s.document}`, src: address });
+    const frame = make("iframe", { id: "place-page", title: `Page ${page} of ${s.document}`, src: `${address}&navpanes=0` });
     $("place-page").replaceWith(frame);
   } catch (e) {
     if (mine === opened) says.textContent = `The page is not shown: ${e.message}`;

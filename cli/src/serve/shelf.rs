@@ -106,15 +106,13 @@ impl Shelf {
         let _running = self.run(session.cancel());
         begun(session.cancel());
         let format = document.format().name();
-        let len = document.measure();
         let notes = document.read(&mut Feed {
-            len,
             session: &mut session,
             keep: self.originals,
             tell: &mut *tell,
             started: Instant::now(),
             told: None,
-            done: 0,
+            part: None,
         })?;
         if session.bytes() == 0 {
             return Err(Error::invalid("there is no text in it"));
@@ -248,10 +246,10 @@ struct Feed<'s, 't> {
     /// Whether the file is kept, if it has pages.
     keep: bool,
     tell: Tell<'t>,
-    len: Option<u64>,
     started: Instant,
     told: Option<Instant>,
-    done: u64,
+    /// The part that is read, if that is known.
+    part: Option<f64>,
 }
 
 impl Output for Feed<'_, '_> {
@@ -261,8 +259,7 @@ impl Output for Feed<'_, '_> {
             self.told = Some(Instant::now());
             let tokens = self.session.tokens();
             let rate = tokens as f64 / self.started.elapsed().as_secs_f64().max(1e-3);
-            let part = self.len.map(|len| (self.done as f64 / len.max(1) as f64).min(1.0));
-            (self.tell)(json!({"progress": {"tokens": tokens, "tokens_per_s": rate, "done": part}}))?;
+            (self.tell)(json!({"progress": {"tokens": tokens, "tokens_per_s": rate, "done": self.part}}))?;
         }
         Ok(())
     }
@@ -271,7 +268,7 @@ impl Output for Feed<'_, '_> {
         if self.keep { self.session.keep_original(bytes) } else { Ok(()) }
     }
 
-    fn progress(&mut self, done: u64) {
-        self.done = done;
+    fn progress(&mut self, part: f64) {
+        self.part = Some(part);
     }
 }

@@ -52,7 +52,20 @@ pub fn pdf(pages: &[Vec<u8>], trailer: &str) -> Vec<u8> {
 
 /// The content of a page of lines from the top, in twelve points.
 pub fn lines(lines: &[&str]) -> Vec<u8> {
-    let mut content = String::from("BT /F 12 Tf 14 TL 72 720 Td\n");
+    on(&[], lines)
+}
+
+/// The same on paper of a colour: red, green and blue, 0 to 1.
+pub fn tinted(colour: [f32; 3], lines: &[&str]) -> Vec<u8> {
+    on(&colour, lines)
+}
+
+fn on(colour: &[f32], lines: &[&str]) -> Vec<u8> {
+    let mut content = match colour {
+        [red, green, blue] => format!("{red} {green} {blue} rg 0 0 600 800 re f 0 g\n"),
+        _ => String::new(),
+    };
+    content += "BT /F 12 Tf 14 TL 72 720 Td\n";
     lines.iter().for_each(|line| content += &format!("({line}) Tj T*\n"));
     stream("", (content + "ET").as_bytes())
 }

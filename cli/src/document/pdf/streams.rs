@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use flate2::{Decompress, FlushDecompress, Status};
-use hayro_interpret::hayro_syntax::object::{Name, Object};
+use hayro_interpret::hayro_syntax::object::{Array, Dict, Name, Object};
 use hayro_interpret::hayro_syntax::{Filter, Pdf};
 use ramba::{Error, Result};
 
@@ -20,6 +20,10 @@ const FILTERS: usize = 4;
 
 /// The most bytes that one can become, of deflate (https://zlib.net/zlib_tech.html).
 const DEFLATE: u64 = 1032;
+
+/// Columns that the rows of a predictor may have. The reader makes a row of zeros, of at most 255 bits for each, before it looks at what there
+/// is: no more than a stream may unpack to.
+const COLUMNS: u64 = 8 << 20;
 
 /// Bytes before a stream where its dictionary is looked for.
 const DICTIONARY: usize = 4096;
@@ -38,12 +42,19 @@ const NAMES: [(&[u8], Filter); 10] = [
     (b"A85", Filter::Ascii85Decode),
 ];
 
-/// Refuses a file with streams that unpack to far more than a document has, as far as its bytes tell before anything of it is read: opening it
-/// unpacks some.
+/// Refuses a file with streams that unpack to far more than a document has, or in far longer rows, as far as its bytes tell before anything of
+/// it is read: opening it unpacks some.
 ///
 /// # Errors
 /// `Capacity`, and `Cancelled` if a signal came.
 pub fn check_bytes(bytes: &[u8]) -> Result<()> {
+    // Wherever the name is: what a stream is unpacked by may stand apart from it.
+    for at in memchr::memchr_iter(b'/', bytes) {
+        let (name, rest) = name(&bytes[at + 1..]);
+        if *name == *b"Columns" {
+            check_columns(number(rest)).map_err(|e| e.context(format_args!("byte {at}")))?;
+        }
+    }
     let mut sum = 0;
     for at in memchr::memmem::find_iter(bytes, b"stream") {
         super::super::check_stop()?;
@@ -79,10 +90,30 @@ pub fn check(pdf: &Pdf) -> Result<()> {
         let Object::Stream(stream) = object else { continue };
         let image = stream.dict().get::<Name>(b"Subtype".as_slice()).is_some_and(|kind| &*kind == b"Image");
         let number = stream.obj_id().obj_number;
-        add(&mut sum, &stream.filters(), &stream.raw_data(), image)
+        check_rows(stream.dict())
+            .and_then(|()| add(&mut sum, &stream.filters(), &stream.raw_data(), image))
             .map_err(|e| e.context(format_args!("object {number}")))?;
     }
     Ok(())
+}
+
+/// Checks the parameters of filters in the dictionary of a stream, wherever they stand.
+fn check_rows(dictionary: &Dict) -> Result<()> {
+    for key in [b"DecodeParms".as_slice(), b"DP"] {
+        let several = dictionary.get::<Array>(key);
+        let several = several.iter().flat_map(|list| list.iter::<Object>()).filter_map(Object::into_dict);
+        for parameters in dictionary.get::<Dict>(key).into_iter().chain(several) {
+            check_columns(parameters.get::<usize>(b"Columns".as_slice()).unwrap_or_default() as u64)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_columns(columns: u64) -> Result<()> {
+    match columns {
+        0..=COLUMNS => Ok(()),
+        _ => Err(Error::capacity(format!("unpacks in rows of more than {COLUMNS} columns"))),
+    }
 }
 
 /// Adds what a stream unpacks to.
@@ -112,37 +143,50 @@ fn filters(names: &[Cow<[u8]>]) -> Vec<Filter> {
 
 /// The length that a dictionary says, 0 if it says none here.
 fn length(dictionary: &[u8]) -> usize {
-    let Some(at) = memchr::memmem::find(dictionary, b"/Length") else { return 0 };
-    let digits = dictionary[at + 7..].iter().skip_while(|byte| byte.is_ascii_whitespace());
-    let digits = digits.map_while(|byte| (*byte as char).to_digit(10));
-    digits.fold(0_usize, |length, digit| length.saturating_mul(10).saturating_add(digit as usize))
+    let at = memchr::memmem::find(dictionary, b"/Length");
+    at.map_or(0, |at| usize::try_from(number(&dictionary[at + 7..])).unwrap_or(usize::MAX))
+}
+
+/// The whole number that `text` begins with, after white space and comments; 0 if there is none, the largest if it is larger.
+fn number(mut text: &[u8]) -> u64 {
+    loop {
+        text = &text[text.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == 0).count()..];
+        if !text.starts_with(b"%") {
+            break;
+        }
+        text = &text[text.iter().take_while(|byte| !b"\r\n".contains(byte)).count()..];
+    }
+    let digits = text.strip_prefix(b"+").unwrap_or(text).iter().map_while(|byte| (*byte as char).to_digit(10));
+    digits.fold(0_u64, |number, digit| number.saturating_mul(10).saturating_add(digit.into()))
 }
 
 /// The names in a dictionary, spelt out.
 fn names(dictionary: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
+    memchr::memchr_iter(b'/', dictionary).map(|at| name(&dictionary[at + 1..]).0)
+}
+
+/// The name that `text` begins with, spelt out, and what comes after it.
+fn name(text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
     let ends = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0 || b"/()<>[]{}%".contains(byte);
-    memchr::memchr_iter(b'/', dictionary).map(move |at| {
-        let name = &dictionary[at + 1..];
-        let name = &name[..name.iter().position(ends).unwrap_or(name.len())];
-        if !name.contains(&b'#') {
-            return Cow::Borrowed(name);
-        }
-        let (mut spelt, mut rest) = (Vec::new(), name);
-        while let [first, after @ ..] = rest {
-            let digits = after.get(..2).and_then(|two| Some((digit(two[0])?, digit(two[1])?)));
-            match digits.filter(|_| *first == b'#') {
-                Some((high, low)) => {
-                    spelt.push(high << 4 | low);
-                    rest = &after[2..];
-                }
-                None => {
-                    spelt.push(*first);
-                    rest = after;
-                }
+    let (name, after) = text.split_at(text.iter().position(ends).unwrap_or(text.len()));
+    if !name.contains(&b'#') {
+        return (Cow::Borrowed(name), after);
+    }
+    let (mut spelt, mut rest) = (Vec::new(), name);
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).and_then(|two| Some((digit(two[0])?, digit(two[1])?)));
+        match digits.filter(|_| *first == b'#') {
+            Some((high, low)) => {
+                spelt.push(high << 4 | low);
+                rest = &after[2..];
+            }
+            None => {
+                spelt.push(*first);
+                rest = after;
             }
         }
-        Cow::Owned(spelt)
-    })
+    }
+    (Cow::Owned(spelt), after)
 }
 
 fn digit(byte: u8) -> Option<u8> {
