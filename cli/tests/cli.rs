@@ -476,7 +476,8 @@ fn progress_is_for_terminals() {
     }
     let dir = TempDir::new().unwrap();
     let page = dir.path().join("page.html");
-    std::fs::write(&page, "<p>It was a bright cold day, and the ferryman had a letter in his pocket.".repeat(4000)).unwrap();
+    std::fs::write(&page, "<p>It was a bright cold day, and the ferryman had a letter in his pocket.".repeat(4000))
+        .unwrap();
     let command = format!("'{}' ask '{}' -q 'What is it?'", env!("CARGO_BIN_EXE_ramba"), page.display());
     let mut script = Command::new("script");
     script.args(["-q", "-c", &format!("stty cols 160; {command}"), "/dev/null"]).stdin(Stdio::null());

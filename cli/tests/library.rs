@@ -155,9 +155,15 @@ fn documents_are_listed_checked_and_removed() {
     assert!(String::from_utf8(output.stdout).unwrap().starts_with("b, chunk "));
     let message = world.failed(&["add", ".", "a"], 1);
     assert!(message.contains("with other files"), "{message}");
-    for args in [&["docs", "none"][..], &["verify", "a"], &["remove", "none", "a"], &["merge", "new", "none"]] {
-        world.failed(args, 1);
+    for args in [&["docs", "none"][..], &["verify", "."], &["remove", "none", "a"]] {
+        let message = world.failed(args, 1);
+        assert!(message.contains("is no library"), "{message}");
     }
+    world.failed(&["merge", "new", "none"], 1);
+    let message = world.failed(&["serve", "."], 1);
+    assert!(message.contains("with other files"), "{message}");
+    let message = world.failed(&["remove", "lib", "bb"], 1);
+    assert!(message.contains("no document \"bb\""), "{message}");
     assert!(!world.dir.path().join("none").exists());
 }
 

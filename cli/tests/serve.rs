@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use test_support::pdf::{lines, pdf, tinted};
+use test_support::pdf::{pdf, tinted};
 
 const FACT: &str = "The pass key of QXRT is 482913.";
 const QUESTION: &str = "What is the pass key of QXRT?";
@@ -475,15 +475,17 @@ impl Browser {
 
     /// Keeps what is seen in `folder`.
     fn shot(&self, folder: &Path, name: &str) {
-        let mut decoder = Command::new("base64")
-            .arg("-d")
-            .stdin(Stdio::piped())
-            .stdout(std::fs::File::create(folder.join(name)).unwrap())
-            .spawn()
-            .unwrap();
-        decoder.stdin.take().unwrap().write_all(self.picture(&Value::Null).as_bytes()).unwrap();
-        assert!(decoder.wait().unwrap().success());
+        std::fs::write(folder.join(name), decoded(&self.picture(&Value::Null))).unwrap();
     }
+}
+
+/// What a text in base 64 stands for.
+fn decoded(text: &str) -> Vec<u8> {
+    let mut decoder =
+        Command::new("base64").arg("-d").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("base64");
+    let (mut stdin, text) = (decoder.stdin.take().unwrap(), text.to_owned());
+    std::thread::spawn(move || stdin.write_all(text.as_bytes()));
+    decoder.wait_with_output().unwrap().stdout
 }
 
 impl Drop for Browser {
@@ -533,16 +535,16 @@ fn the_page_shows_where_it_looked() {
     browser.run("document.getElementById('question').focus()");
     browser.keys(QUESTION);
     browser.run(
-        "window.shown = []; const answer = document.getElementById('answer');
-         new MutationObserver(() => shown.push(answer.textContent)).observe(answer, {childList: true, subtree: true});",
+        "window.written = []; const answer = document.getElementById('answer');
+         new MutationObserver(() => written.push(answer.textContent)).observe(answer, {childList: true, subtree: true});",
     );
     browser.keys(ENTER);
     browser.wait("document.querySelector('#answer .from')");
     assert_eq!(
-        browser.run("return shown.some((text) => text && text.length < 6 && '482913'.startsWith(text.trim()))"),
+        browser.run("return written.some((text) => text && text.length < 6 && '482913'.startsWith(text.trim()))"),
         true,
         "it is shown as it is written: {}",
-        browser.run("return shown")
+        browser.run("return written")
     );
     let answer = browser.run("return document.getElementById('answer').innerText");
     let answer = answer.as_str().unwrap();
@@ -587,6 +589,12 @@ fn the_page_shows_where_it_looked() {
         seen = browser.colours("place-page");
     }
     assert!(seen[0] < 0.05, "another page is painted: {seen:?}");
+    let in_sight = browser.run(
+        "const place = (what) => document.querySelector(what).getBoundingClientRect();
+         const [mark, text] = [place('#place mark'), place('#place-text')];
+         return mark.top >= text.top && mark.bottom <= text.bottom",
+    );
+    assert_eq!(in_sight, true, "the words that were used are seen beside it");
     browser.run("document.querySelector('#place form button').click()");
     browser.wait("!document.getElementById('place').open");
     std::fs::write(find(&library, "original"), b"%PDF-1.7 another").unwrap();
@@ -726,24 +734,25 @@ fn pictures() {
     let dir = TempDir::new().unwrap();
     let server =
         Server::start(&dir.path().join("library"), &["--model", root.join("models/ramba-qa.gguf").to_str().unwrap()]);
+    // Printed by the browser, as people have it.
     let lease = std::fs::read_to_string(root.join("examples/lease.txt")).unwrap();
-    let mut wrapped = vec![String::new()];
-    for word in lease.split(' ').flat_map(|word| word.split_inclusive('\n')) {
-        let line = wrapped.last_mut().unwrap();
-        *line += if line.is_empty() { "" } else { " " };
-        *line += word.trim_end();
-        if word.ends_with('\n') || line.len() > 70 {
-            wrapped.push(String::new());
-        }
-    }
-    let wrapped: Vec<&str> = wrapped.iter().map(String::as_str).collect();
-    let pages: Vec<Vec<u8>> = wrapped.chunks(24).map(lines).collect();
-    server.request("PUT", "/api/documents/lease.pdf", &pdf(&pages, ""), "");
-    for name in ["docs/format.md", "docs/security.md", "README.md"] {
+    browser.open("about:blank");
+    browser.run(&format!(
+        "document.body.append(...{}.split('\\n').map((text) => {{
+            const p = document.createElement('p');
+            p.textContent = text;
+            return p;
+         }}))",
+        json!(lease)
+    ));
+    let print = json!({"cmd": "Page.printToPDF", "params": {"paperWidth": 5.8, "paperHeight": 5.2}});
+    let lease = decoded(browser.command("goog/cdp/execute", &print)["data"].as_str().unwrap());
+    server.request("PUT", "/api/documents/lease.pdf", &lease, "");
+    for name in ["docs/format.md", "docs/security.md", "docs/architecture.md"] {
         let short = name.rsplit('/').next().unwrap();
         server.request("PUT", &format!("/api/documents/{short}"), &std::fs::read(root.join(name)).unwrap(), "");
     }
-    browser.size(1200, 700);
+    browser.size(1200, 640);
     browser.open(&format!("http://{}/", server.host));
     browser.wait("document.querySelectorAll('#documents li').length === 4");
     browser.run("document.getElementById('question').focus()");
@@ -751,6 +760,7 @@ fn pictures() {
     browser.keys(ENTER);
     browser.wait("document.querySelector('#answer .from')?.textContent.startsWith('lease.pdf, page ')");
     browser.shot(&folder, "serve.png");
+    browser.size(1200, 800);
     browser.run("document.querySelector('#sources button').click()");
     browser.wait("document.querySelector('iframe#place-page')?.src");
     std::thread::sleep(Duration::from_secs(3));

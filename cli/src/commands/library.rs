@@ -261,7 +261,7 @@ impl Added {
 fn check_library(dir: &Path) -> Result<()> {
     match Library::is_in(dir) {
         true => Ok(()),
-        false => Err(Error::invalid(format!("{0} is no library: `ramba add {0} FILE` makes one", dir.display()))),
+        false => Err(Error::invalid(format!("{} is no library: `ramba add LIBRARY FILE` makes one", dir.display()))),
     }
 }
 

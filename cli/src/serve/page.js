@@ -224,8 +224,13 @@ async function open(s, quotes) {
   $("place-text").replaceChildren(...marked(around.text, around.start, quotes.length ? quotes : [s]));
   $("place-file").hidden = $("place-page").hidden = true;
   $("place").showModal();
-  $("place-text").querySelector("mark")?.scrollIntoView({ block: "center" });
+  toMark();
   await openPage(s, mine);
+}
+
+/** Scrolls the text of a place to what is marked. */
+function toMark() {
+  $("place-text").querySelector("mark")?.scrollIntoView({ block: "center" });
 }
 
 /** The address in this page of the PDF that was shown last. */
@@ -252,6 +257,8 @@ async function openPage(s, mine) {
     // A frame that has another page of the same file would not turn to this one.
     const frame = make("iframe", { id: "place-page", title: `Page ${page} of ${s.document}`, src: `${address}&navpanes=0` });
     $("place-page").replaceWith(frame);
+    // There is less room for the text now.
+    toMark();
   } catch (e) {
     if (mine === opened) says.textContent = `The page is not shown: ${e.message}`;
   }
