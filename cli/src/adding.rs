@@ -95,7 +95,7 @@ impl Output for Adding<'_> {
     }
 
     fn progress(&mut self, part: f64) {
-        self.bar.reached(part);
+        self.bar.fed(part, self.session);
     }
 }
 

@@ -478,16 +478,22 @@ fn progress_is_for_terminals() {
     let page = dir.path().join("page.html");
     std::fs::write(&page, "<p>It was a bright cold day, and the ferryman had a letter in his pocket.".repeat(4000))
         .unwrap();
-    let command = format!("'{}' ask '{}' -q 'What is it?'", env!("CARGO_BIN_EXE_ramba"), page.display());
+    let command = format!("'{}' ask page.html -q 'What is it?'", env!("CARGO_BIN_EXE_ramba"));
     let mut script = Command::new("script");
-    script.args(["-q", "-c", &format!("stty cols 160; {command}"), "/dev/null"]).stdin(Stdio::null());
+    script.args(["-q", "-c", &command, "/dev/null"]).current_dir(dir.path()).stdin(Stdio::null());
     let shown = script.env("RAMBA_MODEL", test_support::shipped()).env("TERM", "xterm").output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
     for word in [" %, ", " left, ", " tokens, ", " a second", "page.html"] {
         assert!(shown.contains(word), "{word:?} is missing in {shown:?}");
     }
+    assert!(!shown.contains("\u{1b}[1A"), "it is one line: {shown:?}");
     let mut piped = Command::new("sh");
-    let piped = piped.args(["-c", &command]).env("RAMBA_MODEL", test_support::shipped()).output().unwrap();
+    let piped = piped
+        .current_dir(dir.path())
+        .args(["-c", &command])
+        .env("RAMBA_MODEL", test_support::shipped())
+        .output()
+        .unwrap();
     assert_eq!((piped.status.code(), piped.stderr.len()), (Some(3), 0), "{piped:?}");
 }
 

@@ -19,6 +19,7 @@ mod writer;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -373,22 +374,29 @@ const STEPS: f64 = 10_000.0;
 #[derive(Clone)]
 pub(crate) struct Watch {
     bar: ProgressBar,
+    /// The part of the document that the session has the text of, and the tokens that are its.
+    fed: Arc<Mutex<Option<(f64, u64)>>>,
+    /// Tokens of the session before.
+    before: u64,
 }
 
 /// Watches how far `session` comes with the document `name`; a signal stops it.
 pub(crate) fn watch(name: &str, session: &mut Session) -> Watch {
     let bar = if io::IsTerminal::is_terminal(&io::stderr()) { ProgressBar::no_length() } else { ProgressBar::hidden() };
-    bar.set_style(style("{spinner} {msg}  {prefix}"));
-    bar.set_prefix(show::one_short_line(name));
-    let (started, before, shown) = (Instant::now(), session.tokens(), bar.clone());
+    bar.set_style(style("{spinner} {wide_msg}"));
+    let watch = Watch { bar, fed: Arc::default(), before: session.tokens() };
+    let (started, shown, name) = (Instant::now(), watch.clone(), show::one_short_line(name));
     session.on_progress(Some(Box::new(move |p| {
-        let rate = p.tokens.saturating_sub(before) as f64 / started.elapsed().as_secs_f64().max(1e-3);
+        let tokens = p.tokens.saturating_sub(shown.before);
+        shown.read(tokens);
+        let rate = tokens as f64 / started.elapsed().as_secs_f64().max(1e-3);
+        let (tokens, rate) = (show::grouped(tokens), show::grouped(rate as u64));
         let rss = process::rss().map_or(String::new(), |b| format!(", {} in RAM", show::mib(b)));
-        shown.set_message(format!("{} tokens, {} a second{rss}", show::grouped(p.tokens), show::grouped(rate as u64)));
-        shown.tick();
+        shown.bar.set_message(format!("{tokens} tokens, {rate} a second, {name}{rss}"));
+        shown.bar.tick();
         interrupt::asked()
     })));
-    Watch { bar }
+    watch
 }
 
 /// The templates are constants; a mistake in one would show the default bar.
@@ -397,13 +405,20 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 impl Watch {
-    /// Shows that `part` is read, 0 to 1.
-    pub(crate) fn reached(&self, part: f64) {
+    /// Takes it that `session` has the text of a part of the document, 0 to 1.
+    pub(crate) fn fed(&self, part: f64, session: &Session) {
+        let tokens = session.tokens().saturating_sub(self.before);
+        *self.fed.lock().unwrap_or_else(PoisonError::into_inner) = Some((part, tokens));
+    }
+
+    /// Shows that `tokens` of it are read.
+    fn read(&self, tokens: u64) {
+        let Some((part, fed)) = *self.fed.lock().unwrap_or_else(PoisonError::into_inner) else { return };
         if self.bar.length().is_none() {
             self.bar.set_length(STEPS as u64);
-            self.bar.set_style(style("{bar:20} {percent:>3} %, {eta} left, {msg}  {prefix}"));
+            self.bar.set_style(style("{bar:12} {percent:>3} %, {eta} left, {wide_msg}"));
         }
-        self.bar.set_position((STEPS * part) as u64);
+        self.bar.set_position((STEPS * part * (tokens as f64 / fed.max(1) as f64).min(1.0)) as u64);
     }
 
     /// Nothing is shown any more.
@@ -436,7 +451,7 @@ impl Output for Feed<'_> {
     }
 
     fn progress(&mut self, part: f64) {
-        self.bar.reached(part);
+        self.bar.fed(part, self.session);
     }
 }
 
