@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use ramba::{AskOptions, Device, Engine, EngineOptions, Result, SessionOptions};
+use ramba::{AskOptions, Device, Engine, EngineOptions, Result};
 use serde_json::{Value, json};
 
 use ramba_cli::engine::BudgetArgs;
