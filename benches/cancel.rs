@@ -1,13 +1,14 @@
 //! How soon work ends that is cancelled from another thread, in units of the time that a chunk takes to be read:
 //!
-//!     cargo bench --bench cancel -- [MODEL.gguf] [THREADS] [CANCELS]
+//!     cargo bench --bench cancel -- [MODEL.gguf] [THREADS] [CANCELS] [cuda]
 //!
-//! A chunk's time is that of one thread: the time of reading a long text, times threads, divided by chunks.
+//! A chunk's time is that of one thread: the time of reading a long text, times threads, divided by chunks. A device reads thousands at
+//! once: there it is the time divided by chunks.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ramba::{AskOptions, Decoding, Engine, EngineOptions, ErrorKind, Result, Session, SessionOptions};
+use ramba::{AskOptions, Decoding, Device, Engine, EngineOptions, ErrorKind, Result, Session, SessionOptions};
 use test_support::numbers::Random;
 
 fn main() -> Result<()> {
@@ -15,14 +16,19 @@ fn main() -> Result<()> {
     let argument = |i: usize, otherwise: &str| arguments.get(i).map_or(otherwise.to_owned(), String::clone);
     let threads = argument(1, "2").parse().expect("a number of threads");
     let cancels: usize = argument(2, "1000").parse().expect("a number of cancels");
-    let engine = Engine::open(argument(0, "models/ramba-small.gguf"), &EngineOptions::default().threads(threads))?;
+    let device: Device = argument(3, "cpu").parse()?;
+    let options = EngineOptions::default().threads(threads).device(device);
+    let engine = Engine::open(argument(0, "models/ramba-small.gguf"), &options)?;
     let text = "The orchard lay beyond the northern road, and the ferryman had read the letter twice. ".repeat(40_000);
 
     let mut session = engine.session(&SessionOptions::default())?;
     let started = Instant::now();
     session.feed(&text[..400_000])?;
-    let chunk = started.elapsed() * threads as u32 / u32::try_from(session.chunks()).expect("few chunks");
-    println!("{threads} threads, a chunk takes {:.0} us of a thread", micros(chunk));
+    // A device takes in more than that at once.
+    session.prefill()?;
+    let at_once = if device == Device::Cpu { threads as u32 } else { 1 };
+    let chunk = started.elapsed() * at_once / u32::try_from(session.chunks()).expect("few chunks");
+    println!("{device}, {threads} threads, a chunk takes {:.1} us", micros(chunk));
     println!("cancelled while   times   median us   99 % us   worst us   worst in chunks");
 
     let mut random = Random(1);

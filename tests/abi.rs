@@ -128,6 +128,16 @@ fn a_change_is_noticed() {
     }
 }
 
+/// `cargo cinstall` gives the shared library the name that `packages/build` does.
+#[test]
+fn libraries_are_named_after_the_version() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, library) = manifest.split_once("[package.metadata.capi.library]").unwrap();
+    let version = library.lines().find_map(|line| line.strip_prefix("version = ")).unwrap();
+    let defined = header().lines().find_map(|line| line.strip_prefix("#define RAMBA_ABI_VERSION ").map(str::to_owned));
+    assert_eq!(version, format!("\"{}.0.0\"", defined.unwrap()));
+}
+
 /// The shared library has the functions of the header and no other name for anybody.
 #[test]
 fn the_shared_library_has_the_names_of_the_header() {
