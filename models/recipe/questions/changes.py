@@ -11,9 +11,9 @@ import re
 import changes_bank as bank
 import changes_events
 import needles
-from changes_bank import INNER, Exhausted, Values, chosen, pick_marks, plain, up
+from changes_bank import INNER, Exhausted, Values, chosen, pick_marks, up
 from changes_events import SERVICES, Doc
-from marked import Question, Task
+from marked import Question, Task, strip
 
 # --- versions and dates
 
@@ -403,7 +403,7 @@ def questions(rng, task, releases, told, shows, extra):
 
 def other_date(rng, r):
     """The date of a release, half of the time written in another way than it stands there."""
-    return plain(r.date) if rng.random() < 0.5 else f"{r.day.day} {MONTHS[r.day.month - 1]} {r.day.year}"
+    return strip(r.date) if rng.random() < 0.5 else f"{r.day.day} {MONTHS[r.day.month - 1]} {r.day.year}"
 
 
 def spoken(rng, version):
@@ -420,7 +420,7 @@ def wrapped(text, width, first, rest):
     """Lines of at most `width` characters, not counting marks."""
     lines, line, length = [], first, len(first)
     for word in text.split(" "):
-        size = len(plain(word)) + 1
+        size = len(strip(word)) + 1
         if length + size > width and line.strip() and line != first:
             lines.append(line.rstrip())
             line, length = rest, len(rest)
@@ -548,7 +548,7 @@ def write_github(rng, task, told, extra):
         else:
             out += ["## What's Changed"] + ["* " + c.line for c in r.changes] + ["* " + c for c in r.chores] + [""]
         if rng.random() < 0.5:
-            out += [f"**Full Changelog**: compare/{plain(r.version)}", ""]
+            out += [f"**Full Changelog**: compare/{strip(r.version)}", ""]
     return "\n".join(out), {"date", "author"}
 
 
@@ -560,7 +560,7 @@ def write_news(rng, task, told, extra):
     out = [rng.choice((f"NEWS for {extra['pkg']}", f"{extra['pkg']} – history of changes", f"{extra['pkg']} release notes", "")), ""]
     for r in told:
         line = heading.format(v=r.version, d=r.date, pkg=extra["pkg"])
-        out += [line, rule * len(plain(line))] if rule else [line, ""]
+        out += [line, rule * len(strip(line))] if rule else [line, ""]
         if r.remark:
             out += [wrapped(r.remark, width, "", ""), ""]
         out += [wrapped(c, width, bullet, " " * len(bullet)) for c in [*(x.line for x in r.changes), *r.chores]] + [""]
@@ -580,7 +580,7 @@ def write_prose(rng, task, told, extra):
 
 
 def end_stop(text):
-    return text if plain(text).endswith((".", ")", "]", "!")) and not plain(text).endswith("()") else text + "."
+    return text if strip(text).endswith((".", ")", "]", "!")) and not strip(text).endswith("()") else text + "."
 
 
 def write_table(rng, task, told, extra):
@@ -592,7 +592,7 @@ def write_table(rng, task, told, extra):
             first = c is r.changes[0]
             cells = {"Version": r.version, "Release": r.version, "Date": r.date, "Released": r.date, "By": r.author}
             # Repeated cells bear the marks of their first place only.
-            cells = cells if first else {k: plain(x) for k, x in cells.items()}
+            cells = cells if first else {k: strip(x) for k, x in cells.items()}
             rows.append(tuple(cells.get(k, c.line) for k in order))
         r.remark, r.remarks = "", {}
     lines = [left + joint.join(x.replace(joint.strip() or "\t", ",") for x in row) + right for row in rows]

@@ -8,7 +8,6 @@ ALL by the whole statement.
 import re
 
 import needles
-from marked import CLOSE, MARK, OPEN
 
 SLOTS = {
     "opt": "--strict --no-cache --follow --dry-run --batch-size --keep-going --color --threads --no-verify --max-depth --quiet-exit --lock-file "
@@ -714,23 +713,6 @@ def pick_marks(task, text):
     return INNER.sub(marked, text), found
 
 
-def prune(task):
-    """Without the marks that no question uses."""
-    used = sorted({i for q in task.questions for i in q.answers + q.support})
-    new = {i: n for n, i in enumerate(used)}
-
-    def renumber(m):
-        code = ord(m.group())
-        base = OPEN if code < CLOSE else CLOSE
-        return chr(base + new[code - base]) if code - base in new else ""
-
-    task.facts = [MARK.sub(renumber, f) for f in task.facts]
-    for q in task.questions:
-        q.answers, q.support = [new[i] for i in q.answers], [new[i] for i in q.support]
-    task.marks = len(used)
-    return task
-
-
 def chosen(rng, task, asked, unanswered, most=14):
     """Some of the questions, not two with the same words, an eighth of them without an answer; the unused marks go."""
     rng.shuffle(asked)
@@ -750,16 +732,13 @@ def chosen(rng, task, asked, unanswered, most=14):
             kept.append(q)
     rng.shuffle(kept)
     task.questions = kept
-    return prune(task)
+    task.prune()
+    return task
 
 
 def up(text):
     """The first letter as a capital, behind marks too."""
     return re.sub(r"[^\ue000-\uefff]", lambda m: m.group().upper(), text, count=1)
-
-
-def plain(text):
-    return MARK.sub("", text)
 
 
 def date_form(rng):

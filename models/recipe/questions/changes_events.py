@@ -4,8 +4,8 @@ import datetime
 import re
 
 import needles
-from changes_bank import ADVICE, CHATTER, IDLE, TOLD, Exhausted, Values, chosen, date_form, handle, package, pick_marks, plain, up
-from marked import Question, Task
+from changes_bank import ADVICE, CHATTER, IDLE, TOLD, Exhausted, Values, chosen, date_form, handle, package, pick_marks, up
+from marked import Question, Task, strip
 
 FIRMS = ("Northgate Labs|Blue Heron Security|Trellis Research|University of Graz|Kestrel Group|Ostrava Technical University|Redwood Analytics|"
     "Fathom Security|TU Delft|"
@@ -164,9 +164,9 @@ def advisory(rng, words):
                     "First contact: {reported}. Disclosure: {published}.")).format(**shown))
             else:
                 has -= {"reported", "published"}
-            if "[{id}]" not in text[0] and cve_text not in plain(text[0]):
+            if "[{id}]" not in text[0] and cve_text not in strip(text[0]):
                 body.append("The identifier " + shown["cve"] + " has been assigned.")
-            elif cve_text not in plain(text[0]):
+            elif cve_text not in strip(text[0]):
                 body.append(f"It is tracked as {shown['cve']}.")
             has -= {"score", "product"}
             fields = [" ".join(body)]
@@ -329,7 +329,7 @@ def incident(rng, words):
                      f"{rng.randint(20, 900)} lost orders"))), ("id", f"INC-{rng.randint(100, 9999)}"),
                  ("level", rng.choice(("SEV-1", "SEV-2", "P1", "P2", "major", "Sev 3")))):  # fmt: skip
         t[k], m[k] = doc.mark(v)
-    bare = {k: plain(v) for k, v in t.items()}
+    bare = {k: strip(v) for k, v in t.items()}
     low = re.sub(r"\b(A|An|The)\b", lambda a: a.group().lower(), t["cause"], count=1)
     title = doc.values.fill(rng.choice(titles), own)
     verb = rng.choice(verbs)
@@ -393,7 +393,7 @@ def incident(rng, words):
         rows.append(form_item.format(a=what, p=who, d=due))
         doc.ask((f"Who is to {lower}?", f"Who has to {lower}?", f"Whose task is it to {lower}?"), w, i)
         doc.ask((f"By when do they have to {lower}?", f"Until when is there time to {lower}?", f"What is the deadline for this: {lower}?"), d, i)
-        doc.ask((f"What does {plain(who)} have to do?", f"What is the task of {plain(who)}?"), i, w)
+        doc.ask((f"What does {strip(who)} have to do?", f"What is the task of {strip(who)}?"), i, w)
     if rng.random() < 0.6:  # an older one, to be kept apart from this
         before = {"d": form(day - datetime.timedelta(days=rng.randint(20, 400))), "l": span(rng, rng.randint(4, 300)),
             "i": f"INC-{rng.randint(10, 99)}", "c": rng.choice(OLDER)}
@@ -414,7 +414,7 @@ def incident(rng, words):
     text += [f"{a}: {b}" for a, b in shown_meta] + [""]
     for h, b in zip(heads, body):
         text += [style.format(h), b, ""]
-    shown = {plain(b) for _, b in shown_meta}
+    shown = {strip(b) for _, b in shown_meta}
     s = svc
     doc.ask((f"What caused the outage of {s}?", "What was the root cause?", f"Why did {s} fail?", "What was the reason for the incident?",
         f"What went wrong with {s}?"), m["cause"], times=2)

@@ -12,7 +12,7 @@ import re
 import contracts_bank
 import contracts_trade_bank
 import needles
-from marked import CLOSE, MARK, OPEN, Question, Task
+from marked import Question, Task
 
 # kind: (titles, roles of A and B with what people call them, whether A and B are firms (share), words for the clauses that come first)
 KINDS = {
@@ -771,20 +771,5 @@ def draw(rng, words):
     parts = [*agreement.head(), *agreement.recital(), *agreement.body(chosen), *agreement.tail()]
     agreement.task.facts = ["\n\n".join(parts)]
     agreement.finish(chosen)
-    agreement.task.facts = [asked_only(agreement.task)]
+    agreement.task.prune()
     return agreement.task
-
-
-def asked_only(task):
-    """The text with the marks of what is asked for, counted anew."""
-    number = {i: n for n, i in enumerate(sorted({i for q in task.questions for i in q.answers}))}
-    for q in task.questions:
-        q.answers = [number[i] for i in q.answers]
-    task.marks = len(number)
-
-    def renamed(m):
-        first = OPEN if ord(m.group()) < CLOSE else CLOSE
-        i = ord(m.group()) - first
-        return chr(first + number[i]) if i in number else ""
-
-    return MARK.sub(renamed, task.facts[0])

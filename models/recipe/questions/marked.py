@@ -38,6 +38,20 @@ class Task:
         assert i < MOST
         return f"{chr(OPEN + i)}{text}{chr(CLOSE + i)}", i
 
+    def prune(self):
+        """Takes the marks that no question needs out of the facts, and counts the others anew."""
+        number = {i: n for n, i in enumerate(sorted({i for q in self.questions for i in q.answers + q.support}))}
+
+        def anew(m):
+            first = OPEN if ord(m.group()) < CLOSE else CLOSE
+            i = ord(m.group()) - first
+            return chr(first + number[i]) if i in number else ""
+
+        self.facts = [MARK.sub(anew, fact) for fact in self.facts]
+        for q in self.questions:
+            q.answers, q.support = [number[i] for i in q.answers], [number[i] for i in q.support]
+        self.marks = len(number)
+
 
 def strip(text):
     return MARK.sub("", text)

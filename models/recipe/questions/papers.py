@@ -17,7 +17,7 @@ import papers_bank
 import papers_more
 import papers_terms
 import papers_work
-from marked import CLOSE, MARK, OPEN, Question, Task, strip
+from marked import Question, Task, strip
 
 TALK = papers_more.TALK
 BANKS = {**papers_bank.BANKS, **papers_terms.BANKS, **papers_more.BANKS, **papers_work.BANKS}
@@ -501,10 +501,8 @@ def draw(rng, words):
     if paper["end"]:
         out += write(rng, draft, paper["end"], asked)
     ask_about(rng, draft, paper, asked, missing)
-    text = "\n\n".join(out)
-    used = {i for q in draft.task.questions for i in q.answers}
-    text = MARK.sub(lambda m: m.group() if (ord(m.group()) - (OPEN if ord(m.group()) < CLOSE else CLOSE)) in used else "", text)
-    draft.task.facts.append(text)
+    draft.task.facts.append("\n\n".join(out))
+    draft.task.prune()
     return draft.task
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from datetime import date, timedelta
 
 import tables
-from marked import CLOSE, MARK, OPEN, Question, Task, renumbered
+from marked import CLOSE, MARK, OPEN, Question, Task, renumbered, strip
 from needles import FIRST_NAMES, LAST_NAMES, MONTHS
 from records_bank import GENERAL, NO_ROW, WEEK
 from records_bank import SUBJECTS as FIRST
@@ -335,13 +335,13 @@ class Sheet:
                 at = 0
             # A cell that repeats the one above is left blank, unless a question needs it.
             for r in reversed(rows[1:]):
-                if cells[r][at] == MARK.sub("", cells[r - 1][at]):
+                if cells[r][at] == strip(cells[r - 1][at]):
                     cells[r][at] = ""
             line = lambda x: "| " + " | ".join(x) + " |"
             if rng.random() < 0.5:
                 return "\n".join([line(head), "|" + " --- |" * len(head), *map(line, cells)])
-            wide = [max(len(MARK.sub("", x[c])) for x in [head, *cells]) + 2 for c in range(len(head))]
-            pad = lambda x: "".join(c + " " * (w - len(MARK.sub("", c))) for c, w in zip(x, wide)).rstrip()
+            wide = [max(len(strip(x[c])) for x in [head, *cells]) + 2 for c in range(len(head))]
+            pad = lambda x: "".join(c + " " * (w - len(strip(c))) for c, w in zip(x, wide)).rstrip()
             return "\n".join(map(pad, [head, *cells]))
         return tables.write(rng, head, cells)
 
@@ -353,8 +353,7 @@ def tidy(task):
     for q in task.questions:
         q.support = [i for i in q.support if count[i] == 1]
     task.questions = [q for q in task.questions if all(count[i] == 1 for i in q.answers)]
-    used = {i for q in task.questions for i in q.answers + q.support}
-    task.facts[0] = MARK.sub(lambda m: m.group() if (ord(m.group()) - OPEN) % (CLOSE - OPEN) in used else "", text)
+    task.prune()
 
 
 def page(rng, pen, spec, general=True):
@@ -411,7 +410,7 @@ def draw(rng, words):
     sheets = [page(rng, pen, SUBJECTS[name], general=name == names[0]) for name in names]
     if len(sheets) > 1:
         # Of several tables, only questions that can be about no other of them.
-        texts = [MARK.sub("", x.task.facts[0]).lower() for x in sheets]
+        texts = [strip(x.task.facts[0]).lower() for x in sheets]
         for i, one in enumerate(sheets):
             others = "\n".join(texts[:i] + texts[i + 1 :])
             sure = lambda q: any(one.named.get(q.text, ())) and not any(v.lower() in others for v in one.named[q.text])

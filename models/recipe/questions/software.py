@@ -6,7 +6,7 @@ lists of questions and answers, READMEs, glossaries, accounts of what happens wh
 
 import re
 
-from marked import CLOSE, MARK, OPEN, Question
+from marked import CLOSE, OPEN, Question, strip
 from software_facts import SAFE, THEMES, TITLES
 from software_writer import Writer, cap
 
@@ -219,7 +219,7 @@ def draw(rng, words):
 def finish(w, text):
     """Some of the questions, one for most marks; marks that nobody asks for are taken out of the text."""
     rng, task = w.rng, w.task
-    plain = MARK.sub("", text)
+    plain = strip(text)
     near, w.open = w.open, []  # what other parts would lead one to ask, before what nothing speaks of
     for i, e in w.events:
         if i is None or not re.search(HINTS[i], plain, re.I):
@@ -249,18 +249,7 @@ def finish(w, text):
     blank = [q for q in dict.fromkeys(cap(q) for q in w.open) if q not in answered][:none]
     for k, q in enumerate(blank):
         chosen[k] = Question(q)  # in the place of others, which stand in random order
-    kept = {i for q in chosen for i in q.answers}
-    number = {i: k for k, i in enumerate(sorted(kept))}
-
-    def renumber(m):
-        code = ord(m.group())
-        side, i = (OPEN, code - OPEN) if code < CLOSE else (CLOSE, code - CLOSE)
-        return chr(side + number[i]) if i in number else ""
-
-    task.facts = [MARK.sub(renumber, text)]
-    task.marks = len(number)
-    for q in chosen:
-        q.answers, q.support = [number[i] for i in q.answers], [number[i] for i in q.support]
+    task.facts, task.questions = [text], chosen
+    task.prune()
     rng.shuffle(chosen)
-    task.questions = chosen
     return task

@@ -5,7 +5,7 @@ import re
 import needles
 import software_bank as bank
 import software_fields
-from marked import MARK, Task
+from marked import Task, strip
 from software_facts import FACTS, PATHS, PROCEDURES, THEMES, VALUES
 
 SPAN = re.compile(r"«(?:([a-z]):)?([^»]*)»")
@@ -125,7 +125,7 @@ class Writer:
         out = SPAN.sub(mark, text)
         for q in asks.get("", ()):
             self.open.append(self.fill(q, env))
-        bare = MARK.sub("", out)
+        bare = strip(out)
         return out if raw or bare.startswith(self.base["t"] + " ") and self.base["T"] + " " not in text[: len(self.base["T"]) + 1] else cap(out)
 
     def head(self, title):
@@ -149,8 +149,8 @@ class Writer:
             return "\n".join("| " + " | ".join(r) + " |" for r in [head, ["---"] * len(head), *rows])
         if kind == 1:
             return "\n".join("\t".join(r) for r in [head, *rows])
-        width = [max(len(MARK.sub("", r[i])) for r in [head, *rows]) for i in range(len(head))]
-        return "\n".join("  ".join(c + " " * (w - len(MARK.sub("", c))) for c, w in zip(r, width)).rstrip() for r in [head, *rows])
+        width = [max(len(strip(r[i])) for r in [head, *rows]) for i in range(len(head))]
+        return "\n".join("  ".join(c + " " * (w - len(strip(c))) for c, w in zip(r, width)).rstrip() for r in [head, *rows])
 
     # Options
 
@@ -505,7 +505,7 @@ class Writer:
             self.fill(t[2], self.env()) for t in self.terms[n + 1 : n + 2]
         ]
         self.terms = self.terms[n + 2 :]
-        return self.pairs(sorted(rows, key=lambda r: MARK.sub("", r[0]).lower()))
+        return self.pairs(sorted(rows, key=lambda r: strip(r[0]).lower()))
 
     def commands(self):
         chosen = self.rng.sample(bank.COMMANDS, self.rng.randint(4, 9))
@@ -606,7 +606,7 @@ class Writer:
                 else verb + "".join(x.capitalize() for x in noun.split("_") if x)
             )
             env = self.env(f=f)
-            name = MARK.sub("", f)
+            name = strip(f)
             head, i = self.task.mark(name)
             self.asked += [(self.fill(q, env), i) for q in asks]
             args = rng.sample(bank.ARGUMENTS, rng.randint(1, 3))
