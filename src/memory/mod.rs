@@ -573,9 +573,7 @@ impl ChunkMemory {
         best: &mut dyn Best,
     ) -> Result<()> {
         if codes.coder.is_new() {
-            let layout = self.stores.own.files.layout;
-            let one = |i: usize| self.landmarks.block(&layout, i as u64..i as u64 + 1);
-            codes.coder.choose(self.landmarks.kept() as usize, one)?;
+            self.choose(&mut codes.coder)?;
         }
         let Range { start, end } = codes.chunks();
         let end = end.min(upto);
@@ -601,13 +599,16 @@ impl ChunkMemory {
     /// # Errors
     /// `Capacity` if there is not enough memory.
     pub fn choose_directions(&self, coder: &mut Coder) -> Result<bool> {
-        let kept = self.landmarks.kept() as usize;
-        if kept < coder::LEAST_SAMPLE {
+        if self.landmarks.kept() < coder::LEAST_SAMPLE as u64 {
             return Ok(false);
         }
+        self.choose(coder).map(|()| true)
+    }
+
+    /// Chooses the directions of codes by the landmarks in RAM.
+    fn choose(&self, coder: &mut Coder) -> Result<()> {
         let layout = self.stores.own.files.layout;
-        coder.choose(kept, |i| self.landmarks.block(&layout, i as u64..i as u64 + 1))?;
-        Ok(true)
+        coder.choose(self.landmarks.kept() as usize, |i| self.landmarks.block(&layout, i as u64..i as u64 + 1))
     }
 
     /// Makes all of `ids` resident at once, so that [`ChunkMemory::view`] finds them until the next `fetch` or
