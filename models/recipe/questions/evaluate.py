@@ -274,7 +274,7 @@ def calibrate(model, cfg, tokenizer, articles, count, most=3):
 
 
 @torch.no_grad()
-def generated(model, cfg, tokenizer, words, filler, until, count=40, most=6):
+def generated(model, cfg, tokenizer, words, filler, until, kinds=None, count=40, most=6):
     """Share of generated questions, by kind, that are answered exactly, by the first and by the second look, in documents of
     2,000 tokens; as many of `count` documents as there is time for until `until`."""
     rng, scored = random.Random(99), {}
@@ -283,7 +283,7 @@ def generated(model, cfg, tokenizer, words, filler, until, count=40, most=6):
             if time.time() > until:
                 break
             p = rng.randrange(max(1, len(filler) - 2000))
-            document = synthetic.document(rng, words, tokenizer.decode(filler[p : p + 2000].tolist()).replace("\ufffd", ""))
+            document = synthetic.document(rng, words, tokenizer.decode(filler[p : p + 2000].tolist()).replace("\ufffd", ""), kinds)
             asked = [q for q in document.questions if q.answers][:8]
             if not asked:
                 continue

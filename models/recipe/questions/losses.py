@@ -30,6 +30,7 @@ class Bank:
         self.real = torch.zeros(size, dtype=torch.bool, device=DEVICE)
         self.words = torch.full((size, lexical.MOST_WORDS), -1, dtype=torch.int16, device=DEVICE)
         self.follows = torch.zeros(size, dtype=torch.bool, device=DEVICE)
+        self.apart = torch.zeros(size, dtype=torch.bool, device=DEVICE)  # whether they are hidden from questions that are asked apart
         self.next = 0
 
     @torch.no_grad()
@@ -39,6 +40,7 @@ class Bank:
             at = (self.next + torch.arange(len(landmarks), device=DEVICE)) % len(self.real)
             self.tokens[at], self.landmarks[at], self.vectors[at] = tokens, landmarks.detach(), vectors
             self.real[at], self.words[at], self.follows[at] = batch["real"], batch["words"], batch["follows"]
+            self.apart[at] = batch["apart_chunks"] > 0
             self.next = (self.next + len(landmarks)) % len(self.real)
 
 
@@ -82,11 +84,14 @@ def by_kind(ok, kind):
 
 
 def asked_of(b, bank):
-    """Whether each question (R) may choose each chunk of the pool (R, C), and each of the bank (R, size): all, or those of its document."""
+    """Whether each question (R) may choose each chunk of the pool (R, C), and each of the bank (R, size): all, those of its document, or
+    all but those of other documents that are asked apart."""
     place, (first, end) = torch.arange(len(b["real"]), device=DEVICE), b["own"].unbind(1)
     everywhere = end - first == len(place)
     pool = b["real"] & (first[:, None] <= place) & (place < end[:, None])
-    return pool, bank.real & everywhere[:, None]
+    mine, theirs = b["apart"][:, None], b["apart_chunks"][None]
+    pool &= (mine == 0) | (theirs == 0) | (mine == theirs)
+    return pool, bank.real & everywhere[:, None] & ((mine == 0) | ~bank.apart)
 
 
 def first_look(model, b, cfg, vectors, bank, mix):

@@ -179,7 +179,7 @@ TELL_ALL = ["One of the special magic {t} for {k} is: {v}.", "One of the {t} tha
 def single(rng, words, most=10):
     """Facts with keys of their own; each is asked for, and some that are not there."""
     task = Task("needle", [], [])
-    n = rng.randint(2, most)
+    n = rng.randint(2, most) if rng.random() < 0.9 else rng.randint(most, 4 * most)
     for k in (chosen := keys(rng, words, n + 2))[:n]:
         draw, forms, _ = FORMS[rng.choice(KINDS)]
         fact, question = rng.choice(forms)
@@ -231,16 +231,15 @@ def queries(rng, words):
         value, marks[k] = task.mark(str(rng.randint(10**3, 10**7)) if kind == "number" else draw(rng, words))
         task.facts.append(tell.format(t=plural, k=k, v=value))
     for _ in range(2):
-        asked = rng.sample(chosen, rng.randint(2, 3))
+        asked = rng.sample(chosen, rng.randint(2, min(4, len(chosen))))
         listed = ", ".join(asked[:-1]) + rng.choice((" and ", ", and ")) + asked[-1]
         task.questions.append(Question(rng.choice(ASK_ALL).format(t=plural, k=listed), [marks[k] for k in asked]))
     return task
 
 
 def draw(rng, words):
-    kind = rng.random()
-    if kind < 0.06:
-        return bare(rng, words)
-    if kind < 0.65:
-        return single(rng, words)
-    return values(rng, words) if kind < 0.85 else queries(rng, words)
+    return bare(rng, words) if rng.random() < 0.1 else single(rng, words)
+
+
+def several(rng, words):
+    return values(rng, words) if rng.random() < 0.6 else queries(rng, words)

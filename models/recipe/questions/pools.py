@@ -17,30 +17,33 @@ KINDS = ["real", "generated", "cloze", "needle", "values", "track", "world", "ta
 KINDS += ["edited", "foreign"]
 # Asked of their own document alone: "How much is the rent?" is a question about any lease.
 OWN = {"contract", "paper", "change", "software", "device", "record"}
+# Asked of all text but other documents with facts of their kind: "Where is Mary?" has one answer in every world.
+APART = {"world"}
 
 
 class Row:
     """A question: its tokens, those of its answer (none: the pool holds none), places of these in the pool, and of what else is needed;
-    the chunks (first, end) that it is asked of, None for all."""
+    the chunks (first, end) that it is asked of, None for all; the number of its document among those that are asked apart, 0 for others."""
 
-    __slots__ = ("kind", "text", "question", "answer", "gold", "support", "others", "own")
+    __slots__ = ("kind", "text", "question", "answer", "gold", "support", "others", "own", "apart")
 
-    def __init__(self, kind, text, question, answer=(), gold=(), support=(), others=None, own=None):
+    def __init__(self, kind, text, question, answer=(), gold=(), support=(), others=None, own=None, apart=0):
         self.kind, self.text, self.question = kind, text, question
-        self.answer, self.gold, self.support, self.others, self.own = answer, gold, support, others, own
+        self.answer, self.gold, self.support, self.others, self.own, self.apart = answer, gold, support, others, own, apart
 
     def fits(self):
         return len(self.question) + len(self.answer) + 2 < WIDTH
 
 
 class Batcher:
-    """Makes batches of n segments of L = overlap + segment tokens, and R rows of WIDTH tokens. `shares`: {source or "synthetic": weight}."""
+    """Makes batches of n segments of L = overlap + segment tokens, and R rows of WIDTH tokens. `shares`: {source or "synthetic": weight};
+    `kinds`: {kind of generated facts: weight}, those of synthetic.py if there are none."""
 
-    def __init__(self, sources, shares, cfg, tokenizer, words, seed):
+    def __init__(self, sources, shares, cfg, tokenizer, words, seed, kinds=None):
         self.sources = [s for s in sources if shares.get(s.name, 0) > 0]
         weights = [shares[s.name] for s in self.sources] + [shares.get("synthetic", 0)]
         self.shares = np.array(weights) / sum(weights)
-        self.cfg, self.tokenizer, self.words = cfg, tokenizer, words
+        self.cfg, self.tokenizer, self.words, self.kinds = cfg, tokenizer, words, kinds
         self.rng, self.random = np.random.default_rng(seed), random.Random(seed)
         self.what = self.encode(" what")
         self.comma = self.encode(",")
@@ -58,6 +61,7 @@ class Batcher:
         self.mask = np.zeros((segments, v + z), np.float32)
         self.lm = np.full((segments, z), -100, np.int64)
         self.first = np.zeros((segments, z // self.cfg["chunk_size"]), bool)  # chunks that something begins with
+        self.apart = np.zeros((segments, z // self.cfg["chunk_size"]), np.int64)
         natural, made, hidden, seen, at = [], [], [], set(), 0
         while at < segments:
             k = self.rng.choice(len(self.shares), p=self.shares)
@@ -118,18 +122,21 @@ class Batcher:
         """A document of generated facts in text of some source."""
         z = self.cfg["segment_size"]
         source = self.sources[self.rng.integers(len(self.sources))]
-        m = min(room, int(self.rng.integers(1, 5)))
+        m = min(room, int(self.rng.integers(1, 5) if self.rng.random() < 0.8 else self.rng.integers(5, 17)))
         length = int(self.rng.integers(0, m * z)) if self.rng.random() < 0.9 else 0
         p = int(self.rng.integers(0, max(1, len(source.tokens) - length)))
         text = self.tokenizer.decode(source.tokens[p : p + length].tolist())
-        document = synthetic.document(self.random, self.words, text.replace("\ufffd", ""))
+        document = synthetic.document(self.random, self.words, text.replace("\ufffd", ""), self.kinds)
         e = self.tokenizer.encode(document.text, add_special_tokens=False)
         m = min(room, max(1, -(-len(e.ids) // z)))
         tokens, base = np.array(e.ids[: m * z], np.int64), at * z
         self.place(at, tokens, 0, len(tokens), m)
         chunks = z // self.cfg["chunk_size"]
+        number = at + 1 if any(q.kind in APART for q in document.questions) else 0
+        self.apart[at : at + m] = number
         for q in document.questions:
             own = (at * chunks, (at + m) * chunks) if q.kind in OWN else None
+            apart = number if q.kind in APART else 0
             places = [token_span(e, *a) for a in q.answers]
             support = [token_span(e, *a)[0] for a in q.support]
             if any(j > len(tokens) for _, j in places) or any(p >= len(tokens) for p in support):
@@ -143,7 +150,8 @@ class Batcher:
                 gold.append(range(base + i, base + j))
             question = self.asked(q.text)
             flat = [int(t) for g in gold for t in g]
-            made.append(Row(q.kind, q.text, question, np.concatenate(answer) if answer else (), flat, [base + p for p in support], own=own))
+            said = np.concatenate(answer) if answer else ()
+            made.append(Row(q.kind, q.text, question, said, flat, [base + p for p in support], own=own, apart=apart))
         return m
 
     # -- questions
@@ -207,7 +215,8 @@ class Batcher:
         qs, use (R, W); target (R, W) next token or -100; gold (R, W) its place in the pool, behind the last one that one, -1 for none;
         last (R) place of the token that asks; support (R, SUPPORT) places or -1; kind (R); some (R, W, ALTERNATIVES) next tokens
         that a reader expects, with probabilities `share`, which are all 0 where none is known; own (R, 2) the chunks that a question is
-        asked of, 0 to C for all; words (C, MOST_WORDS) of the chunks and
+        asked of, 0 to C for all; apart (R) and apart_chunks (C): a question with a number is not asked of chunks that have another one, 0 for
+        none; words (C, MOST_WORDS) of the chunks and
         asked_words (R, MOST_WORDS) of the questions, as lexical.py counts them; follows (C) whether a chunk goes on where the one before it ends.
         """
         z, v, s = self.cfg["segment_size"], self.cfg["segment_overlap"], self.cfg["chunk_size"]
@@ -219,6 +228,7 @@ class Batcher:
         support = np.full((total, SUPPORT), -1, np.int64)
         kind = np.full(total, -1, np.int64)
         own = np.tile(np.array([0, segments * z // s], np.int64), (total, 1))
+        apart = np.zeros(total, np.int64)
         some = np.zeros((total, WIDTH, ALTERNATIVES), np.int64)
         share = np.zeros((total, WIDTH, ALTERNATIVES), np.float32)
         rows = rows[:total]
@@ -234,7 +244,7 @@ class Batcher:
             needed = row.support[:SUPPORT]
             support[r, : len(needed)] = needed
             kind[r] = KINDS.index(row.kind)
-            own[r] = row.own or own[r]
+            own[r], apart[r] = row.own or own[r], row.apart
             for t in range(l + 1) if row.others else ():
                 fit = [(int(o[t]) if len(o) > t else END, p) for o, p in row.others if len(o) >= t and np.array_equal(o[:t], row.answer[:t])]
                 for a, (token, p) in enumerate(fit[:ALTERNATIVES]):
@@ -251,7 +261,7 @@ class Batcher:
         share /= np.maximum(share.sum(-1, keepdims=True), 1e-6)
         chunks = self.ids[:, v:].reshape(-1, s)
         batch = dict(ids=self.ids, mask=self.mask, lm=self.lm, qs=qs, use=use, target=target, gold=gold, last=last, support=support, kind=kind)
-        batch |= dict(own=own, some=some, share=share, real=(chunks != PAD).any(1), rows=kept, asked=min(asked, kept))
+        batch |= dict(own=own, apart=apart, apart_chunks=self.apart.reshape(-1), some=some, share=share, real=(chunks != PAD).any(1), rows=kept, asked=min(asked, kept))
         lists = chunks.tolist() + [qs[r, 1 : last[r]].tolist() for r, t in enumerate(texts) if t is None]
         decoded = self.tokenizer.decode_batch(lists, skip_special_tokens=True)
         rest = iter(decoded[len(chunks) :])

@@ -22,7 +22,8 @@ from marked import renumbered, spans
 
 # kind: (draw, weight)
 KINDS = {
-    "needle": (needles.draw, 8),
+    "needle": (needles.draw, 5),
+    "values": (needles.several, 3),
     "track": (variables.draw, 2),
     "world": (worlds.draw, 2.5),
     "table": (tables.draw, 1.5),
@@ -78,11 +79,12 @@ def interleave(rng, lists):
 
 
 def document(rng, words, text, kinds=None, noise=0.3):
-    """Facts of one or two tasks in `text`; a share of `noise` of the tasks is laid out as people's files are."""
-    kinds = kinds or KINDS
+    """Facts of one or two tasks in `text`, of `kinds` {kind: weight}; a share of `noise` of the tasks is laid out as people's files are."""
+    kinds = kinds or {kind: weight for kind, (_, weight) in KINDS.items()}
     tasks, facts, base = [], [], 0
-    for kind in rng.choices(list(kinds), [kinds[k][1] for k in kinds], k=2 if rng.random() < 0.2 else 1):
-        task, own = kinds[kind][0](rng, words), []
+    # Two of one kind could contradict each other.
+    for kind in dict.fromkeys(rng.choices(list(kinds), list(kinds.values()), k=2 if rng.random() < 0.2 else 1)):
+        task, own = KINDS[kind][0](rng, words), []
         messy = rng.random() < noise  # a document's facts are mostly written alike
         for fact in task.facts:
             if messy and rng.random() < 0.8:

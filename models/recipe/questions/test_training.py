@@ -118,10 +118,22 @@ def test_what_a_batch_says_of_places_is_so():
             first, end = b["own"][r] * CFG["chunk_size"]
             assert ((b["gold"][r] < 0) | (first <= b["gold"][r]) & (b["gold"][r] < end)).all()
             assert end - first == len(text) or kind in pools.OWN
+            needed = b["gold"][r][b["gold"][r] >= 0] // CFG["chunk_size"]
+            apart = b["apart_chunks"][needed]
+            assert (b["apart"][r] > 0) == (kind in pools.APART) and (b["apart"][r] == 0 or (apart == b["apart"][r]).all())
             if kind in ("edited", "foreign"):
                 assert len(targets) == 1 and (b["gold"][r] < 0).all()
         assert np.array_equal(batch(seed)["qs"], b["qs"])
     assert {"real", "generated", "cloze", "foreign", "needle", "table", "world", "track", "values"} <= kinds, kinds
+
+
+def test_a_question_about_a_world_is_not_asked_of_other_worlds():
+    bank = losses.Bank(2, 4, 4, CFG["chunk_size"])
+    bank.real[:], bank.apart[0] = True, True
+    b = dict(own=torch.tensor([[0, 4]] * 3), apart=torch.tensor([0, 1, 2]), apart_chunks=torch.tensor([0, 1, 2, 0]))
+    pool, before = losses.asked_of(b | dict(real=torch.ones(4, dtype=torch.bool)), bank)
+    assert pool.tolist() == [[True] * 4, [True, True, False, True], [True, False, True, True]]
+    assert before.tolist() == [[True, True], [False, True], [False, True]]
 
 
 def test_windows_read_densely_are_those_read_by_gathering():

@@ -63,6 +63,7 @@ def options():
     ap.add_argument("--reader", type=float, default=0.5, help="weight of a reader's expectation against the one right answer, where it is known")
     ap.add_argument("--average", type=float, default=0.998, help="of weights, for the result")
     ap.add_argument("--shares", default="squad=3.5,hotpot=3,manual=1,book=0.3,written=0.5,synthetic=12")
+    ap.add_argument("--kinds", default="", help="of generated facts, where they are to be others than synthetic.py says: needle=8,track=4,world=8")
     ap.add_argument("--weights", default="", help="of losses, where they are to be others than losses.py says: again=2,lm=0")
     ap.add_argument("--workers", type=int, default=12)
     ap.add_argument("--seed", type=int, default=1)
@@ -156,7 +157,7 @@ def main():
     queue = context.Queue(3 * args.workers)
 
     def producer(seed):
-        batcher = Batcher(sources, pairs(args.shares), cfg, tokenizer, words, seed)
+        batcher = Batcher(sources, pairs(args.shares), cfg, tokenizer, words, seed, pairs(args.kinds))
         sizes = args.segments, args.questions, args.cloze, args.spans, teacher_tokens, args.foreign, args.edited, args.synthetic
         while True:
             try:
@@ -314,7 +315,7 @@ def main():
             keep(none=json.loads(none))
         filler = next(s for s in sources if s.name == "hotpot").tokens
         if left() > 12:
-            log("generated:", averaged(lambda: generated(model, cfg, tokenizer, words, filler, time.time() + left() - 6)))
+            log("generated:", averaged(lambda: generated(model, cfg, tokenizer, words, filler, time.time() + left() - 6, pairs(args.kinds))))
         if left() > 12 and args.distract:
             other_text = filler[: args.distract].astype("int64")
             log("with other text:", averaged(lambda: evaluate(model, cfg, tokenizer, dev, args.evaluate // 2, other_text, verbose=0)))

@@ -17,9 +17,9 @@ def draw(rng, words):
     first, other = TELL[0] if rng.random() < 0.7 else rng.choice(TELL)
     letters = 5 if rng.random() < 0.7 else rng.randint(2, 4)
     taken, chains = set(), []
-    for _ in range(rng.randint(1, 3)):
+    for _ in range(rng.choice((1, 1, 2, 3))):
         value, lines, marks, before = str(rng.randint(10**3, 10**5)), [], [], None
-        for hop in range(rng.randint(2, 5)):
+        for hop in range(rng.choice((2, 3, 4, 5, 5))):
             variable = "".join(rng.choices(UPPER, k=letters))
             while variable in taken:
                 variable = "".join(rng.choices(UPPER, k=letters))

@@ -26,6 +26,7 @@ class World:
         self.places = PLACES if plain else rng.sample(PLACES + MORE_PLACES, 6)
         self.things = THINGS if plain else rng.sample(THINGS + MORE_THINGS, 3)
         self.at = {}  # person: (place, mark of the place, mark of the fact)
+        self.moves = {}  # person: marks of all facts about where it went; which is the last one only all of them tell
         self.holder = {}  # thing: (person, mark of the fact)
         self.trail = {t: [] for t in self.things}  # thing: places in order, with what tells them
 
@@ -39,6 +40,7 @@ class World:
         shown, i = self.task.mark(place)
         fact = self.tell(f"{person} {self.rng.choice(GO)} the {shown}.")
         self.at[person] = (place, i, fact)
+        self.moves.setdefault(person, []).append(fact)
         for thing, (holder, took) in self.holder.items():
             if holder == person:
                 self.trail[thing].append((place, i, [took, fact]))
@@ -77,10 +79,14 @@ def moving(rng, words):
     """QA1 (where is someone), QA2 (where is something), QA3 (where was it before), about one world."""
     task = Task("world", [], [], ordered=True)
     world = World(rng, task)
-    for _ in range(rng.randint(4, 24)):
-        world.step()
-    for person, (_, i, fact) in world.at.items():
-        task.questions.append(Question(f"Where is {person}?", [i], [fact]))
+    if rng.random() < 0.4:
+        for _ in range(rng.randint(2, 14)):
+            world.go(rng.choice(world.people))
+    else:
+        for _ in range(rng.randint(4, 24)):
+            world.step()
+    for person, (_, i, _) in world.at.items():
+        task.questions.append(Question(f"Where is {person}?", [i], world.moves[person][-6:]))
     for thing, trail in world.trail.items():
         if trail:
             _, i, support = trail[-1]
@@ -113,7 +119,7 @@ def giving(rng, words):
     task = Task("world", [], [], ordered=True)
     people = rng.sample(PEOPLE[3:] if rng.random() < 0.5 else FIRST_NAMES, 4)
     things = rng.sample(THINGS + MORE_THINGS, 3) if rng.random() < 0.5 else THINGS
-    last = {}
+    last, told = {}, {}
     for _ in range(rng.randint(2, 8)):
         a, b = rng.sample(people, 2)
         thing = rng.choice(things)
@@ -129,11 +135,12 @@ def giving(rng, words):
             (f"Who received the {thing}?", j),
             (f"Who gave the {thing}?", i),
         ):
-            last[asked] = (answer, f)
+            last[asked] = answer
+            told.setdefault(asked, []).append(f)
         for _ in range(rng.randint(0, 2)):
             task.facts.append(f"{rng.choice(people)} {rng.choice(GO)} the {rng.choice(PLACES)}.")
     for asked in rng.sample(sorted(last), min(6, len(last))):
-        task.questions.append(Question(asked, [last[asked][0]], [last[asked][1]]))
+        task.questions.append(Question(asked, [last[asked]], told[asked][-6:]))
     return task
 
 
