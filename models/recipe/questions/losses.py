@@ -207,7 +207,7 @@ def choose(b, pick, every, s, absent):
 def second_look(model, b, cfg, q, every, bank, count, absent, mix):
     s, n, a = cfg["chunk_size"], b["rows"], b["asked"]
     order = torch.cat([torch.randperm(a, device=DEVICE), a + torch.randperm(n - a, device=DEVICE)])
-    pick = order[:count]
+    pick = order[torch.arange(count, device=DEVICE) % n]  # always as many: another number would be compiled anew
     r = len(pick)
     chunks, lost = choose(b, pick, every, s, absent)
     lengths = b["last"][pick] - 1
