@@ -24,6 +24,9 @@
 //                gridDim.x, top), as score_top_k. queries (n, heads, 4 + directions): those of memory/coder.rs and their
 //                weights. `visible` may be null, then `only` stands for it. Grid: x parts of the tiles, y the heads, z the
 //                tokens. Blocks of 8 warps; dynamic shared memory 4 + directions floats, whole 16 bytes, and 8 · top entries.
+//   codes_within: of the tiles from `first` on, for the same landmarks, which may have a product, times `scale`, of `least` (n, heads)
+//                or more with a query of their row: within (tiles), a bit for each landmark. Grid: x parts of the tiles. Blocks of 8
+//                warps; dynamic shared memory for queries and `least`.
 // Bound by the bytes of the landmarks for few tokens. CPU twins: cpu/retrieval.rs; backend/weighting.rs for the weights;
 // memory/coder.rs for codes.
 #include "common.cuh"
@@ -652,6 +655,19 @@ extern "C" __global__ void __launch_bounds__(256) encode_codes(const u8* landmar
     lengths[TILE] = most, lengths[TILE + 1] = longest;
 }
 
+// What `scale` times the product of a query (q·μ, ‖t‖, ‖q⊥‖, rounding, and its weights) with the landmark of the lane is at most.
+__device__ __forceinline__ float bound_of(const float* query, const u8* codes, u32 directions, float scale) {
+    const u32 lane = threadIdx.x % 32;
+    const float* lengths = reinterpret_cast<const float*>(codes + TILE * directions);
+    float sum = 0;
+#pragma unroll 8
+    for (u32 j = 0; j < directions; j++) sum += query[4 + j] * (float)(signed char)codes[j * TILE + lane];
+    const float rest = query[0] + (query[1] * lengths[TILE] + query[3] * lengths[TILE + 1]);
+    const float bound = ((sum + rest) + query[2] * lengths[lane]) * scale;
+    // One that is no number, or too large for one on the way, says nothing.
+    return fabsf(bound) < INFINITY ? bound : INFINITY;
+}
+
 extern "C" __global__ void __launch_bounds__(256) bound_codes(const float* queries, const u32* visible, u32 only, u32 heads,
                                                               u32 directions, const u8* tiles, u32 count, float scale, u32 top,
                                                               Found* found) {
@@ -663,22 +679,38 @@ extern "C" __global__ void __launch_bounds__(256) bound_codes(const float* queri
     Found* lists = reinterpret_cast<Found*>(shared + (4 + directions + 3) / 4);
     for (u32 i = threadIdx.x; i < 4 + directions; i += blockDim.x) query[i] = queries[(u64)row * (4 + directions) + i];
     __syncthreads();
-    const float mean = query[0], along = query[1], across = query[2], rounding = query[3];
     const u32 seen = min(count, visible ? visible[blockIdx.z] : only), all = (seen + TILE - 1) / TILE;
     const u32 share = (all + gridDim.x - 1) / gridDim.x, first = min(all, blockIdx.x * share), last = min(all, first + share);
     List list(top);
     for (u32 tile = first + warp; tile < last; tile += 8) {
         const u8* codes = tiles + ((u64)tile * heads + head) * tile_bytes(directions);
-        const float* lengths = reinterpret_cast<const float*>(codes + TILE * directions);
-        float sum = 0;
-#pragma unroll 8
-        for (u32 j = 0; j < directions; j++) sum += query[4 + j] * (float)(signed char)codes[j * TILE + lane];
-        const float rest = mean + (along * lengths[TILE] + rounding * lengths[TILE + 1]);
-        const float bound = ((sum + rest) + across * lengths[lane]) * scale;
         const u32 c = tile * TILE + lane;
-        // One that is no number, or too large for one on the way, says nothing.
-        list.offer(c < seen ? key(fabsf(bound) < INFINITY ? bound : INFINITY, c) : 0);
+        list.offer(c < seen ? key(bound_of(query, codes, directions, scale), c) : 0);
     }
     join(list, lists);
     if (!warp) list.store(found + ((u64)row * gridDim.x + blockIdx.x) * top);
+}
+
+extern "C" __global__ void __launch_bounds__(256) codes_within(const float* queries, const u32* visible, u32 only, const float* least,
+                                                               u32 n, u32 heads, u32 directions, const u8* tiles, u32 first, u32 count,
+                                                               float scale, u32* within) {
+    DYNAMIC_SHARED(uint4, shared);
+    allow_next();
+    wait_for_previous();
+    const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, all = (count + TILE - 1) / TILE, numbers = 4 + directions;
+    float *all_queries = reinterpret_cast<float*>(shared), *all_least = all_queries + n * heads * numbers;
+    for (u32 i = threadIdx.x; i < n * heads * numbers; i += blockDim.x) all_queries[i] = queries[i];
+    for (u32 i = threadIdx.x; i < n * heads; i += blockDim.x) all_least[i] = least[i];
+    __syncthreads();
+    for (u32 tile = first + blockIdx.x * 8 + warp; tile < all; tile += gridDim.x * 8) {
+        const u32 c = tile * TILE + lane;
+        u32 found = 0;
+        for (u32 row = 0; row < n * heads; row++) {
+            const u32 seen = min(count, visible ? visible[row / heads] : only);
+            const u8* codes = tiles + ((u64)tile * heads + row % heads) * tile_bytes(directions);
+            const float bound = bound_of(all_queries + row * numbers, codes, directions, scale);
+            found |= __ballot_sync(~0u, c < seen && bound >= all_least[row]);
+        }
+        if (lane == 0) within[tile - first] = found;
+    }
 }

@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Buffer;
 use super::arguments::{alike, twin};
-use super::codes::{CodeSizes, DeviceCodes, Reading, Searched, data};
+use super::codes::{CodeSizes, DeviceCodes, Reading, data};
 use super::driver::{Context, Memory, Pinned};
 use super::module::{Kernel, Kernels, launch};
 use super::scoring::{Among, Ids, Landmarks, Lists, Scoring, lists_bytes};
@@ -184,18 +184,22 @@ impl ChunkCache {
         }
         // Every token reads all landmarks; chunks that are missed cost one read each. So landmarks come first, with room to grow
         // if there is enough; if they do not fit by far, the two share alike. Where there is no room to grow, there are codes for as many
-        // chunks as may come until the budget is divided anew.
-        let free = budget - fixed - landmark;
+        // chunks as may come until the budget is divided anew, or at least for those that there are: what has none passes through for
+        // every token. Some landmarks tell from the start how good the best are.
+        let (free, most) = (budget - fixed - landmark, |free: usize| free / 4 * 3);
         let all = usize::try_from(chunks).unwrap_or(usize::MAX).saturating_mul(landmark);
-        let (landmarks, grows) = match free / 4 * 3 {
+        let (landmarks, grows) = match most(free) {
             _ if chunks == 0 => (free / 2, true),
             most if all.saturating_mul(2) <= most => (2 * all, true),
             most if all <= most => (most, false),
-            _ => (free / 2, false),
+            most => {
+                let codes = codes.map_or(0, |codes| codes.bytes(chunks + chunks / 4, most));
+                ((codes + codes / 16).clamp(free / 2, most), false)
+            }
         };
         let slots = (free - landmarks).max(MIN_SLOTS * stride) / stride;
         let left = free - slots * stride;
-        let codes = codes.filter(|_| !grows).map_or(0, |codes| codes.bytes(2 * chunks, left));
+        let codes = codes.filter(|_| !grows).map_or(0, |codes| codes.bytes(2 * chunks, left - left / 16));
         let capacity = 1 + (left - codes) / landmark;
         let visible = Memory::new(&stream.context, size_of::<u32>())?;
         stream.raw()?.zero(visible.at, visible.bytes)?;
@@ -279,14 +283,8 @@ impl ChunkCache {
         let mut rest = resident;
         if let Some(codes) = codes.as_mut().filter(|_| resident < most) {
             let mut reading = Reading { kernels, scoring: &scoring, memory, passing, found, top };
-            match codes.search(stream, lists, &mut reading)? {
-                Searched::All => rest = codes.end().min(most),
-                Searched::Some => {
-                    // All over again, and all of them.
-                    top.iter_mut().for_each(TopK::clear);
-                    scoring.run(kernels, stream, &kept, found, top)?;
-                }
-                Searched::None => {}
+            if codes.search(stream, lists, &mut reading)? {
+                rest = codes.end().min(most);
             }
             codes.begin(stream, memory)?;
         }

@@ -64,22 +64,15 @@ pub(super) struct DeviceCodes {
     /// (n, Gr, R/Gr), and what the codes need of them.
     queries: Vec<f32>,
     rows: Vec<f32>,
-    /// (n, Gr, parts, list) of the last search, or (n, Gr, list).
+    /// (n, Gr, list): the highest bounds of the last search.
     bounds: Vec<Found>,
+    /// (n, Gr), and a bit for each chunk: those whose bounds reach them.
+    least: Vec<f32>,
+    within: Vec<u32>,
     /// Chunks whose landmarks are read, in order, those that were read before, and landmarks on their way.
     wanted: Vec<u64>,
     read: Vec<u64>,
     landmarks: Vec<u8>,
-}
-
-/// What a search has come to.
-pub(super) enum Searched {
-    /// All chunks with codes have been offered, or cannot be among the best.
-    All,
-    /// Some have been offered; the codes do not say enough of the others.
-    Some,
-    /// None have been offered: there are no codes, or they are not for these queries.
-    None,
 }
 
 /// What scores landmarks that the host has.
@@ -102,7 +95,7 @@ impl DeviceCodes {
         if tiles == 0 {
             return Ok(None);
         }
-        let (queries, rows, bounds, wanted, read, landmarks) = Default::default();
+        let (queries, rows, bounds, least, within, wanted, read, landmarks) = Default::default();
         Ok(Some(Self {
             coder,
             bases: Memory::new(context, sizes.bases)?,
@@ -113,6 +106,8 @@ impl DeviceCodes {
             queries,
             rows,
             bounds,
+            least,
+            within,
             wanted,
             read,
             landmarks,
@@ -169,8 +164,9 @@ impl DeviceCodes {
         Ok(())
     }
 
-    /// Offers to `top` those of the chunks with codes that may belong there; `lists` is for those of the device.
-    pub fn search(&mut self, stream: &mut Stream, lists: &Memory, reading: &mut Reading<'_>) -> Result<Searched> {
+    /// Offers to `top` those of the chunks with codes that may belong there; `lists` is for those of the device. False, and none is
+    /// offered, if there are no codes, or if they are not for these queries.
+    pub fn search(&mut self, stream: &mut Stream, lists: &Memory, reading: &mut Reading<'_>) -> Result<bool> {
         let Scoring { shape, q, visible, scale, .. } = *reading.scoring;
         let ChunkShape { retrieval_heads: heads, retrieval_width: width, .. } = *shape;
         let (n, k) = (visible.len(), reading.top.first().map_or(0, TopK::k));
@@ -180,7 +176,7 @@ impl DeviceCodes {
         let most_rows = Coder::MOST_ROWS.min(lists.bytes / (list * size_of::<Found>()));
         // With other factors a bound is none.
         if self.len == 0 || rows == 0 || rows > most_rows || !(scale > 0.0 && scale.is_finite()) {
-            return Ok(Searched::None);
+            return Ok(false);
         }
         room::resize(&mut self.queries, rows * width, 0.0)?;
         stream.read(q.at(), self.queries.as_mut_bytes())?;
@@ -191,7 +187,7 @@ impl DeviceCodes {
         let queries = stream.give(0, self.rows.as_bytes())?;
         let here = |&v: &u64| v.saturating_sub(self.first).min(self.len) as u32;
         let seen: Vec<u32> = visible.iter().map(here).collect();
-        let (seen, only) = match *seen {
+        let (at, only) = match *seen {
             [only] => (0, only),
             _ => (stream.give(3, seen.as_bytes())?, 0),
         };
@@ -203,7 +199,7 @@ impl DeviceCodes {
         unsafe {
             launch!(reading.kernels, stream, "bound_codes", [parts, heads, n], [256, 1],
                 (4 * (4 + m)).next_multiple_of(16) + joined(list);
-                queries, seen, only, heads as u32, m as u32, self.tiles.at, count, scale, list as u32, lists.at)?;
+                queries, at, only, heads as u32, m as u32, self.tiles.at, count, scale, list as u32, lists.at)?;
             launch!(reading.kernels, stream, "best_of", [rows, 1, 1], [256, 1], joined(list);
                 lists.at, parts as u32, list as u32, best)?;
         }
@@ -221,28 +217,47 @@ impl DeviceCodes {
         let enough = |found: &[Found], top: &TopK| found.last().is_none_or(|last| excluded(last, top.threshold()));
         let mut lists_of_rows = self.bounds.chunks_exact(list).zip(&*reading.top);
         if lists_of_rows.all(|(found, top)| enough(found, top)) {
-            return Ok(Searched::All);
+            return Ok(true);
         }
 
-        // The lists of all parts have more.
-        room::resize(&mut self.bounds, rows * parts * list, none)?;
-        stream.read(lists.at, self.bounds.as_mut_bytes())?;
+        // All others that may belong there, some at a time: the more are read, the fewer may still.
         std::mem::swap(&mut self.read, &mut self.wanted);
-        self.wanted.clear();
-        for (parts, top) in self.bounds.chunks_exact(parts * list).zip(&*reading.top) {
-            for found in parts.chunks_exact(list) {
-                if !enough(found, top) {
-                    return Ok(Searched::Some);
-                }
-                let more = ids(found, top.threshold()).map(|id| self.first + id);
-                self.wanted.extend(more.filter(|id| self.read.binary_search(id).is_err()));
+        let (tiles, room) =
+            (self.len.div_ceil(Coder::TILE as u64) as usize, reading.passing.bytes / landmark_bytes(reading.scoring));
+        let mut first = 0;
+        while first < tiles {
+            self.least.clear();
+            self.least.extend(reading.top.iter().map(TopK::threshold));
+            let within = stream.scratch(2, (tiles - first) * size_of::<u32>())?;
+            let queries = stream.give(0, self.rows.as_bytes())?;
+            let least = stream.give(1, self.least.as_bytes())?;
+            let at = if visible.len() == 1 { 0 } else { stream.give(3, seen.as_bytes())? };
+            let blocks = (tiles - first).div_ceil(8).min(2 * processors);
+            // SAFETY: there are a query and a threshold for every row, tiles for `count` chunks, and a word for each of them.
+            unsafe {
+                launch!(reading.kernels, stream, "codes_within", [blocks, 1, 1], [256, 1], size_of_val(&*self.rows) + size_of_val(&*self.least);
+                    queries, at, only, least, n as u32, heads as u32, m as u32, self.tiles.at, first as u32, count, scale, within)?;
             }
+            room::resize(&mut self.within, tiles - first, 0)?;
+            stream.read(within, self.within.as_mut_bytes())?;
+            self.wanted.clear();
+            for &(mut bits) in &self.within {
+                let tile = self.first + (first * Coder::TILE) as u64;
+                while bits != 0 {
+                    let id = tile + u64::from(bits.trailing_zeros());
+                    bits &= bits - 1;
+                    if self.read.binary_search(&id).is_err() {
+                        self.wanted.push(id);
+                    }
+                }
+                first += 1;
+                if self.wanted.len() >= room {
+                    break;
+                }
+            }
+            self.read(stream, reading)?;
         }
-        if self.wanted.len() > reading.passing.bytes / landmark_bytes(reading.scoring) {
-            return Ok(Searched::Some);
-        }
-        self.read(stream, reading)?;
-        Ok(Searched::All)
+        Ok(true)
     }
 
     /// Reads the landmarks of `wanted`, which are then in order, and offers them to `top`.

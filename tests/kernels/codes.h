@@ -99,6 +99,9 @@ void landmark_codes() {
             retrieval::bound_codes(queries, c.n == 1 ? nullptr : visible.data(), c.count, c.heads, c.directions, codes, c.count, scale, c.top, lists.data());
         });
         simt::launch({c.n * c.heads, 1, 1}, {256, 1, 1}, [&] { retrieval::best_of(lists.data(), c.parts, c.top, best.data()); });
+        // The whole, and from some tile on: what reaches a bound in the middle of each row's.
+        std::vector<float> least(c.n * c.heads);
+        std::vector<u32> expected(tiles), unsure(tiles);
         for (u32 r = 0; r < c.n * c.heads; r++) {
             const float* query = queries.at + r * (4 + c.directions);
             std::vector<std::pair<double, u32>> bounds;
@@ -113,6 +116,11 @@ void landmark_codes() {
                 bounds.push_back({-bound * scale, i});
             }
             std::sort(bounds.begin(), bounds.end());
+            least[r] = bounds.empty() ? -INFINITY : float(-bounds[bounds.size() / 2].first);
+            for (auto& [minus, i] : bounds) {
+                const bool near = std::fabs(-minus - least[r]) < 1e-4;
+                (near ? unsure : expected)[i / 32] |= u32(near || -minus >= least[r]) << i % 32;
+            }
             for (u32 k = 0; k < c.top; k++) {
                 const Found found = best[r * c.top + k];
                 if (k >= bounds.size()) {
@@ -128,6 +136,13 @@ void landmark_codes() {
                 // Of those that are equal the first ones.
                 if (c.ties) close(found.id, k, 0);
             }
+        }
+        for (u32 first : {0u, tiles / 2}) {
+            std::vector<u32> within(tiles - first, ~0u);
+            simt::launch({2, 1, 1}, {256, 1, 1}, [&] {
+                retrieval::codes_within(queries, c.n == 1 ? nullptr : visible.data(), c.count, least.data(), c.n, c.heads, c.directions, codes, first, c.count, scale, within.data());
+            });
+            for (u32 i = first; i < tiles; i++) close(((within[i - first] ^ expected[i]) & ~unsure[i]) | (within[i - first] & ~(expected[i] | unsure[i])), 0, 0);
         }
     }
 }
