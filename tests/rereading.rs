@@ -216,6 +216,23 @@ fn chunks_that_share_rare_words_are_read_again() {
     }
 }
 
+/// A chunk may end inside of what answers a question: the rest of its sentence is in the chunk beside it.
+#[test]
+fn sentences_that_a_chunk_cuts_are_read_to_their_ends() {
+    let engine = open(rereading(1).f32("ramba.rereading.lexical_weight", 50.0));
+    for (told, read) in [
+        ("Zebra is at numb|er 48213. Others", &[10, 11][..]),
+        ("Zebra is at 482.| Others are not", &[10]),
+        ("It is 48213 or a| zebra. It is so", &[10, 11]),
+    ] {
+        let mut session = session(&engine);
+        session.feed(&format!("{}. {}{}", &document()[..10 * SIZE - 2], told.replace('|', ""), document())).unwrap();
+        let mut chunks: Vec<u64> = ask(&mut session, "Zebra?", &free(4)).sources.iter().map(|s| s.chunk).collect();
+        chunks.sort_unstable();
+        assert_eq!(chunks, read, "{told}");
+    }
+}
+
 #[test]
 fn a_copied_answer_is_quoted_from_the_document_and_none_is_none() {
     let text = document();

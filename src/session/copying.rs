@@ -3,7 +3,7 @@
 //!
 //! An answer is a span, or several with commas between them. A span is part of a passage that begins and ends where
 //! words do; it is written token by token, and since a token need not be cut as the text was, bytes are compared. White
-//! space is one space, before a span too, where a model may or may not write one.
+//! space is one space, before a span too, where a model may or may not write one. What has been said is not said again.
 
 use super::passage::{self, Cursor, Passage, Place, folded, has};
 use crate::Result;
@@ -25,6 +25,8 @@ pub(super) struct Copying {
     starts: Vec<(usize, usize)>,
     /// Spans that what was written last may be the beginning of.
     spans: Vec<Cursor>,
+    /// The spans before, folded.
+    said: Vec<Vec<u8>>,
     /// Whether a span may begin: at the start, and after a comma.
     fresh: bool,
     /// Whether white space has been written for that.
@@ -41,6 +43,7 @@ impl Copying {
             passages: Vec::new(),
             starts: Vec::new(),
             spans: Vec::new(),
+            said: Vec::new(),
             fresh: true,
             spaced: false,
             empty: true,
@@ -76,14 +79,14 @@ impl Copying {
             passage::add(&mut self.passages, chunk, place)?;
         }
 
-        let Self { passages, starts, spans, .. } = self;
+        let Self { passages, starts, spans, said, .. } = self;
         starts.clear();
         starts.extend(passages.iter().enumerate().flat_map(|(i, p)| p.starts().map(move |at| (i, at))));
         let after = |&(passage, at): &(usize, usize)| passages.get(passage).map_or(&[][..], |p| p.after(at));
         starts.sort_unstable_by(|a, b| after(a).cmp(after(b)).then(a.cmp(b)));
         spans.clear();
         for span in &written {
-            spans.extend(begun(passages, starts, span));
+            spans.extend(begun(passages, starts, said, span));
         }
         Ok(())
     }
@@ -127,7 +130,7 @@ impl Copying {
         }
         if self.fresh {
             let span = self.unspaced(bytes);
-            if !span.is_empty() && begun(&self.passages, &self.starts, span).next().is_some() {
+            if !span.is_empty() && begun(&self.passages, &self.starts, &self.said, span).next().is_some() {
                 return true;
             }
         }
@@ -149,10 +152,13 @@ impl Copying {
         if self.fresh {
             let span = self.unspaced(bytes);
             if !span.is_empty() {
-                spans.extend(begun(&self.passages, &self.starts, span));
+                spans.extend(begun(&self.passages, &self.starts, &self.said, span));
             }
         }
         let comma = is_comma(bytes) && self.may_end();
+        if let Some(said) = self.spans.iter().find(|span| comma && self.ends(span)) {
+            self.said.push(self.span(said).to_vec());
+        }
         let space = bytes == b" " && self.fresh && !self.spaced;
         self.fresh = comma || space;
         self.spaced = space || (comma && bytes.len() > 1);
@@ -162,8 +168,11 @@ impl Copying {
 
     /// Whether a span may end here.
     fn may_end(&self) -> bool {
-        let ends = |span: &Cursor| self.passages.get(span.passage).is_some_and(|p| p.may_end(span.start, span.end));
-        self.spans.iter().any(ends)
+        self.spans.iter().any(|span| self.ends(span))
+    }
+
+    fn ends(&self, span: &Cursor) -> bool {
+        self.passages.get(span.passage).is_some_and(|passage| passage.may_end(span.start, span.end))
     }
 
     fn span(&self, span: &Cursor) -> &[u8] {
@@ -189,17 +198,28 @@ impl Copying {
     }
 }
 
-/// The spans of `passages` that `written` may be the beginning of. `starts` are all places where spans may begin, in
-/// the order of what follows there.
+/// The spans of `passages` that `written` may be the beginning of, and that do not begin with what has been `said`. `starts` are all
+/// places where spans may begin, in the order of what follows there.
 fn begun<'a>(
     passages: &'a [Passage],
     starts: &'a [(usize, usize)],
+    said: &'a [Vec<u8>],
     written: &'a [u8],
 ) -> impl Iterator<Item = Cursor> + 'a {
     let after = |&(passage, at): &(usize, usize)| passages.get(passage).map_or(&[][..], |p| p.after(at));
     let first = starts.partition_point(|start| after(start) < written);
     let some =
         starts.get(first..).unwrap_or_default().iter().take_while(move |start| after(start).starts_with(written));
+    let new = move |&&(passage, at): &&(usize, usize)| {
+        let passage = passages.get(passage);
+        // A text that goes on behind what has been said is another span.
+        let again = |said: &Vec<u8>| {
+            let whole = |p: &Passage| p.after(at).starts_with(said) && p.may_end(at, at + said.len());
+            written.len() <= said.len() && passage.is_some_and(whole)
+        };
+        !said.iter().any(again)
+    };
+    let some = some.filter(new);
     some.map(|&(passage, start)| Cursor { passage, start, end: start + written.len() })
 }
 
@@ -309,6 +329,10 @@ mod tests {
             (&["7143", ","], (1, false)),
             (&["71432", ","], (2, false)),
             (&["71432", ";"], (1, true)),
+            // Said before.
+            (&["71432", ", ", "71432"], (2, false)),
+            (&["8811", ",", "71432", ",", "8811"], (4, false)),
+            (&["Bob", ",", "Bob has 8811"], (2, false)),
             (&[",", "Ada"], (1, false)),
         ] {
             assert_eq!(w.copy(&[0, 1], pieces), expected, "{pieces:?}");

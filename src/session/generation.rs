@@ -5,7 +5,7 @@ use super::device::State;
 use super::lexical;
 use super::passage;
 use super::reader::Reader;
-use super::rereading::Rereading;
+use super::rereading::{Piece, Rereading};
 use super::resources::Resources;
 use super::tokens::Tokens;
 use super::{Engine, SessionOptions};
@@ -81,14 +81,26 @@ impl Generation {
         } else {
             found.into_iter().map(|(chunk, _)| chunk).collect()
         };
-        let mut chunks = Vec::new();
-        for chunk in ranked.into_iter().take(most) {
+        let chosen: Vec<u64> = ranked.into_iter().take(most).collect();
+        let mut pieces = Vec::new();
+        for &chunk in &chosen {
             let (part, bytes) = r.place(chunk)?;
-            let text = passage::text(&part.text, bytes)?.1;
-            chunks.push((chunk, r.engine.tokenize(&text)?));
+            pieces.extend(Piece::read(&r.engine, chunk, &part.text, bytes)?);
+        }
+        // The sentences that these cut, as far as there is room.
+        for &chunk in &chosen {
+            let (part, bytes) = r.place(chunk)?;
+            let (before, after) = passage::cut_sentences(&part.text, &bytes)?;
+            for (beside, bytes) in [(chunk + 1, after), (chunk.saturating_sub(1), before)] {
+                let shown = pieces.iter().any(|piece: &Piece| piece.chunk == beside && piece.overlaps(&bytes));
+                // There is a chunk for it, unless the end of the document has not been read.
+                if !shown && !bytes.is_empty() && r.place(beside)?.0.index == part.index {
+                    pieces.extend(Piece::read(&r.engine, beside, &part.text, bytes)?);
+                }
+            }
         }
         let Some(rereading) = &mut self.rereading else { return Ok(()) };
-        self.again = rereading.read(&r.engine, prompt, &chunks)?;
+        self.again = rereading.read(&r.engine, prompt, &pieces)?;
         if !self.again {
             log::debug!("a question of {} tokens leaves no room to read again what it finds", prompt.len());
             let start = self.position() - prompt.len() as u64;

@@ -11,6 +11,9 @@ use crate::memory::{Part, Text};
 /// Bytes before and after chunks that are looked at for the other part of a word that a chunk ends in.
 const CONTEXT: u64 = 256;
 
+/// Most bytes before and after a chunk that are looked at for the rest of a sentence that it cuts: some 32 tokens of English.
+const SENTENCE: u64 = 128;
+
 /// Neighbouring chunks and the whole words that they hold, in a form to compare with: runs of white space are one
 /// space, so that where lines end is no matter.
 pub(super) struct Passage {
@@ -197,6 +200,42 @@ pub(super) fn text(text: &Text, bytes: Range<u64>) -> Result<(Range<u64>, String
     Ok((bytes, characters))
 }
 
+/// The bytes before and after `bytes` of `text` that belong to sentences which these cut, [`SENTENCE`] bytes of them at most: of a longer
+/// sentence, whole words. Lines do not end sentences ([UAX #29](https://www.unicode.org/reports/tr29/) otherwise), empty ones do.
+///
+/// # Errors
+/// Those of reading the text.
+pub(super) fn cut_sentences(text: &Text, bytes: &Range<u64>) -> Result<(Range<u64>, Range<u64>)> {
+    let first = sentence_bounds(text, bytes.start)?.0;
+    let end = sentence_bounds(text, bytes.end)?.1;
+    Ok((first..bytes.start, bytes.end..end))
+}
+
+/// The bounds of the sentence that `at` lies in, or `at` twice where it lies between two; no farther than [`SENTENCE`] bytes.
+fn sentence_bounds(text: &Text, at: u64) -> Result<(u64, u64)> {
+    let from = boundary(text, at.saturating_sub(SENTENCE))?.min(at);
+    let to = boundary(text, at.saturating_add(SENTENCE).min(text.len()))?;
+    let mut around = text.read(from..to)?;
+    only_characters(&mut around);
+    // The end of a line is white space, unless an empty one follows.
+    for space in around.chunk_by_mut(|a, b| a.is_ascii_whitespace() && b.is_ascii_whitespace()) {
+        if space.iter().filter(|&&byte| byte == b'\n').count() == 1 {
+            space.fill(b' ');
+        }
+    }
+    let around = String::from_utf8(around).unwrap_or_default();
+    let middle = (at - from) as usize;
+    let bounds: Vec<usize> = around.split_sentence_bound_indices().map(|(at, _)| at).collect();
+    let words = || around.split_word_bound_indices().map(|(at, _)| at);
+    // The ends of what was read are no bounds, unless the text ends there.
+    let before = bounds.iter().copied().rfind(|&b| b <= middle && (b > 0 || from == 0));
+    let before = before.or_else(|| words().find(|&b| b > 0 && b <= middle)).unwrap_or(middle);
+    let whole = || (to == text.len()).then_some(around.len());
+    let after = bounds.iter().copied().find(|&b| b >= middle && b > 0).or_else(whole);
+    let after = after.or_else(|| words().filter(|&b| b >= middle).last()).unwrap_or(middle);
+    Ok((from + before as u64, from + after.max(middle) as u64))
+}
+
 /// The first place at or after byte `at` of `text` that is not inside of a character.
 ///
 /// # Errors
@@ -205,4 +244,45 @@ fn boundary(text: &Text, at: u64) -> Result<u64> {
     // The bytes of a character after its first one are at most three.
     let next = text.read(at..at.saturating_add(3).min(text.len()))?;
     Ok(at + next.iter().take_while(|&&byte| byte & 0xc0 == 0x80).count() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{ChunkMemory, ChunkShape, Precision};
+
+    #[test]
+    fn sentences_that_are_cut_are_completed() {
+        let long = "word ".repeat(100);
+        let shape = ChunkShape { chunk_size: 1, kv_heads: 1, head_dim: 1, retrieval_heads: 1, retrieval_width: 1 };
+        // The text with | where it is cut, and what is before and after, up to and from there.
+        for (cut, before, after) in [
+            ("It rains. The key of harbor-|lantern is 7. Go.", "The key of harbor-", "lantern is 7. "),
+            ("One. |Two.", "", ""),
+            ("The key\nof harbor\nis |48\n2. Then.", "The key\nof harbor\nis ", "48\n2. "),
+            ("A title\n\nThe ke|y is 5\n\nNext", "The ke", "y is 5\n"),
+            ("Où est-c|e? Là.", "Où est-c", "e? "),
+            ("|All", "", "All"),
+            ("All|", "All", ""),
+            ("|", "", ""),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let memory = ChunkMemory::create(dir.path(), shape, Precision::F16, 1 << 16).unwrap();
+            memory.text().append(cut.replace('|', "").as_bytes()).unwrap();
+            let at = cut.find('|').unwrap() as u64;
+            let (start, end) = sentence_bounds(memory.text(), at).unwrap();
+            let read = |bytes: Range<u64>| String::from_utf8(memory.text().read(bytes).unwrap()).unwrap();
+            assert_eq!((read(start..at).as_str(), read(at..end).as_str()), (before, after), "{cut}");
+        }
+        // Of a sentence without an end, some whole words.
+        let dir = tempfile::tempdir().unwrap();
+        let memory = ChunkMemory::create(dir.path(), shape, Precision::F16, 1 << 16).unwrap();
+        memory.text().append(long.as_bytes()).unwrap();
+        let (before, after) = cut_sentences(memory.text(), &(202..303)).unwrap();
+        assert!(before.start >= 202 - SENTENCE && before.start % 5 < 2 && before.end == 202, "{before:?}");
+        assert!(
+            after.start == 303 && after.end <= 303 + SENTENCE && after.end % 5 > 3 || after.end % 5 == 0,
+            "{after:?}"
+        );
+    }
 }

@@ -10,9 +10,12 @@
 //! All windows are one segment: the recurrence carries the question and the text before, and the chunk encoder sees both together.
 //! The question is then asked of the memories of these windows alone.
 
+use std::ops::Range;
+
 use super::device::{Scratch, State};
+use super::passage;
 use super::{Engine, SessionOptions};
-use crate::memory::ChunkMemory;
+use crate::memory::{ChunkMemory, Text};
 use crate::model::{Pass, RereadingConfig, RetrievedChunk, Trace};
 use crate::{Cancel, Result};
 
@@ -26,6 +29,34 @@ pub(super) struct Rereading {
     state: State,
     /// For each window, the chunks of the document whose text it holds, and how many tokens of each.
     shares: Vec<Vec<(u64, usize)>>,
+}
+
+/// Text to be read again: a chunk, or a part of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub chunk: u64,
+    /// The bytes of the document.
+    bytes: Range<u64>,
+    tokens: Vec<u32>,
+}
+
+impl Piece {
+    /// None if there is nothing but white space.
+    ///
+    /// # Errors
+    /// Those of reading the text, and of the tokenizer.
+    pub fn read(engine: &Engine, chunk: u64, text: &Text, bytes: Range<u64>) -> Result<Option<Self>> {
+        let (bytes, characters) = passage::text(text, bytes)?;
+        if characters.trim().is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Self { chunk, bytes, tokens: engine.tokenize(&characters)? }))
+    }
+
+    /// Whether some of `bytes` are in it.
+    pub fn overlaps(&self, bytes: &Range<u64>) -> bool {
+        self.bytes.start < bytes.end && bytes.start < self.bytes.end
+    }
 }
 
 /// Windows for one question.
@@ -84,11 +115,11 @@ impl Rereading {
         self.config
     }
 
-    /// Reads the tokens of `chunks`, best first, with the question of `prompt` in sight. False if there is no room for any.
+    /// Reads the tokens of `pieces`, best first, with the question of `prompt` in sight. False if there is no room for any.
     ///
     /// # Errors
     /// Those of the model and of the memory.
-    pub fn read(&mut self, engine: &Engine, prompt: &[u32], chunks: &[(u64, Vec<u32>)]) -> Result<bool> {
+    pub fn read(&mut self, engine: &Engine, prompt: &[u32], pieces: &[Piece]) -> Result<bool> {
         let model = &engine.shared.model;
         let Self { config, end, memory, scratch, state, shares } = self;
         let mut head = prompt.to_vec();
@@ -98,7 +129,7 @@ impl Rereading {
         }
         let (pad, size) = (engine.pad(), memory.shape().chunk_size);
         let frame = Frame { head: &head, pad, size, windows: config.windows };
-        let Some(windows) = frame.lay_out(chunks) else { return Ok(false) };
+        let Some(windows) = frame.lay_out(pieces) else { return Ok(false) };
         memory.truncate(0)?;
         model.read_segments(scratch, &[&windows.tokens], 0, &mut |c| {
             memory.append(c.keys, c.values, c.landmark, 0..0).map(drop)
@@ -145,24 +176,23 @@ fn divided(reading: &RetrievedChunk, shares: &[Vec<(u64, usize)>]) -> impl Itera
 }
 
 impl Frame<'_> {
-    /// The windows for as many of `chunks` as there is room for, best first, laid out in the order of the document; None if there is
+    /// The windows for as many of `pieces` as there is room for, best first, laid out in the order of the document; None if there is
     /// none.
-    fn lay_out(&self, chunks: &[(u64, Vec<u32>)]) -> Option<Windows> {
+    fn lay_out(&self, pieces: &[Piece]) -> Option<Windows> {
         let Self { head, pad, size, windows } = *self;
         let room = size.checked_sub(head.len()).filter(|&room| room > 0)?;
         let mut left = room * windows;
-        let mut shown: Vec<&(u64, Vec<u32>)> = Vec::new();
-        for chunk in chunks {
+        let mut shown: Vec<&Piece> = Vec::new();
+        for piece in pieces {
             // What is less preferred gives way as a whole.
-            left = match left.checked_sub(chunk.1.len()) {
-                Some(left) => left,
-                None => break,
-            };
-            shown.push(chunk);
+            if let Some(rest) = left.checked_sub(piece.tokens.len()) {
+                left = rest;
+                shown.push(piece);
+            }
         }
-        shown.sort_unstable_by_key(|chunk| chunk.0);
+        shown.sort_unstable_by_key(|piece| (piece.chunk, piece.bytes.start));
         let text: Vec<(u64, u32)> =
-            shown.iter().flat_map(|(chunk, tokens)| tokens.iter().map(|&token| (*chunk, token))).collect();
+            shown.iter().flat_map(|piece| piece.tokens.iter().map(|&token| (piece.chunk, token))).collect();
         if text.is_empty() {
             return None;
         }
@@ -190,8 +220,8 @@ impl Frame<'_> {
 mod tests {
     use super::*;
 
-    fn chunk(id: u64, size: u32) -> (u64, Vec<u32>) {
-        (id, (0..size).map(|i| 100 + 8 * id as u32 + i).collect())
+    fn chunk(id: u64, size: u32) -> Piece {
+        Piece { chunk: id, bytes: 0..1, tokens: (0..size).map(|i| 100 + 8 * id as u32 + i).collect() }
     }
 
     /// Against `lay_out` of models/recipe/questions/reread.py.
