@@ -165,13 +165,84 @@ fn info_and_version() {
     assert!(run(&["version"]).starts_with(concat!("ramba ", env!("CARGO_PKG_VERSION"))));
     let version: serde_json::Value = serde_json::from_str(&run(&["version", "--json"])).unwrap();
     assert_eq!((&version["version"], &version["encoders"][0]), (&env!("CARGO_PKG_VERSION").into(), &"native".into()));
+}
 
-    let bench = run(&["bench", "--model", model, "--tokens", "512", "--decode", "8", "--threads", "1,2", "--json"]);
-    let rows: serde_json::Value = serde_json::from_str(&bench).unwrap();
-    assert!(
-        rows["rows"].as_array().unwrap().iter().all(|r| r["tokens_per_s"].as_f64().is_none_or(|v| v > 0.0)),
-        "{rows}"
+#[test]
+fn bench_says_what_it_measures_and_what_that_takes() {
+    let dir = TempDir::new().unwrap();
+    let model = random::write(dir.path(), Shape::default());
+    let model = model.to_str().unwrap();
+    let run = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ramba"));
+        command.args(["bench", "--model", model, "--tokens", "512", "--prompt", "32", "--decode", "8", "--runs", "1"]);
+        let output = command.args(more).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let bench: serde_json::Value = serde_json::from_str(&run(&["--threads", "1,2", "--json"])).unwrap();
+    assert_eq!((&bench["architecture"], &bench["device"]), (&"ramba".into(), &"cpu".into()), "{bench}");
+    assert!(bench["description"].as_str().unwrap().starts_with(bench["kernels"].as_str().unwrap()), "{bench}");
+    assert_eq!(bench["types"]["F32"], bench["weights_bytes"], "{bench}");
+    assert_eq!(bench["weights_bytes"].as_u64(), bench["parameters"].as_u64().map(|n| 4 * n), "{bench}");
+    let rows = bench["rows"].as_array().unwrap();
+    let fields: [(&str, &[&str]); 7] = [
+        ("memory", &["gb_per_s"]),
+        ("products", &["gop_per_s"]),
+        ("reading", &["tokens_per_s", "multiply_adds_per_token", "gop_per_s", "share_of_products"]),
+        ("prefill", &["tokens_per_s", "multiply_adds_per_token", "gop_per_s", "share_of_products"]),
+        ("decode", &["tokens_per_s", "bytes_per_token", "gb_per_s", "share_of_memory"]),
+        ("retrieval", &["ms", "bytes_per_token", "gb_per_s", "share_of_memory"]),
+        ("first token", &["ms"]),
+    ];
+    assert_eq!(rows.len(), 2 * fields.len(), "{bench}");
+    for (row, (i, (what, fields))) in rows.iter().zip([1, 2].iter().flat_map(|i| fields.iter().map(move |f| (i, f)))) {
+        assert_eq!((&row["what"], &row["threads"]), (&(*what).into(), &(*i).into()), "{bench}");
+        assert!(bench["timed"][what].is_string(), "{bench}");
+        for field in *fields {
+            assert!(row[field].as_f64().is_some_and(|v| v > 0.0 && v.is_finite()), "{field}: {row}");
+        }
+    }
+
+    // 8 segments of 64 tokens, 7 of which overlap 24 before, through 2 blocks: products of 148 × 32, 80 × 4 and 32 × 64, a state of 64 × 8
+    // twice. 32 chunks of 17 rows: 4 products of 32 × 32, 3 of 64 × 32, 2 of 16 × 32, and attention to 17 rows, 32 wide, twice. A
+    // landmark of 32 × 32 for each.
+    let block = 148 * 32 + 80 * 4 + 32 * 64 + 2 * 64 * 8;
+    let row = 4 * 32 * 32 + 3 * 64 * 32 + 2 * 16 * 32 + 2 * 17 * 32;
+    let reading = (512 + 7 * 24) * 2 * block + 32 * (17 * row + 32 * 32);
+    assert_eq!(rows[2]["multiply_adds_per_token"].as_f64(), Some(f64::from(reading) / 512.0), "{bench}");
+    // Once through 4 blocks, a query of 32 × 32, 32 landmarks of 32, and twice 2 products of 32 × 32 and 3 chunks of 16 keys and values;
+    // logits of 260 tokens at the end.
+    let token = 4 * block + 32 * 32 + 32 * 32 + 2 * (2 * 32 * 32 + 3 * 16 * 2 * 32);
+    assert_eq!(
+        rows[3]["multiply_adds_per_token"].as_f64(),
+        Some(f64::from(token) + f64::from(260 * 32) / 32.0),
+        "{bench}"
     );
+    // The embedding is the output matrix too. Vectors of a block: two norms, the bias of 80, three of 4.
+    let weights = 260 * 32 + 32 + 4 * (148 * 32 + 80 * 4 + 32 * 64 + 32 + 64 + 80 + 12) + 33 * 32 + 2 * (65 * 32);
+    let decode = &rows[4];
+    let bytes =
+        ["weights_bytes", "states_bytes", "landmarks_bytes", "chunks_bytes"].map(|key| decode[key].as_u64().unwrap());
+    assert_eq!(bytes[..2], [4 * weights, 2 * 4 * 4 * (64 * 8 + 3 * 80)], "{bench}");
+    assert_eq!((bytes[2] % (2 * 32), bytes[3]), (0, 2 * 3 * 2 * 2 * 16 * 16), "{bench}");
+    assert_eq!(decode["bytes_per_token"].as_u64(), Some(bytes.iter().sum()), "{bench}");
+    assert_eq!(rows[5]["bytes_per_token"], decode["landmarks_bytes"], "{bench}");
+
+    let text = run(&["--threads", "1"]);
+    for word in [
+        "kernels",
+        "F32",
+        "memory",
+        "products",
+        "reading 512 tokens",
+        "prefill 32",
+        "decode 8",
+        "retrieval",
+        "MB/token",
+        "% of",
+    ] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod neon;
 mod packed;
 mod pool;
 mod quantized;
+mod rate;
 mod reader;
 mod retrieval;
 mod scalar;

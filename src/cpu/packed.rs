@@ -168,7 +168,7 @@ pub(crate) fn is_kept(dtype: DType, bytes: usize) -> bool {
 }
 
 /// Memory of the process, in large pages where there are such.
-fn anonymous(len: usize) -> Result<MmapMut> {
+pub(super) fn anonymous(len: usize) -> Result<MmapMut> {
     let memory = {
         let _turn = room::turn();
         room::check(len)?;

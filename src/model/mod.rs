@@ -26,6 +26,7 @@ mod state;
 mod tensors;
 
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use crate::backend::{Backend, MambaScratch, Norm, Product, Rows, SsmState};
 use crate::memory::{ChunkMemory, ChunkShape};
@@ -275,6 +276,23 @@ impl<B: Backend> Model<B> {
         let UpperScratch { retrieval, reader, .. } = us;
         u.groups.iter().enumerate().try_for_each(|(g, group)| {
             group.retrieval.trace(&self.backend, position, (g, &mut *reader), retrieval, trace)
+        })
+    }
+
+    /// How long all groups take to choose chunks of `memory` for a token behind the last of them, `times` times, with the residual
+    /// stream that the last call has left in `scratch`. A device that computes after the call is not waited for.
+    pub(crate) fn search_time(&self, s: &mut Scratch<B>, memory: &mut ChunkMemory, times: u32) -> Result<Duration> {
+        let Scratch { x, upper, .. } = s;
+        let (Some(u), Some(us)) = (&self.upper, upper) else { return Ok(Duration::ZERO) };
+        let UpperScratch { retrieval, reader, .. } = us;
+        let position = memory.len() * u.hsa.chunk_size as u64;
+        self.backend.run(|| {
+            let started = Instant::now();
+            for (g, group) in (0..times).flat_map(|_| u.groups.iter().enumerate()) {
+                let token = (1, position);
+                group.retrieval.select((&u.hsa, &self.backend), x, token, (g, &mut *reader), memory, retrieval)?;
+            }
+            Ok(started.elapsed())
         })
     }
 

@@ -2,14 +2,15 @@
 //! model, scratch and state.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cpu::{Cpu, Isa};
 #[cfg(feature = "cuda")]
 use crate::cuda::Cuda;
-use crate::memory::{ChunkShape, Precision};
+use crate::memory::{ChunkMemory, ChunkShape, Precision};
 use crate::model::{self, ChunkEncoder, Config, EncodedChunk, Pass};
 use crate::weights::Weights;
-use crate::{Cancel, Error, Result};
+use crate::{Cancel, DType, Error, Result};
 
 /// Where the model runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -257,6 +258,33 @@ impl Model {
     ) -> Result<&'s [f32]> {
         on_device!((self, state, scratch), (Model(model), State(state), Scratch(scratch)) =>
             model.advance(state, scratch, tokens, pass))
+    }
+
+    /// As [`Cpu::product_rate`]; `None` on other devices.
+    pub fn product_rate(&self, dtype: DType) -> Result<Option<f64>> {
+        match self {
+            Model::Cpu(model) => model.backend().product_rate(dtype).map(Some),
+            #[cfg(feature = "cuda")]
+            Model::Cuda(_) => Ok(None),
+        }
+    }
+
+    /// As [`Cpu::read_rate`]; `None` on other devices.
+    pub fn read_rate(&self, bytes: usize) -> Result<Option<f64>> {
+        match self {
+            Model::Cpu(model) => model.backend().read_rate(bytes).map(Some),
+            #[cfg(feature = "cuda")]
+            Model::Cuda(_) => Ok(None),
+        }
+    }
+
+    /// As [`model::Model::search_time`]; `None` on other devices than the CPU, where a search goes on after the call for it.
+    pub fn search_time(&self, scratch: &mut Scratch, memory: &mut ChunkMemory, times: u32) -> Result<Option<Duration>> {
+        match (self, scratch) {
+            (Model::Cpu(model), Scratch::Cpu(scratch)) => model.search_time(scratch, memory, times).map(Some),
+            #[cfg(feature = "cuda")]
+            _ => Ok(None),
+        }
     }
 }
 

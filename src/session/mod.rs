@@ -19,6 +19,7 @@ mod engine;
 mod generation;
 mod lexical;
 mod library;
+mod measure;
 mod needs;
 mod passage;
 mod prefill;
