@@ -28,7 +28,8 @@
 mod aligned;
 mod bytes;
 mod cancel;
-#[cfg(feature = "capi")]
+// Unit tests link the library a second time, for tests/support, and names for C cannot be there twice.
+#[cfg(all(feature = "capi", not(test)))]
 pub mod capi;
 #[cfg(feature = "convert")]
 pub mod convert;

@@ -9,7 +9,7 @@ use std::fs;
 use std::process::Command;
 
 use tempfile::TempDir;
-use test_support::build::{cargo, run};
+use test_support::build::{libraries, run};
 use test_support::root;
 
 /// A header without its comments, white space as single spaces, in its declarations.
@@ -141,8 +141,8 @@ fn libraries_are_named_after_the_version() {
 /// The shared library has the functions of the header and no other name for anybody.
 #[test]
 fn the_shared_library_has_the_names_of_the_header() {
-    let built = cargo(&["rustc", "-p", "ramba", "--lib", "--features", "capi", "--crate-type", "cdylib"]);
-    let output = run(Command::new("nm").args(["-D", "--defined-only"]).arg(built.join("libramba.so"))).stdout;
+    let library = libraries().join("libramba.so");
+    let output = run(Command::new("nm").args(["-D", "--defined-only"]).arg(library)).stdout;
     let text = String::from_utf8(output).unwrap();
     let names: BTreeSet<&str> = text.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
     let declared = declarations(&header());

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use ramba::{AskOptions, Engine, EngineOptions, SessionOptions, Support};
 use tempfile::TempDir;
-use test_support::build::{cargo, run};
+use test_support::build::{libraries, run};
 use test_support::random::{self, Shape};
 use test_support::require::lacking;
 use test_support::root;
@@ -22,9 +22,7 @@ const CXX: &str = "c++";
 /// The library for C, built once.
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        cargo(&["rustc", "-p", "ramba", "--lib", "--features", "capi", "--crate-type", "staticlib"]).join("libramba.a")
-    })
+    LIBRARY.get_or_init(|| libraries().join("libramba.a"))
 }
 
 /// Builds a program with the library.

@@ -25,3 +25,8 @@ pub fn cargo(args: &[&str]) -> PathBuf {
     run(&mut command);
     profile.to_owned()
 }
+
+/// The shared and the static library for C, made at once for all tests that look at one of them. Returns the folder that they are in.
+pub fn libraries() -> PathBuf {
+    cargo(&["rustc", "-p", "ramba", "--lib", "--features", "capi", "--crate-type", "staticlib,cdylib"])
+}
