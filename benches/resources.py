@@ -60,9 +60,10 @@ LAUNCHES = [
     (r"score_top_k", 128, 4 * 16 * 8 * 8 + 16 * 1024 * 4),
     (r"score_few|select_few", 256, 4 * 1024 + 8 * 8 * 8),
     (r"best_of|select_of", 256, 8 * 8 * 8),
-    # Eight of the widest landmarks; a query by 32 directions and lists of 64.
+    # Eight of the widest landmarks; a query by 32 directions and lists of 64; 64 queries with their thresholds.
     (r"encode_codes", 256, 8 * 1024 * 4),
     (r"bound_codes", 256, 4 * 36 + 64 * 8),
+    (r"codes_within", 256, 64 * (36 + 1) * 4),
     (r"top_logits", 1024, 0),
     (r"hsa_any", 32, (2 * 64 + 64) * 4),
     (r"copy|add_bias|silu_mul|mean_rows", 256, 0),
