@@ -232,7 +232,7 @@ fn sentence_bounds(text: &Text, at: u64) -> Result<(u64, u64)> {
     let before = before.or_else(|| words().find(|&b| b > 0 && b <= middle)).unwrap_or(middle);
     let whole = || (to == text.len()).then_some(around.len());
     let after = bounds.iter().copied().find(|&b| b >= middle && b > 0).or_else(whole);
-    let after = after.or_else(|| words().filter(|&b| b >= middle).last()).unwrap_or(middle);
+    let after = after.or_else(|| words().rfind(|&b| b >= middle)).unwrap_or(middle);
     Ok((from + before as u64, from + after.max(middle) as u64))
 }
 
