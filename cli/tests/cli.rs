@@ -428,6 +428,12 @@ fn every_document_is_quoted() {
     ] {
         assert_eq!(run(other), file, "{other}");
     }
+    // Other digits are written over the first file once it has been read: the second one is opened then.
+    let changed = run(
+        "f=$1; shift; cp $f first; mkfifo second; (exec 3>second; tr 0-9 1 <$f >first; echo 'The ferry leaves.' >&3) & \
+         \"$0\" ask first second \"$@\" --sources",
+    );
+    assert!(changed.0 == Some(0) && changed.1.contains("pass key of WIFI is 90817263. The ferryman"), "{}", changed.1);
 }
 
 /// The document is a pipe that never ends: who reads it before checking the rest never gets to an error.

@@ -152,6 +152,21 @@ def test_giving_names_the_last_gift():
                 assert text[a:b] == [to for _, t, to in gifts if t == m[1]][-1]
 
 
+def test_on_each_side_of_a_place_lies_one_other_and_both_ways_are_asked():
+    for task in tasks(worlds.sides):
+        lies = {}
+        for fact in map(strip, task.facts):
+            a, side, b = re.fullmatch(r"The (\w+) is (\w+) of the (\w+)\.", fact).groups()
+            assert lies.setdefault((side, b), a) == a and lies.setdefault((worlds.SIDES[side], a), b) == b
+        text, where = spans("\n".join(task.facts))
+        for q in task.questions:
+            a, b = where[q.answers[0]]
+            m = re.fullmatch(r"What is (\w+) of the (\w+)\?", q.text)
+            place, side = (m[2], m[1]) if m else re.fullmatch(r"What is the (\w+) (\w+) of\?", q.text).groups()
+            assert text[a:b] == lies[side if m else worlds.SIDES[side], place]
+        assert len(task.questions) == 2 * len(lies)
+
+
 def test_tables_have_the_cell_in_the_row():
     for task in tasks(tables.draw):
         text, where = spans(task.facts[0])

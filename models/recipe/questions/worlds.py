@@ -104,13 +104,18 @@ def sides(rng, words):
     """QA4: what lies beside what."""
     task = Task("world", [], [], ordered=True)
     places = rng.sample(PLACES + (MORE_PLACES if rng.random() < 0.5 else []), rng.randint(3, 5))
+    side = None
     for a, b in zip(places, places[1:]):
-        side = rng.choice(list(SIDES))
+        # Not back towards the place before: on each side of a place there is one other.
+        side = rng.choice([s for s in SIDES if side is None or s != SIDES[side]])
+        back = SIDES[side]
         first, i = task.mark(a)
         second, j = task.mark(b)
         task.facts.append(f"The {first} is {side} of the {second}.")
         task.questions.append(Question(f"What is {side} of the {b}?", [i]))
         task.questions.append(Question(f"What is the {a} {side} of?", [j]))
+        task.questions.append(Question(f"What is {back} of the {a}?", [j]))
+        task.questions.append(Question(f"What is the {b} {back} of?", [i]))
     return task
 
 
