@@ -1,4 +1,4 @@
-"""Relative links in the documentation lead to files that are there, and to headings that they have."""
+"""Relative links in the documentation lead to files that are there, and to headings that they have; tests that are named are there."""
 
 import re
 import subprocess
@@ -34,6 +34,13 @@ def main():
                 wrong.append(f"{name}: {link}: there is no such file")
             elif anchor and anchor not in anchors(target.read_text()):
                 wrong.append(f"{name}: {link}: there is no such heading")
+        # `file.rs::test`, and files of tests.
+        for file, test in re.findall(r"`((?:cli/)?(?:tests|src)/[\w/]+\.rs)(?:::(\w+))?`", path.read_text()):
+            source = ROOT / file
+            if not source.exists():
+                wrong.append(f"{name}: {file}: there is no such file")
+            elif test and f"fn {test}(" not in source.read_text():
+                wrong.append(f"{name}: {file} has no test {test}")
     print("\n".join(wrong) or f"{count} links lead somewhere")
     sys.exit(bool(wrong))
 

@@ -11,8 +11,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use clap::Args;
-use ramba::{Answer, AskOptions, Decoding, Engine, Error, Result, SessionOptions, Support};
+use clap::{Args, ValueEnum};
+use ramba::{Answer, AskOptions, Decoding, Engine, Error, Precision, Result, SessionOptions, Support};
 use serde_json::{Value, json};
 
 use crate::ModelArgs;
@@ -48,6 +48,9 @@ pub struct EvaluateArgs {
     /// Bytes of memory that may hold chunk memories; the rest stays on disk
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     budget: u64,
+    /// How keys and values of chunks are kept
+    #[arg(long, value_enum, default_value = "f16")]
+    precision: Kept,
     /// Let the model write what it likes, instead of copying answers from what it reads
     #[arg(long)]
     free: bool,
@@ -60,6 +63,24 @@ pub struct EvaluateArgs {
     /// Print one JSON object, with every answer
     #[arg(long)]
     json: bool,
+}
+
+/// Precisions of chunk memories.
+#[derive(Clone, Copy, ValueEnum)]
+enum Kept {
+    F32,
+    F16,
+    Int8,
+}
+
+impl From<Kept> for Precision {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::F32 => Self::F32,
+            Kept::F16 => Self::F16,
+            Kept::Int8 => Self::Int8,
+        }
+    }
 }
 
 /// What was found for one length.
@@ -186,7 +207,8 @@ fn evaluate(
     let options = AskOptions::default().decoding(decoding).min_source_weight(0.0);
     let mut row = Row { name: name.into(), ..Row::default() };
     for document in &suite.documents {
-        let mut session = engine.session(&SessionOptions::default().budget(args.budget))?;
+        let kept = SessionOptions::default().budget(args.budget).precision(args.precision.into());
+        let mut session = engine.session(&kept)?;
         let hidden = within.map(|(haystack, bytes)| haystack.hide(&document.text, bytes));
         // A model can only be asked about something.
         let text = hidden.as_ref().map_or(".", |hidden| &hidden.text);
