@@ -81,15 +81,14 @@ impl Generation {
         } else {
             found.into_iter().map(|(chunk, _)| chunk).collect()
         };
-        let chosen: Vec<u64> = ranked.into_iter().take(most).collect();
-        let mut pieces = Vec::new();
-        for &chunk in &chosen {
+        let (mut chosen, mut pieces) = (Vec::new(), Vec::new());
+        for chunk in ranked.into_iter().take(most) {
             let (part, bytes) = r.place(chunk)?;
-            pieces.extend(Piece::read(&r.engine, chunk, &part.text, bytes)?);
+            pieces.extend(Piece::read(&r.engine, chunk, &part.text, bytes.clone())?);
+            chosen.push((chunk, part, bytes));
         }
         // The sentences that these cut, as far as there is room.
-        for &chunk in &chosen {
-            let (part, bytes) = r.place(chunk)?;
+        for (chunk, part, bytes) in chosen {
             let (before, after) = passage::cut_sentences(&part.text, &bytes)?;
             for (beside, bytes) in [(chunk + 1, after), (chunk.saturating_sub(1), before)] {
                 let shown = pieces.iter().any(|piece: &Piece| piece.chunk == beside && piece.overlaps(&bytes));

@@ -253,8 +253,13 @@ mod tests {
 
     #[test]
     fn sentences_that_are_cut_are_completed() {
-        let long = "word ".repeat(100);
         let shape = ChunkShape { chunk_size: 1, kv_heads: 1, head_dim: 1, retrieval_heads: 1, retrieval_width: 1 };
+        let memory = |text: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            let memory = ChunkMemory::create(dir.path(), shape, Precision::F16, 1 << 16).unwrap();
+            memory.text().append(text.as_bytes()).unwrap();
+            (memory, dir)
+        };
         // The text with | where it is cut, and what is before and after, up to and from there.
         for (cut, before, after) in [
             ("It rains. The key of harbor-|lantern is 7. Go.", "The key of harbor-", "lantern is 7. "),
@@ -266,18 +271,14 @@ mod tests {
             ("All|", "All", ""),
             ("|", "", ""),
         ] {
-            let dir = tempfile::tempdir().unwrap();
-            let memory = ChunkMemory::create(dir.path(), shape, Precision::F16, 1 << 16).unwrap();
-            memory.text().append(cut.replace('|', "").as_bytes()).unwrap();
+            let (memory, _dir) = memory(&cut.replace('|', ""));
             let at = cut.find('|').unwrap() as u64;
             let (start, end) = sentence_bounds(memory.text(), at).unwrap();
             let read = |bytes: Range<u64>| String::from_utf8(memory.text().read(bytes).unwrap()).unwrap();
             assert_eq!((read(start..at).as_str(), read(at..end).as_str()), (before, after), "{cut}");
         }
         // Of a sentence without an end, some whole words.
-        let dir = tempfile::tempdir().unwrap();
-        let memory = ChunkMemory::create(dir.path(), shape, Precision::F16, 1 << 16).unwrap();
-        memory.text().append(long.as_bytes()).unwrap();
+        let (memory, _dir) = memory(&"word ".repeat(100));
         let (before, after) = cut_sentences(memory.text(), &(202..303)).unwrap();
         assert!(before.start >= 202 - SENTENCE && before.start % 5 < 2 && before.end == 202, "{before:?}");
         assert!(

@@ -14,13 +14,13 @@ import uuid
 from pathlib import Path
 
 import layout
-from needles import FIRST_NAMES, LAST_NAMES, MONTHS
+from marked import CLOSE, OPEN, strip
+from needles import FIRST_NAMES, LAST_NAMES, MONTHS, UPPER
 
 TASKS = ["qa1_single-supporting-fact", "qa2_two-supporting-facts", "qa3_three-supporting-facts", "qa4_two-arg-relations", "qa5_three-arg-relations"]
 DOZEN = "harbor lantern copper meadow river stone window garden thunder hollow secret bridge".split()
 LAYOUTS = ["plain", "wrap", "crlf", "nbsp", "double", "indent", "quote", "bullet", "markdown", "html", "upper"]
 SEVERAL = {"values", "queries", "track"}  # all answers are wanted: RULER's form
-UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def babilong(text, rng, count):
@@ -147,21 +147,21 @@ def everyday(rng, sentences):
         shown = {x: layout_mark(v) if v == answer else v for x, v in values.items()}
         before, after = rng.sample(sentences, 2)
         told = fact.format(k="the " + k, **shown)
-        unit = re.search("\ue800 (\\w+)", told)  # "40 tonnes" is as right as "40"
+        unit = re.search(f"{chr(CLOSE)} (\\w+)", told)  # "40 tonnes" is as right as "40"
         answers = [answer] + ([f"{answer} {unit.group(1)}"] if unit and "count" in kinds else [])
         out.append((f"{before} {told} {after}", question.format(k="the " + k), answers))
     return [(p[0].upper() + p[1:], q, a) for p, q, a in out]
 
 
 def layout_mark(text):
-    return f"\ue000{text}\ue800"
+    return f"{chr(OPEN)}{text}{chr(CLOSE)}"
 
 
 def laid_out(kind, rng, paragraphs):
     change = getattr(layout, kind, lambda rng, text: text)
     wrapped = ("crlf", "indent", "quote")  # nothing to be seen on a single line
     text = [change(rng, layout.wrap(rng, p) if kind in wrapped else p) for p in paragraphs]
-    return re.sub("[\ue000-\uefff]", "", ("\r\n\r\n" if kind == "crlf" else "\n\n").join(text))
+    return strip(("\r\n\r\n" if kind == "crlf" else "\n\n").join(text))
 
 
 def marked(paragraph, answers):
